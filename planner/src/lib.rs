@@ -1,0 +1,17 @@
+//! From a fleet and a request to a proven plan, without reading anything else.
+//!
+//! ```text
+//! Fleet + Request ──► problem ──► placement ──► ordering ──► Plan
+//!                     (indices)   (who goes     (in which    │
+//!                                  where, how    order and   └──► check (a stranger to all of it)
+//!                                  well proven)  when)
+//! ```
+//!
+//! No clock, no database, no network, no unseeded randomness: the clock comes in with [`Limits`], the seed with the
+//! request. A placement that cannot be ordered is placed again without that mistake, never emitted.
+
+pub mod limits;
+pub mod problem;
+mod rules;
+
+pub use limits::Limits;

@@ -1,0 +1,25 @@
+//! How much the planner may spend.
+
+use std::time::Duration;
+
+/// How much the planner may spend. Search budgets count nodes and iterations, so that the same input gives the same
+/// plan; the wall clock is a safety net, and a plan it cut short says so.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Time since the planning command began. The planner reads no clock of its own.
+    pub elapsed: &'a (dyn Fn() -> Duration + Sync),
+    /// When to stop and answer with what there is; `None`: never.
+    pub time: Option<Duration>,
+    /// Scales every search budget; 1 is the usual effort.
+    pub effort: u32,
+}
+
+impl Limits<'_> {
+    /// No wall clock and the usual effort: what tests use.
+    pub const UNTIMED: Limits<'static> = Limits { elapsed: &|| Duration::ZERO, time: None, effort: 1 };
+
+    /// Whether the wall clock says stop.
+    pub fn out_of_time(&self) -> bool {
+        self.time.is_some_and(|limit| (self.elapsed)() >= limit)
+    }
+}

@@ -1,0 +1,48 @@
+//! A set of hosts, one bit each.
+
+use super::HostIdx;
+
+/// A set of hosts, one bit each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostSet {
+    words: Vec<u64>,
+}
+
+impl HostSet {
+    /// No host of `hosts`.
+    pub fn empty(hosts: usize) -> Self {
+        Self { words: vec![0; hosts.div_ceil(64)] }
+    }
+
+    /// Adds a host.
+    pub fn insert(&mut self, host: HostIdx) {
+        self.words[host.at() / 64] |= 1 << (host.at() % 64);
+    }
+
+    /// Takes a host away.
+    pub fn remove(&mut self, host: HostIdx) {
+        self.words[host.at() / 64] &= !(1 << (host.at() % 64));
+    }
+
+    /// Whether a host is in it.
+    pub fn contains(&self, host: HostIdx) -> bool {
+        self.words[host.at() / 64] >> (host.at() % 64) & 1 == 1
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The hosts, by index.
+    pub fn iter(&self) -> impl Iterator<Item = HostIdx> + '_ {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| HostIdx::new(at * 64 + bit))
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What is wanted of the planner.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FlavorName, HostName, InstanceId};
+
+/// What is wanted, and under which conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Request {
+    /// The wish itself.
+    #[serde(flatten)]
+    pub kind: RequestKind,
+    /// Its conditions.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// The wish itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RequestKind {
+    /// Empty these hosts.
+    Evacuate {
+        /// The hosts to empty.
+        hosts: BTreeSet<HostName>,
+    },
+    /// Give these instances another flavor.
+    Resize {
+        /// Which gets which; each instance at most once.
+        resizes: Vec<Resize>,
+    },
+    /// Empty each of these hosts once, in rounds.
+    Rolling {
+        /// The hosts to maintain.
+        hosts: BTreeSet<HostName>,
+        /// The rounds' conditions.
+        rounds: RollingOptions,
+    },
+}
+
+/// An instance and the flavor it is to have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resize {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its new flavor.
+    pub flavor: FlavorName,
+}
+
+/// Conditions of a rolling maintenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RollingOptions {
+    /// Length of the maintenance window, seconds: moves start within it.
+    pub window_s: f64,
+    /// How long a host is out once it is empty, seconds.
+    #[serde(default)]
+    pub outage_s: f64,
+    /// How many hosts may be out at once; null: as many as fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_out: Option<u32>,
+    /// Hosts of the largest shape whose loss must stay survivable throughout.
+    #[serde(default)]
+    pub spare_hosts: u32,
+    /// Whether each instance returns to its first host.
+    #[serde(default)]
+    pub way_back: bool,
+}
+
+/// Conditions every planning command takes. All of them are part of the plan, so that it can be made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Options {
+    /// Nobody but the requested instances moves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_displace: bool,
+    /// Hosts that receive nothing.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub exclude_hosts: BTreeSet<HostName>,
+    /// Instances that stay where they are.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub pins: BTreeSet<InstanceId>,
+    /// Share of each host's capacity to leave unused by arrivals, percent, 0 to 100.
+    pub headroom_percent: f64,
+    /// Feeds every random choice.
+    pub seed: u64,
+    /// Which goal comes first; each at most once, those not listed follow in the usual order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tier_order: Vec<crate::plan::TierName>,
+    /// Moves may start only within this many seconds; null: no window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<f64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            no_displace: false,
+            exclude_hosts: BTreeSet::new(),
+            pins: BTreeSet::new(),
+            headroom_percent: 0.0,
+            seed: 1,
+            tier_order: Vec::new(),
+            window_s: None,
+        }
+    }
+}
