@@ -140,7 +140,9 @@ pub struct Kind {
     pub claim: Amounts,
     /// What displacing one costs: the memory it claims now, in MiB.
     pub memory: i64,
-    /// Hosts that every rule about one instance and one host admits, whatever room they have.
+    /// Hosts that every rule about one instance and one host admits, whatever room they have. For one that is
+    /// resized its own host is among them, though it be disabled: staying put needs only room. For one that may not
+    /// move there is no other.
     pub eligible: Arc<HostSet>,
 }
 
@@ -184,6 +186,7 @@ impl Problem {
             }
             RequestKind::Evacuate { .. } | RequestKind::Rolling { .. } => HashMap::new(),
         };
+        let memory_class = classes.iter().position(|class| class.as_str() == ResourceClass::MEMORY_MB);
         let mut kinds = Vec::new();
         let mut kind_of: HashMap<Kind, KindIdx> = HashMap::new();
         let mut eligible_for: HashMap<Want<'_>, Arc<HostSet>> = HashMap::new();
@@ -198,11 +201,13 @@ impl Problem {
             let resize_to = resizes.get(instance.id.as_str()).copied();
             let want = Want::new(&fleet, instance, resize_to);
             let need = amounts(want.resources);
-            let eligible = eligible_for
+            let task = task(&request, &hosts[host.at()], instance, resize_to.is_some());
+            let anywhere = eligible_for
                 .entry(want)
-                .or_insert_with_key(|want| Arc::new(rules::eligible(&fleet, &request, &hosts, want)))
-                .clone();
-            let memory_class = classes.iter().position(|class| class.as_str() == ResourceClass::MEMORY_MB);
+                .or_insert_with_key(|want| Arc::new(rules::eligible(&fleet, &request, &hosts, want)));
+            let eligible = narrowed(anywhere, task, rules::forbids(&fleet, &request, instance).is_some(), || {
+                rules::may_stay(&fleet.hosts()[host.at()], &want).then_some(host)
+            });
             let kind = Kind { need, memory: memory_class.map_or(0, |class| claim[class]), claim, eligible };
             let kind = *kind_of.entry(kind).or_insert_with_key(|kind| {
                 kinds.push(kind.clone());
@@ -211,14 +216,13 @@ impl Problem {
             instances.push(InstanceFacts {
                 host,
                 kind,
-                task: task(&request, &hosts[host.at()], instance, resize_to.is_some()),
+                task,
                 mode: mode(fleet.hosts()[host.at()].up, instance),
                 priority: instance.priority,
                 transfer: transfer(&fleet, instance),
                 groups: std::mem::take(&mut groups_of[at]),
             });
         }
-        let memory_class = classes.iter().position(|class| class.as_str() == ResourceClass::MEMORY_MB);
         Self { fleet, request, classes, memory_class, hosts, instances, kinds, groups }
     }
 
@@ -227,8 +231,7 @@ impl Problem {
         &self.kinds[self.instances[instance.at()].kind.at()]
     }
 
-    /// Whether the rules about one instance and one host let this one go there, whatever the room and the groups.
-    /// Its own host is always admitted to an instance that is resized: staying put needs only room.
+    /// Whether the rules about one instance and one host let this one be there, whatever the room and the groups.
     pub fn admits(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         self.kind(instance).eligible.contains(host)
     }
@@ -309,6 +312,26 @@ fn task(request: &Request, host: &HostFacts, instance: &Instance, resized: bool)
     } else {
         Task::MayMove
     }
+}
+
+/// Where an instance with this task may be: anywhere the rules say, its own host too if it is resized, and nowhere
+/// else if it may not move.
+fn narrowed(
+    anywhere: &Arc<HostSet>,
+    task: Task,
+    fixed: bool,
+    own_host: impl FnOnce() -> Option<HostIdx>,
+) -> Arc<HostSet> {
+    if !fixed && task != Task::Resize {
+        return Arc::clone(anywhere);
+    }
+    let mut eligible = if fixed { HostSet::default() } else { HostSet::clone(anywhere) };
+    if task == Task::Resize
+        && let Some(host) = own_host()
+    {
+        eligible.insert(host);
+    }
+    Arc::new(eligible)
 }
 
 /// How an instance moves, by what it can and what it is doing.

@@ -22,7 +22,7 @@ mod zone;
 use decant_schema::fleet::{Flavor, Fleet, Host, Instance, InstanceState, Mobility, Resources};
 use decant_schema::id::{PoolName, ZoneName};
 use decant_schema::plan::RuleName;
-use decant_schema::request::Request;
+use decant_schema::request::{Options, Request, RequestKind};
 
 use crate::problem::{HostFacts, HostIdx, HostSet};
 
@@ -59,10 +59,9 @@ impl<'a> Want<'a> {
         }
     }
 
-    /// What makes two wants alike: the flavor's requirements, not its name.
-    #[expect(clippy::type_complexity, reason = "a key, read nowhere but here")]
-    fn key(&self) -> (&'a Resources, (&'a Flavor, &'a str), Option<&'a ZoneName>, Option<&'a PoolName>, Option<u64>) {
-        (self.resources, (self.flavor, self.flavor.name.as_str()), self.zone, self.storage, self.version_min)
+    /// What makes two wants alike. Within a fleet a flavor's name stands for its requirements.
+    fn key(&self) -> (&'a Resources, &'a str, Option<&'a ZoneName>, Option<&'a PoolName>, Option<u64>) {
+        (self.resources, self.flavor.name.as_str(), self.zone, self.storage, self.version_min)
     }
 }
 
@@ -76,8 +75,7 @@ impl Eq for Want<'_> {}
 
 impl std::hash::Hash for Want<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let (resources, (_, flavor), zone, storage, version) = self.key();
-        (resources, flavor, zone, storage, version).hash(state);
+        self.key().hash(state);
     }
 }
 
@@ -119,4 +117,13 @@ pub(crate) fn eligible(fleet: &Fleet, request: &Request, facts: &[HostFacts], wa
         }
     }
     eligible
+}
+
+/// Whether an instance may go on where it is with what it wants now: for its own host only the rules about what the
+/// host is count, not those about whether it receives.
+pub(crate) fn may_stay(host: &Host, want: &Want<'_>) -> bool {
+    const ABOUT_THE_HOST: [&dyn HostRule; 6] =
+        [&zone::Zone, &aggregate::Aggregate, &r#trait::Required, &r#trait::Forbidden, &storage::Storage, &unit::Unit];
+    let nothing_asked = Request { kind: RequestKind::Resize { resizes: Vec::new() }, options: Options::default() };
+    host.up && ABOUT_THE_HOST.iter().all(|rule| rule.admits(&nothing_asked, host, want))
 }

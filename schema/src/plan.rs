@@ -108,7 +108,9 @@ pub enum TierName {
     DisplacedMemoryMb,
     /// Estimated duration, seconds.
     DurationS,
-    /// How unevenly the hosts are filled: greatest share of a class used, 0 to 1.
+    /// How unevenly the hosts are filled at the end, 0 to 1: the most by which, on any host and in any class, the
+    /// used share of the capacity exceeds the same share over all hosts together. Hosts that are up and not emptied
+    /// count; usage includes what the fleet does not list; 0 if nothing exceeds.
     Imbalance,
 }
 

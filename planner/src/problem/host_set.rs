@@ -16,17 +16,22 @@ impl HostSet {
 
     /// Adds a host.
     pub fn insert(&mut self, host: HostIdx) {
+        if self.words.len() <= host.at() / 64 {
+            self.words.resize(host.at() / 64 + 1, 0);
+        }
         self.words[host.at() / 64] |= 1 << (host.at() % 64);
     }
 
     /// Takes a host away.
     pub fn remove(&mut self, host: HostIdx) {
-        self.words[host.at() / 64] &= !(1 << (host.at() % 64));
+        if let Some(word) = self.words.get_mut(host.at() / 64) {
+            *word &= !(1 << (host.at() % 64));
+        }
     }
 
     /// Whether a host is in it.
     pub fn contains(&self, host: HostIdx) -> bool {
-        self.words[host.at() / 64] >> (host.at() % 64) & 1 == 1
+        self.words.get(host.at() / 64).is_some_and(|word| word >> (host.at() % 64) & 1 == 1)
     }
 
     /// How many there are.
