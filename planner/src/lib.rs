@@ -10,8 +10,10 @@
 //! No clock, no database, no network, no unseeded randomness: the clock comes in with [`Limits`], the seed with the
 //! request. A placement that cannot be ordered is placed again without that mistake, never emitted.
 
+mod admit;
 pub mod limits;
 pub mod problem;
 mod rules;
 
+pub use admit::admit;
 pub use limits::Limits;
