@@ -125,18 +125,57 @@ pub struct Tier {
     pub bound: Option<f64>,
 }
 
-/// Dual prices from which the bounds of the first tiers follow by arithmetic alone.
+/// Prices from which the bounds of the first two tiers follow by integer arithmetic alone.
 ///
-/// For any non-negative prices π the value
-/// Σ π·evacuees − Σ max(0, π − U)·evacuees − Σ over hosts of the best a host can earn
-/// is a lower bound (Dantzig–Wolfe, Lagrange); a wrong price can only weaken it.
+/// A certificate is to be believed by recomputing it from the fleet and the request: no solver is needed, and a wrong
+/// price can only weaken the bound it yields (weak Lagrangian duality; Dantzig and Wolfe 1960).
+///
+/// # Who may do what
+///
+/// *Admitted hosts* of an instance: those that receive (up, enabled, neither evacuated nor excluded) and that every
+/// rule about one instance and one host admits (zone, aggregates, traits, storage, hypervisor version, unit), with the
+/// flavor it is to have. Its *need* is what it takes there, its *claim* what it takes now.
+/// * *Evacuees*: instances on an evacuated host. One departs or is refused. It is always refused where a rule about the
+///   instance alone forbids a move (mobility, pin, source down).
+/// * *Resized*: instances the request resizes, on hosts that are not evacuated. One departs, or is resized in place if
+///   its host is up, or is refused. It does not depart where a rule about the instance alone forbids a move.
+/// * *Third parties*: all others that may move: on a host that is up and not evacuated, not pinned by the fleet or the
+///   request, mobility other than `none`, and displacement not forbidden by the request. One departs or stays.
+///
+/// Instances with equal need, claim and admitted hosts are of one *kind*, whatever their groups and priorities.
+///
+/// # Pools
+///
+/// Join every evacuee, resized instance and third party that may depart with its own host and with its admitted hosts:
+/// the connected components are the pools. Nobody ever leaves a pool, so bounds of pools add up. A pool without a
+/// certificate has the bound 0, or for the refused tier the number of its evacuees that are always refused.
+///
+/// # The bound of one pool
+///
+/// All arithmetic is in units of 1 / `denominator`. Let π be the price of a kind (0 where none is given) and U the
+/// refusal price. Server groups, and classes not in `classes`, are left out of account. Every host of the pool decides
+/// by itself so as to pay the least:
+/// * a departure pays the π of its kind; that of a third party pays its memory (the `MEMORY_MB` of its claim, in MiB)
+///   besides, in the tier of displaced memory only;
+/// * a refused evacuee or resized instance pays U; one that is resized in place pays nothing; a third party that stays
+///   pays nothing;
+/// * an arrival earns the π of its kind. Any number of any kind may arrive whose admitted hosts include this one;
+/// * for every class in `classes`: what arrives (needs) and what grows in place (need − claim where positive) is at
+///   most max(0, headroom − kept + what departs (claims) + what shrinks in place (claim − need where positive)), where
+///   kept is the share of the capacity that the request's headroom keeps, rounded up.
+///
+/// The sum over the pool's hosts of what each pays at least, minus U × [`PoolCertificate::refused`], divided by the
+/// denominator and rounded up, is a lower bound of the tier in this pool: for the tier `refused`, with U = 1 and nothing
+/// subtracted, on how many are refused; for `displaced_memory_mb` on the memory displaced by every plan that refuses at
+/// most that many of this pool. As displaced memory is a sum of what third parties claim, its bound is rounded up
+/// further to a multiple of [`PoolCertificate::step`], which must divide the memory of every third party of the pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
-    /// Each pool's prices; instances and hosts of different pools never meet.
+    /// One for each pool and tier whose bound needs one; instances and hosts of different pools never meet.
     pub pools: Vec<PoolCertificate>,
 }
 
-/// The prices of one pool.
+/// The prices of one pool for one tier; see [`Certificate`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolCertificate {
     /// Any host of the pool; the checker finds the others by itself.
@@ -145,13 +184,21 @@ pub struct PoolCertificate {
     pub tier: TierName,
     /// The bound it yields, in the tier's unit.
     pub bound: u64,
-    /// What all prices are divided by.
+    /// The resource classes it counts.
+    pub classes: Vec<ResourceClass>,
+    /// What all prices are divided by; at least 1.
     pub denominator: u64,
+    /// U, to be divided by the denominator; equal to it (U = 1) for the tier of refused instances.
+    pub refusal_price: u64,
+    /// How many of this pool the plan refuses; 0 for the tier of refused instances, where nothing is subtracted.
+    pub refused: u64,
+    /// What the bound is rounded up to a multiple of; at least 1.
+    pub step: u64,
     /// A price for every kind of instance that has one; the others' is zero.
     pub prices: Vec<KindPrice>,
 }
 
-/// The price of instances that are alike in what they need and where they may go.
+/// The price of instances that are alike in what they need, what they claim and where they may go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KindPrice {
     /// One of them.
