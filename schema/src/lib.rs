@@ -10,6 +10,7 @@
 pub mod finding;
 pub mod fleet;
 pub mod id;
+pub mod migration;
 pub mod nearest;
 pub mod plan;
 pub mod request;

@@ -1,0 +1,257 @@
+//! What an agent asks of its host: one trait, one file a driver.
+//!
+//! A driver serves one host and knows nothing of plans, states or other hosts. On a host there is at most one *copy* of
+//! an instance: a frozen base and at most one overlay (and the saved memory of a suspended guest). All names of files
+//! and processes are derived from the instance's id, never taken from a message.
+//!
+//! **Every call is idempotent and finishes what a killed call began.** An agent may be killed at any instruction and
+//! is then asked the same again, by a fresh process that remembers nothing: each call looks at what is really there,
+//! does what is missing, and succeeds when the end it promises is reached, however that came about. What a call did
+//! must survive the death of the agent (guests run in processes of their own).
+//!
+//! Calls about one instance never overlap; calls about different instances do. A call may be dropped at any `await`
+//! (its agent was told to do something newer); whatever it left half done the next call takes up.
+
+use async_trait::async_trait;
+use decant_schema::fleet::Resources;
+use decant_schema::id::{InstanceId, PoolName, ResourceClass};
+use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::plan::MoveMode;
+use decant_schema::units::{Mib, mib};
+use thiserror::Error;
+
+/// What a host can do with the copies of instances it holds.
+#[async_trait]
+pub trait Hypervisor: Send + Sync {
+    /// Whether this driver moves instances in this mode, and if not, why. Asked before anything is begun.
+    fn supports(&self, mode: MoveMode) -> Result<(), Unsupported>;
+
+    /// What this host really holds of the instance, found out by looking, not by remembering.
+    async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
+
+    /// Records durably that only orders of this generation or a later one are obeyed for the instance.
+    ///
+    /// Called before any other work of an order. Fails with [`HypervisorError::Fenced`] when a later generation is on
+    /// record, so that an order that was long under way can never start or destroy anything again. The record
+    /// outlives the copy: [`Hypervisor::destroy`] does not remove it.
+    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
+
+    /// Freezes the instance's disk as its base; from here on writes go to an overlay. The guest runs on, if it runs.
+    ///
+    /// An overlay that an earlier migration left is first merged into the base (the copy that arrived somewhere and
+    /// stayed there). An overlay that *this* call made, before it was killed, is kept: the two are told apart by
+    /// `generation`, that of the migration's creation, which the driver records with the overlay.
+    async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
+
+    /// Shuts the guest down: politely, then by force once the driver's patience ends. Afterwards no process of the
+    /// guest exists and all it saw acknowledged is in the files. Succeeds when it is down already.
+    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+
+    /// Stops the guest and keeps its memory in [`DiskFile::Memory`]; afterwards no process of it exists, disk and
+    /// memory are of the same moment. Succeeds when that has happened already.
+    ///
+    /// A guest found down with no complete memory file was lost on the way: that is an error, and no memory file
+    /// may be made up.
+    async fn suspend(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+
+    /// Makes the files that are here (arrived, or here all along) an instance of this size, not running.
+    ///
+    /// Where one of another size is defined already, its size is changed; it must not be running. Fails with
+    /// [`HypervisorError::Incomplete`] when a file is missing.
+    async fn create(&self, guest: &GuestSpec) -> Result<(), HypervisorError>;
+
+    /// Powers the instance on: with its saved memory where there is one, else from its disk. Returns when the guest
+    /// executes. Succeeds when it runs already.
+    ///
+    /// A memory file is used once: it must be out of the way before the guest's first instruction, since memory older
+    /// than the disk destroys the disk.
+    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+
+    /// Merges the overlay into the base, of a running guest as well as of one that is down; afterwards the copy is a
+    /// base alone, as before [`Hypervisor::snapshot`]. Succeeds when there is no overlay.
+    async fn merge_back(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+
+    /// Removes the copy: its process, powered off without asking, then its definition and its files, also those that
+    /// had only begun to arrive. Files on shared storage are not touched. Succeeds when nothing is here.
+    async fn destroy(&self, instance: &InstanceId, disk: &Disk, discard: Discard) -> Result<(), HypervisorError>;
+}
+
+/// What a host holds of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The generation it was last fenced with; zero if never.
+    pub fence: Generation,
+    /// The copy itself.
+    pub copy: Copy,
+}
+
+/// A copy of an instance, as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// There is nothing.
+    Nothing,
+    /// Some files are here, but no instance is defined from them.
+    Incoming,
+    /// An instance without a process.
+    Stopped(CopyFacts),
+    /// A process of it exists, even one that executes nothing at the moment.
+    Running(CopyFacts),
+}
+
+/// What is known of a defined copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFacts {
+    /// The size it has.
+    pub size: GuestSize,
+    /// Whether its base is frozen and an overlay takes the writes.
+    pub frozen: bool,
+    /// Whether a complete saved memory lies beside it.
+    pub memory: bool,
+}
+
+/// An instance as a driver makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestSpec {
+    /// Which.
+    pub instance: InstanceId,
+    /// How large.
+    pub size: GuestSize,
+    /// Where its disk is.
+    pub disk: Disk,
+}
+
+/// How large a guest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestSize {
+    /// Its memory.
+    pub memory: Mib,
+    /// Its virtual processors.
+    pub vcpus: u64,
+}
+
+impl From<&Resources> for GuestSize {
+    /// What a flavor promises; a class it does not name counts as one unit.
+    fn from(resources: &Resources) -> Self {
+        let amount = |class: &str| resources.get::<str>(class).copied().unwrap_or(1);
+        Self { memory: mib(amount(ResourceClass::MEMORY_MB)), vcpus: amount(ResourceClass::VCPU) }
+    }
+}
+
+/// Where an instance's disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// On the host itself, in files the driver names.
+    Local,
+    /// On a pool that other hosts see too.
+    Shared(PoolName),
+}
+
+/// What [`Hypervisor::destroy`] does with the writes only this copy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// Nobody wants them: the copy lives on elsewhere.
+    Everything,
+    /// The overlay is put aside under another name, for a person to look at: a revert discards what the guest wrote
+    /// since it started here. Nothing the driver does later removes it.
+    KeepOverlay,
+}
+
+/// Something a driver does not do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unsupported {
+    /// It does not move instances in this mode.
+    #[error("the {driver} driver does not move instances in {} mode yet", mode_name(*.mode))]
+    Mode {
+        /// The driver.
+        driver: &'static str,
+        /// The mode.
+        mode: MoveMode,
+    },
+    /// It knows no shared storage.
+    #[error("the {driver} driver does not know shared storage pools, and the disk is on {pool}")]
+    SharedStorage {
+        /// The driver.
+        driver: &'static str,
+        /// The pool.
+        pool: PoolName,
+    },
+}
+
+fn mode_name(mode: MoveMode) -> &'static str {
+    match mode {
+        MoveMode::Live => "live",
+        MoveMode::Cold => "cold",
+        MoveMode::Suspend => "suspend",
+        MoveMode::Rebuild => "rebuild",
+    }
+}
+
+/// Why a host could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum HypervisorError {
+    /// The driver never does this.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The order is older than one that was obeyed already.
+    #[error("obey generation {asked} of {instance}: generation {held} was obeyed already")]
+    Fenced {
+        /// The instance.
+        instance: InstanceId,
+        /// The order's generation.
+        asked: Generation,
+        /// The generation on record.
+        held: Generation,
+    },
+    /// There is no such instance here.
+    #[error("find {instance} on this host")]
+    Absent {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The copy lacks a file.
+    #[error("find the {file} of {instance}")]
+    Incomplete {
+        /// The instance.
+        instance: InstanceId,
+        /// The missing file.
+        file: DiskFile,
+    },
+    /// The guest runs where it must not.
+    #[error("change {instance} while it runs")]
+    Runs {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A program the driver needs cannot be run.
+    #[error("run {program} ({remedy})")]
+    Tool {
+        /// The program.
+        program: String,
+        /// What to do about it.
+        remedy: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The guest, or the program that runs it, answered with an error.
+    #[error("{action} {instance}: {detail}")]
+    Guest {
+        /// What was being done, as `start`.
+        action: &'static str,
+        /// The instance.
+        instance: InstanceId,
+        /// The answer.
+        detail: String,
+    },
+    /// The host's disk or network failed; a full disk is one of these.
+    #[error("{action} {instance}")]
+    Io {
+        /// What was being done, as `write the overlay of`.
+        action: &'static str,
+        /// The instance.
+        instance: InstanceId,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}

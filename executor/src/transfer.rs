@@ -1,0 +1,132 @@
+//! How the files of a copy get from host to host: one trait, one file a way.
+//!
+//! A transfer serves one host: it sends that host's files and reads that host's files back. Files are named by the
+//! instance and their part in it; where they lie is agreed with the host's driver, which finds what arrived.
+
+use async_trait::async_trait;
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::migration::{Digest, DiskFile};
+use decant_schema::units::Mbps;
+use thiserror::Error;
+
+/// Moves files between hosts.
+#[async_trait]
+pub trait Transfer: Send + Sync {
+    /// Copies a file of an instance to a peer and returns what was read here.
+    ///
+    /// The file must not change meanwhile: a frozen base, or the overlay and memory of a guest that is down. At the
+    /// peer it is written under a temporary name, read back, compared, made durable and only then given its name, in
+    /// one rename: a file that has its name is whole. Nothing else at the peer changes.
+    ///
+    /// Idempotent: where the peer has the same content under that name, nothing is sent; another content is replaced;
+    /// what a killed call left is taken up or overwritten. `progress` is told the bytes sent so far, from time to
+    /// time and at least every few seconds while anything moves.
+    ///
+    /// Fails rather than hangs: a peer that takes nothing for the transfer's own timeout is
+    /// [`TransferError::Unreachable`].
+    async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError>;
+
+    /// Reads a file that arrived on *this* host and returns its digest: the second pair of eyes before a start.
+    async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError>;
+}
+
+/// Hears how many bytes have been sent.
+pub type ProgressSink<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// A file to be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOrder {
+    /// Whose file.
+    pub instance: InstanceId,
+    /// Which of its files.
+    pub file: DiskFile,
+    /// Where to.
+    pub peer: HostName,
+    /// Not faster than this; `None`: as fast as it goes.
+    pub limit: Option<Mbps>,
+}
+
+/// A file that was copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its content, the same on both ends.
+    pub digest: Digest,
+    /// Bytes that crossed the network for it, as well as the way of transfer can tell.
+    pub bytes: u64,
+}
+
+/// Why a file could not be copied or read.
+#[derive(Debug, Error)]
+pub enum TransferError {
+    /// The peer is not known or takes nothing; trying again may help.
+    #[error("reach {peer} to copy the {file} of {instance}: {detail}")]
+    Unreachable {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// The peer.
+        peer: HostName,
+        /// What was seen.
+        detail: String,
+    },
+    /// The two ends differ; trying again may help.
+    #[error("copy the {file} of {instance} unharmed: {sent} was sent, {arrived} arrived")]
+    Harmed {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// What was read at the source.
+        sent: Digest,
+        /// What was read back.
+        arrived: Digest,
+    },
+    /// There is no such file.
+    #[error("find the {file} of {instance}")]
+    Absent {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+    },
+    /// The peer has not the room; trying again does not help.
+    #[error("find room on {peer} for the {file} of {instance}")]
+    NoSpace {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// The peer.
+        peer: HostName,
+    },
+    /// A program the transfer needs cannot be run.
+    #[error("run {program} ({remedy})")]
+    Tool {
+        /// The program.
+        program: String,
+        /// What to do about it.
+        remedy: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Reading or writing failed on this host.
+    #[error("read the {file} of {instance}")]
+    Io {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl TransferError {
+    /// Whether the same may succeed when tried again.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Harmed { .. })
+    }
+}
