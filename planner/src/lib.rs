@@ -12,6 +12,7 @@
 
 mod admit;
 pub mod limits;
+pub mod placement;
 pub mod problem;
 mod rules;
 

@@ -1,0 +1,225 @@
+//! The room and the groups of every host while a placement takes shape.
+//!
+//! The one idea: only what moved is recorded, everything else stands where it stood. All checks are in integers, so what
+//! the tally accepts holds exactly, whatever suggested it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use decant_schema::fleet::GroupPolicy;
+
+use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, Placement, Problem, Task};
+
+/// What every tally of a problem starts from.
+pub(super) struct Ground<'a> {
+    pub(super) problem: &'a Problem,
+    /// Members at the start, by group and host.
+    members: HashMap<(GroupIdx, HostIdx), u32>,
+    /// Instances that may not leave their host, whatever is asked.
+    fixed: Vec<bool>,
+    /// Assignments that earlier rounds proved impossible to order.
+    pub(super) banned: HashSet<(InstanceIdx, HostIdx)>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn new(problem: &'a Problem, banned: HashSet<(InstanceIdx, HostIdx)>) -> Self {
+        let mut members = HashMap::new();
+        for (at, group) in problem.groups.iter().enumerate() {
+            for member in &group.members {
+                *members.entry((GroupIdx::new(at), problem.instances[member.at()].host)).or_default() += 1;
+            }
+        }
+        let fixed = (0..problem.instances.len()).map(|at| is_fixed(problem, InstanceIdx::new(at))).collect();
+        Self { problem, members, fixed, banned }
+    }
+
+    /// Whether the instance can depart from its host at all.
+    pub(super) fn departs(&self, instance: InstanceIdx) -> bool {
+        !self.fixed[instance.at()]
+    }
+
+    /// Whether the instance may stay where it is with its new size, room permitting.
+    pub(super) fn resizes_in_place(&self, instance: InstanceIdx) -> bool {
+        let facts = &self.problem.instances[instance.at()];
+        facts.task == Task::Resize && self.problem.hosts[facts.host.at()].up
+    }
+
+    /// Whether the instance may be at the host, but for room and groups.
+    pub(super) fn admits(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+        let admitted = if host == self.problem.instances[instance.at()].host {
+            self.resizes_in_place(instance)
+        } else {
+            self.departs(instance) && self.problem.admits(instance, host)
+        };
+        admitted && !self.banned.contains(&(instance, host))
+    }
+
+    /// Members of a hard anti-affinity group that a host may hold: never more than the rule says, or than are there.
+    fn member_limit(&self, group: GroupIdx, host: HostIdx) -> u32 {
+        let standing = self.members.get(&(group, host)).copied().unwrap_or(0);
+        self.problem.groups[group.at()].max_per_host.max(standing)
+    }
+
+    /// The instance's groups of a policy.
+    pub(super) fn groups_of(&self, instance: InstanceIdx, policy: GroupPolicy) -> impl Iterator<Item = GroupIdx> + '_ {
+        let groups = &self.problem.instances[instance.at()].groups;
+        groups.iter().copied().filter(move |group| self.problem.groups[group.at()].policy == policy)
+    }
+
+    /// Whether others must be where this instance is: it has a hard affinity group of more than itself.
+    pub(super) fn is_bound(&self, instance: InstanceIdx) -> bool {
+        self.groups_of(instance, GroupPolicy::Affinity).any(|group| self.problem.groups[group.at()].members.len() > 1)
+    }
+}
+
+fn is_fixed(problem: &Problem, instance: InstanceIdx) -> bool {
+    match problem.instances[instance.at()].task {
+        Task::Leave | Task::Resize => problem::forbidden(problem, instance).is_some(),
+        Task::MayMove => false,
+        Task::Stay => true,
+    }
+}
+
+/// A placement in the making.
+#[derive(Clone)]
+pub(super) struct Tally<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    /// Headroom − kept, with what departed and arrived so far; by host, then class.
+    room: Vec<i64>,
+    /// Where those went that moved; their own host where they are resized in place.
+    moved: BTreeMap<InstanceIdx, HostIdx>,
+    /// Members more or fewer than at the start, by group and host.
+    member_change: HashMap<(GroupIdx, HostIdx), i32>,
+    /// Arrivals by host, those resized in place included.
+    arrivals: Vec<u32>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(ground: &'a Ground<'a>) -> Self {
+        let hosts = &ground.problem.hosts;
+        let room =
+            hosts.iter().flat_map(|host| host.free.iter().zip(&host.keep).map(|(free, keep)| free - keep)).collect();
+        Self { ground, room, moved: BTreeMap::new(), member_change: HashMap::new(), arrivals: vec![0; hosts.len()] }
+    }
+
+    fn problem(&self) -> &'a Problem {
+        self.ground.problem
+    }
+
+    /// What a host has left, by class.
+    pub(super) fn room(&self, host: HostIdx) -> &[i64] {
+        let classes = self.problem().classes.len();
+        &self.room[host.at() * classes..][..classes]
+    }
+
+    /// Where the instance is now.
+    pub(super) fn host(&self, instance: InstanceIdx) -> HostIdx {
+        self.moved.get(&instance).copied().unwrap_or(self.problem().instances[instance.at()].host)
+    }
+
+    /// Whether it has moved, or has its new size.
+    pub(super) fn is_moved(&self, instance: InstanceIdx) -> bool {
+        self.moved.contains_key(&instance)
+    }
+
+    /// All that moved, with their hosts, by instance.
+    pub(super) fn moved(&self) -> impl Iterator<Item = (InstanceIdx, HostIdx)> + '_ {
+        self.moved.iter().map(|(instance, host)| (*instance, *host))
+    }
+
+    /// Whether an instance that has not moved may go to the host now: rules, room and hard anti-affinity.
+    pub(super) fn accepts(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+        self.has_room(instance, host) && self.ground.admits(instance, host) && self.groups_accept(instance, host)
+    }
+
+    /// Whether the host has room for an instance that has not moved. Only the classes it takes matter.
+    fn has_room(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+        let kind = self.problem().kind(instance);
+        let home = host == self.problem().instances[instance.at()].host;
+        let taken = |class: usize| kind.need[class] - if home { kind.claim[class] } else { 0 };
+        self.room(host).iter().enumerate().all(|(class, room)| taken(class) <= 0 || taken(class) <= *room)
+    }
+
+    /// Whether hard anti-affinity lets an instance that has not moved go to the host.
+    pub(super) fn groups_accept(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+        host == self.problem().instances[instance.at()].host
+            || self
+                .ground
+                .groups_of(instance, GroupPolicy::AntiAffinity)
+                .all(|group| self.members(group, host) < self.ground.member_limit(group, host))
+    }
+
+    /// Members of a group on a host now.
+    pub(super) fn members(&self, group: GroupIdx, host: HostIdx) -> u32 {
+        let standing = self.ground.members.get(&(group, host)).copied().unwrap_or(0);
+        let change = self.member_change.get(&(group, host)).copied().unwrap_or(0);
+        standing.checked_add_signed(change).expect("nobody leaves a host it is not on")
+    }
+
+    /// Moves an instance that has not moved.
+    pub(super) fn put(&mut self, instance: InstanceIdx, host: HostIdx) {
+        self.shift(instance, host, 1);
+        self.moved.insert(instance, host);
+    }
+
+    /// Undoes an instance's move, whether or not its old place is still free; see [`Tally::may_return`].
+    pub(super) fn take_back(&mut self, instance: InstanceIdx) {
+        if let Some(host) = self.moved.remove(&instance) {
+            self.shift(instance, host, -1);
+        }
+    }
+
+    /// Whether an instance that moved finds its old room still there.
+    pub(super) fn may_return(&self, instance: InstanceIdx) -> bool {
+        let (facts, kind) = (&self.problem().instances[instance.at()], self.problem().kind(instance));
+        let room = self.room(facts.host).iter().zip(&kind.claim).all(|(room, claim)| *claim == 0 || claim <= room);
+        (room || self.arrivals[facts.host.at()] == 0)
+            && self
+                .ground
+                .groups_of(instance, GroupPolicy::AntiAffinity)
+                .all(|group| self.members(group, facts.host) < self.ground.member_limit(group, facts.host))
+    }
+
+    fn shift(&mut self, instance: InstanceIdx, host: HostIdx, times: i32) {
+        let problem = self.problem();
+        let (facts, kind) = (&problem.instances[instance.at()], problem.kind(instance));
+        let classes = problem.classes.len();
+        for class in 0..classes {
+            self.room[facts.host.at() * classes + class] += kind.claim[class] * i64::from(times);
+            self.room[host.at() * classes + class] -= kind.need[class] * i64::from(times);
+        }
+        let arrivals = &mut self.arrivals[host.at()];
+        *arrivals = arrivals.checked_add_signed(times).expect("who leaves has arrived");
+        for group in &facts.groups {
+            *self.member_change.entry((*group, facts.host)).or_default() -= times;
+            *self.member_change.entry((*group, host)).or_default() += times;
+        }
+    }
+
+    /// Those that were asked to go, or to change, and do not.
+    pub(super) fn refused(&self) -> Vec<InstanceIdx> {
+        let asked = |task| self.problem().with_task(task).filter(|instance| !self.is_moved(*instance));
+        let mut refused: Vec<_> = asked(Task::Leave).chain(asked(Task::Resize)).collect();
+        refused.sort_unstable();
+        refused
+    }
+
+    /// Memory of the third parties that move, MiB.
+    pub(super) fn displaced(&self) -> i64 {
+        let third_party = |instance: &InstanceIdx| self.problem().instances[instance.at()].task == Task::MayMove;
+        self.moved
+            .keys()
+            .filter(|instance| third_party(instance))
+            .map(|instance| self.problem().kind(*instance).memory)
+            .sum()
+    }
+
+    /// The placement as it is now.
+    pub(super) fn placement(&self) -> Placement {
+        let mut placement = self.problem().standing();
+        for (instance, host) in self.moved() {
+            placement.host[instance.at()] = host;
+        }
+        placement.refused = self.refused();
+        placement
+    }
+}
