@@ -8,4 +8,5 @@
 //! ```
 
 pub mod hypervisor;
+pub mod lab;
 pub mod transfer;
