@@ -14,7 +14,10 @@ mod admit;
 pub mod limits;
 pub mod placement;
 pub mod problem;
+pub mod refusal;
 mod rules;
+#[cfg(test)]
+mod small_fleet;
 
 pub use admit::admit;
 pub use limits::Limits;

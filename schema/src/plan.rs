@@ -291,15 +291,18 @@ pub struct Reason {
     /// The resource class, where the rule is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ResourceClass>,
-    /// Hosts it rules out; 0 where the rule is about the instance alone.
+    /// Hosts it rules out that no rule before it does; 0 where the rule is about the instance alone.
     pub hosts: u64,
-    /// What the instance needs of the class.
+    /// Hosts it rules out, those that rules before it rule out too among them.
+    #[serde(default)]
+    pub hosts_in_all: u64,
+    /// What the instance needs of it on `best_host`: all of it, or the growth of one resized on its own host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub need: Option<u64>,
-    /// The most any of these hosts has of it.
+    /// What the host that is nearest of all `hosts` has of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<u64>,
-    /// The host that has it.
+    /// The host that is nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_host: Option<HostName>,
     /// What the rule names: the trait, zone, aggregate, group, pool or pin reason.

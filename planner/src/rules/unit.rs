@@ -1,7 +1,7 @@
 //! A host's inventory takes amounts of this size: between `min_unit` and `max_unit`, a multiple of `step_size`, and
 //! of a class it has at all. An amount of zero asks nothing.
 
-use decant_schema::fleet::{Host, Inventory};
+use decant_schema::fleet::Host;
 use decant_schema::plan::RuleName;
 use decant_schema::request::Request;
 
@@ -18,12 +18,6 @@ impl HostRule for Unit {
         want.resources
             .iter()
             .filter(|(_, amount)| **amount > 0)
-            .all(|(class, amount)| host.inventory.get(class).is_some_and(|inventory| takes(inventory, *amount)))
+            .all(|(class, amount)| host.inventory.get(class).is_some_and(|inventory| inventory.takes(*amount)))
     }
-}
-
-fn takes(inventory: &Inventory, amount: u64) -> bool {
-    inventory.min_unit.is_none_or(|least| least <= amount)
-        && inventory.max_unit.is_none_or(|most| amount <= most)
-        && inventory.step_size.is_none_or(|step| step == 0 || amount.is_multiple_of(step))
 }

@@ -165,6 +165,13 @@ impl Inventory {
     pub fn capacity(&self) -> u64 {
         (self.total.saturating_sub(self.reserved) as f64 * self.allocation_ratio).floor() as u64
     }
+
+    /// Whether an instance may take this amount, whatever room there is.
+    pub fn takes(&self, amount: u64) -> bool {
+        self.min_unit.is_none_or(|least| least <= amount)
+            && self.max_unit.is_none_or(|most| amount <= most)
+            && self.step_size.is_none_or(|step| step == 0 || amount.is_multiple_of(step))
+    }
 }
 
 /// A size an instance can have.

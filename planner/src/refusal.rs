@@ -1,0 +1,115 @@
+//! Why an instance stays: per rule how many hosts it rules out, and how near the nearest came.
+//!
+//! A refusal is data, not a log line. Every host an instance might have gone to is counted once, under the first rule
+//! (in the order of [`RuleName`]) that rules it out, so that the counts add up to the hosts there are. A host is
+//! judged twice, as the fleet stands and as the plan leaves it, and the kinder verdict counts: what rules a host out
+//! in both is a matter of the instance and the host; a host that would do as things stand but not in the end is lost
+//! to the others ([`RuleName::Together`]); one that would do in the end lacks only a way there ([`RuleName::Order`]).
+
+mod obstacle;
+mod view;
+mod words;
+
+use std::collections::BTreeMap;
+
+use decant_schema::plan::{Reason, Refusal, RuleName};
+use rayon::prelude::*;
+
+use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
+use obstacle::{Obstacle, host_rule_obstacles};
+use view::View;
+
+/// Explains why an instance stays in a placement.
+pub fn explain(problem: &Problem, placement: &Placement, refused: InstanceIdx) -> Refusal {
+    Explainer::new(problem, placement).explain(refused)
+}
+
+/// Explains every refusal of a placement, in the order of its list.
+pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
+    let explainer = Explainer::new(problem, placement);
+    placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
+}
+
+/// A problem with the fleet before and after, as each refused instance finds it.
+struct Explainer<'a> {
+    problem: &'a Problem,
+    standing: View<'a>,
+    end: View<'a>,
+}
+
+impl<'a> Explainer<'a> {
+    fn new(problem: &'a Problem, placement: &Placement) -> Self {
+        Self { problem, standing: View::standing(problem), end: View::end_of(problem, placement) }
+    }
+
+    fn explain(&self, refused: InstanceIdx) -> Refusal {
+        let ruled_out = self.ruled_out(refused);
+        Refusal {
+            instance: self.problem.fleet.instances()[refused.at()].id.clone(),
+            reasons: self.reasons(refused, &ruled_out),
+            would_fit: Some(words::would_fit(self.problem, refused, &ruled_out)),
+            conflict: None,
+            fixes: Vec::new(),
+        }
+    }
+
+    /// Every host it might have gone to, with what stands between; never nothing.
+    fn ruled_out(&self, refused: InstanceIdx) -> Vec<(HostIdx, Vec<Obstacle>)> {
+        let facts = &self.problem.instances[refused.at()];
+        let fixed = problem::forbidden(self.problem, refused);
+        let stays_possible = facts.task == Task::Resize;
+        (0..self.problem.hosts.len())
+            .map(HostIdx::new)
+            .filter(|host| *host != facts.host || stays_possible)
+            .map(|host| match &fixed {
+                Some((rule, subject)) if host != facts.host => {
+                    (host, vec![Obstacle { subject: subject.clone(), ..Obstacle::of(*rule) }])
+                }
+                _ => (host, self.obstacles(refused, host)),
+            })
+            .collect()
+    }
+
+    /// What rules a host out, by the kinder of the two views.
+    fn obstacles(&self, refused: InstanceIdx, host: HostIdx) -> Vec<Obstacle> {
+        let mut rules = host_rule_obstacles(self.problem, refused, host);
+        if !rules.is_empty() {
+            rules.extend(self.standing.obstacles(refused, host));
+            return rules;
+        }
+        let standing = self.standing.obstacles(refused, host);
+        let end = self.end.obstacles(refused, host);
+        match (standing.first(), end.first()) {
+            (_, None) => vec![Obstacle::of(RuleName::Order)],
+            (None, Some(_)) => end.into_iter().map(|taken| Obstacle { rule: RuleName::Together, ..taken }).collect(),
+            (Some(now), Some(then)) if then.kinder_than(now) => end,
+            (Some(_), Some(_)) => standing,
+        }
+    }
+
+    fn reasons(&self, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Vec<Reason> {
+        let want = view::want(self.problem, refused);
+        if let Some((rule, subject)) = problem::forbidden(self.problem, refused)
+            && self.problem.instances[refused.at()].task != Task::Resize
+        {
+            return vec![Obstacle { subject, ..Obstacle::of(rule) }.reason(self.problem, &want)];
+        }
+        let mut reasons: BTreeMap<(RuleName, Option<usize>), Reason> = BTreeMap::new();
+        for (host, obstacles) in ruled_out {
+            for (nth, obstacle) in obstacles.iter().enumerate() {
+                let reason = reasons
+                    .entry((obstacle.rule, obstacle.class))
+                    .or_insert_with(|| obstacle.reason(self.problem, &want));
+                reason.hosts_in_all += 1;
+                if nth == 0 {
+                    reason.hosts += 1;
+                    obstacle.note_near_miss(reason, &self.problem.fleet.hosts()[host.at()].name);
+                }
+            }
+        }
+        reasons.into_values().filter(|reason| reason.hosts > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

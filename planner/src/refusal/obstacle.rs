@@ -1,0 +1,109 @@
+//! What stands between one instance and one host.
+
+use decant_schema::id::HostName;
+use decant_schema::plan::{Reason, RuleName};
+
+use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
+use crate::rules::{HOST_RULES, Want};
+
+use super::view::want;
+
+/// A rule that rules a host out, with its numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Obstacle {
+    pub(super) rule: RuleName,
+    /// The resource class, by its position in [`Problem::classes`].
+    pub(super) class: Option<usize>,
+    /// What the instance needs there.
+    pub(super) need: Option<i64>,
+    /// What the host has of it.
+    pub(super) has: Option<i64>,
+    /// What the rule names, where that depends on the host or the group.
+    pub(super) subject: Option<String>,
+}
+
+impl Obstacle {
+    /// A rule without numbers.
+    pub(super) fn of(rule: RuleName) -> Self {
+        Self { rule, class: None, need: None, has: None, subject: None }
+    }
+
+    /// A rule about the amount of a class.
+    pub(super) fn of_amount(rule: RuleName, class: usize, need: i64, has: i64) -> Self {
+        Self { rule, class: Some(class), need: Some(need), has: Some(has), subject: None }
+    }
+
+    /// Whether a host stopped by this is nearer than one stopped by the other: a later rule, or less missing.
+    pub(super) fn kinder_than(&self, other: &Self) -> bool {
+        (self.rule, self.class, self.has) > (other.rule, other.class, other.has)
+    }
+
+    /// A reason that has counted no host yet.
+    pub(super) fn reason(&self, problem: &Problem, want: &Want<'_>) -> Reason {
+        let of_rule = || HOST_RULES.iter().find(|rule| rule.name() == self.rule).and_then(|rule| rule.subject(want));
+        Reason {
+            rule: self.rule,
+            class: self.class.map(|class| problem.classes[class].clone()),
+            hosts: 0,
+            hosts_in_all: 0,
+            need: self.need.map(unsigned),
+            best: None,
+            best_host: None,
+            subject: self.subject.clone().or_else(of_rule),
+        }
+    }
+
+    /// Keeps the host in a reason if less is missing there than on any host before.
+    pub(super) fn note_near_miss(&self, reason: &mut Reason, host: &HostName) {
+        let (Some(need), Some(has)) = (self.need.map(unsigned), self.has.map(unsigned)) else { return };
+        let missing = need.saturating_sub(has);
+        let missing_so_far = reason.need.zip(reason.best).map(|(need, best)| need.saturating_sub(best));
+        if missing_so_far.is_none_or(|so_far| missing < so_far) {
+            reason.need = Some(need);
+            reason.best = Some(has);
+            reason.best_host = Some(host.clone());
+        }
+    }
+}
+
+/// An amount for the document, in which an oversubscribed host has nothing left rather than less than nothing.
+pub(super) fn unsigned(amount: i64) -> u64 {
+    u64::try_from(amount).unwrap_or(0)
+}
+
+/// The rules about this instance and this host alone that rule it out, in the order in which they count.
+pub(super) fn host_rule_obstacles(problem: &Problem, instance: InstanceIdx, at: HostIdx) -> Vec<Obstacle> {
+    if problem.admits(instance, at) {
+        return Vec::new();
+    }
+    let want = want(problem, instance);
+    let host = &problem.fleet.hosts()[at.at()];
+    let stays = problem.instances[instance.at()].host == at && problem.instances[instance.at()].task == Task::Resize;
+    HOST_RULES
+        .iter()
+        .filter(|rule| !(stays && about_arrivals(rule.name())) && !rule.admits(&problem.request, host, &want))
+        .map(|rule| match rule.name() {
+            RuleName::Unit => Obstacle { class: refused_unit(problem, &want, at), ..Obstacle::of(RuleName::Unit) },
+            RuleName::HypervisorVersion => Obstacle {
+                need: want.version_min.and_then(|version| i64::try_from(version).ok()),
+                has: host.hypervisor_version.and_then(|version| i64::try_from(version).ok()),
+                ..Obstacle::of(RuleName::HypervisorVersion)
+            },
+            rule => Obstacle::of(rule),
+        })
+        .collect()
+}
+
+/// Rules about coming to a host, which say nothing of an instance that stays there with another flavor.
+fn about_arrivals(rule: RuleName) -> bool {
+    matches!(rule, RuleName::Excluded | RuleName::HostDisabled | RuleName::HypervisorVersion)
+}
+
+/// The first class whose amount the host's inventory does not take.
+fn refused_unit(problem: &Problem, want: &Want<'_>, at: HostIdx) -> Option<usize> {
+    let host = &problem.fleet.hosts()[at.at()];
+    problem.classes.iter().position(|class| {
+        let amount = want.resources.get(class).copied().unwrap_or(0);
+        amount > 0 && !host.inventory.get(class).is_some_and(|inventory| inventory.takes(amount))
+    })
+}
