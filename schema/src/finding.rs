@@ -1,6 +1,12 @@
 //! What is wrong, or worth a warning, in a document: where, what, and what would be right.
 
+mod collect;
+mod path;
+
 use std::fmt;
+
+pub(crate) use collect::Findings;
+pub(crate) use path::{Path, Step, path_to};
 
 /// Where in a document a finding is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +39,29 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// A finding about the document as a whole.
+    pub(crate) fn whole(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { place: Place::default(), problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}; {}", self.place, self.problem, self.remedy)
     }
+}
+
+/// How much of a foreign text a message repeats: enough to recognise it, too little to drown the message.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A name or text from a document, fit to stand in a message: quoted and escaped unless it is a plain word.
+pub(crate) fn shown(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '`' | ';' | ',');
+    if !text.is_empty() && text.len() <= SHOWN_CHARS_MAX && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    let tail = if text.chars().nth(SHOWN_CHARS_MAX).is_some() { "…" } else { "" };
+    format!("\"{head}{tail}\"")
 }

@@ -3,15 +3,21 @@
 //! [`FleetDocument`] is the text as written; [`Fleet`] is one that was checked at the door and cannot be wrong: every
 //! name known and unique, every amount in range, hosts and instances in the order of their names.
 
+mod check;
+mod digest;
 mod document;
+mod unique;
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 pub use document::{
     Defaults, FORMAT, Flavor, FleetDocument, GroupPolicy, Host, Instance, InstanceState, Inventory, Mobility, Rack,
     Resources, ServerGroup,
 };
 
+use crate::document::ReadError;
+use crate::finding::Finding;
 use crate::id::{FlavorName, HostName, InstanceId};
 
 /// A checked fleet.
@@ -21,6 +27,7 @@ pub struct Fleet {
     hosts: HashMap<HostName, usize>,
     flavors: HashMap<FlavorName, usize>,
     instances: HashMap<InstanceId, usize>,
+    digest: OnceLock<String>,
 }
 
 impl Fleet {
@@ -70,17 +77,54 @@ impl Fleet {
     }
 }
 
+/// A fleet that was let in, and what is worth a warning in it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// What can be planned with, but is probably not what was meant.
+    pub warnings: Vec<Finding>,
+}
+
+/// Reads a fleet document, plain or packed: the door. Every error at once, each with its place and what would be right.
+pub fn read(bytes: &[u8]) -> Result<Checked, ReadError> {
+    let text = crate::document::decode(bytes)?;
+    let document = crate::document::parse::<FleetDocument>(&text)?;
+    admit(document, Some(&text))
+}
+
+/// Checks what a document means and puts it in order. `text` is what it was read from, where there is one.
+fn admit(document: FleetDocument, text: Option<&str>) -> Result<Checked, ReadError> {
+    let check::Verdict { errors, warnings } = check::check(&document);
+    if !errors.is_empty() {
+        return Err(ReadError { errors: errors.placed(text) });
+    }
+    Ok(Checked { warnings: warnings.placed(text), fleet: Fleet::ordered(document) })
+}
+
 impl Fleet {
-    /// Checks a document and puts it in order: the door. Returns every error, not the first.
-    pub fn from_document(mut document: FleetDocument) -> Result<Self, Vec<crate::finding::Finding>> {
+    /// Checks a document that was not read from a text. Returns every error, not the first.
+    pub fn from_document(document: FleetDocument) -> Result<Self, Vec<Finding>> {
+        admit(document, None).map(|checked| checked.fleet).map_err(|error| error.errors)
+    }
+
+    /// Puts a checked document in order.
+    fn ordered(mut document: FleetDocument) -> Self {
         document.hosts.sort_by(|a, b| a.name.cmp(&b.name));
         document.flavors.sort_by(|a, b| a.name.cmp(&b.name));
         document.instances.sort_by(|a, b| a.id.cmp(&b.id));
         document.server_groups.sort_by(|a, b| a.name.cmp(&b.name));
+        document.server_groups.iter_mut().for_each(|group| group.members.sort());
         document.racks.sort_by(|a, b| a.name.cmp(&b.name));
         let hosts = document.hosts.iter().enumerate().map(|(at, host)| (host.name.clone(), at)).collect();
         let flavors = document.flavors.iter().enumerate().map(|(at, flavor)| (flavor.name.clone(), at)).collect();
         let instances = document.instances.iter().enumerate().map(|(at, vm)| (vm.id.clone(), at)).collect();
-        Ok(Self { document, hosts, flavors, instances })
+        Self { document, hosts, flavors, instances, digest: OnceLock::new() }
+    }
+
+    /// What tells this state of the fleet from any other, as `blake3:…`. When and from where it was read does not
+    /// matter, nor the order in which it was written.
+    pub fn digest(&self) -> String {
+        self.digest.get_or_init(|| digest::digest(&self.document)).clone()
     }
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::unique::{by_class, by_class_or_null};
+use crate::document::{Document, List};
 use crate::id::{
     AggregateName, FlavorName, GroupName, HostName, InstanceId, PoolName, RackName, ResourceClass, TraitName, ZoneName,
 };
@@ -13,6 +15,22 @@ use crate::units::{Mbps, Mib, mbps};
 
 /// The format this version reads and writes.
 pub const FORMAT: &str = "decant.fleet/1";
+
+impl Document for FleetDocument {
+    const FORMAT: &'static str = FORMAT;
+    const NAME: &'static str = "a fleet";
+    const LISTS: &'static [List] = &[
+        List::of::<Host>("hosts"),
+        List::of::<Flavor>("flavors"),
+        List::of::<Instance>("instances"),
+        List::of::<ServerGroup>("server_groups"),
+        List::of::<Rack>("racks"),
+    ];
+
+    fn format(&self) -> &str {
+        &self.format
+    }
+}
 
 /// Amounts of resources by class, in the class's own unit.
 pub type Resources = BTreeMap<ResourceClass, u64>;
@@ -24,7 +42,7 @@ pub struct FleetDocument {
     /// Always `decant.fleet/1`.
     pub format: String,
     /// When the fleet was read.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub captured_at: Timestamp,
     /// Where it was read from.
     #[serde(default)]
@@ -110,9 +128,10 @@ pub struct Host {
     #[serde(default)]
     pub storage: BTreeSet<PoolName>,
     /// What it can hold, by class.
+    #[serde(deserialize_with = "by_class")]
     pub inventory: BTreeMap<ResourceClass, Inventory>,
     /// Taken by what the fleet does not list.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_class")]
     pub other_usage: Resources,
     /// Migration network, megabit/s, each way; null: the fleet's default.
     #[serde(default)]
@@ -181,6 +200,7 @@ pub struct Flavor {
     /// Unique in the fleet.
     pub name: FlavorName,
     /// What an instance of it claims.
+    #[serde(deserialize_with = "by_class")]
     pub resources: Resources,
     /// Traits its host must have.
     #[serde(default)]
@@ -207,7 +227,7 @@ pub struct Instance {
     /// Its size.
     pub flavor: FlavorName,
     /// What it really claims now, if not what its flavor says (an old size).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_class_or_null")]
     pub resources: Option<Resources>,
     /// What it is doing.
     #[serde(default)]
