@@ -1,1 +1,28 @@
-fn main() {}
+//! `decant` empties hosts of their virtual machines. This page parses, dispatches, prints the error and chooses the
+//! exit code; what a command does is in [`commands`], what a document looks like to a person in [`render`].
+
+mod cli;
+mod commands;
+mod error;
+mod output;
+mod render;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::cli::Cli;
+use crate::error::{Exit, Failure};
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(error::report).into()
+}
+
+fn run() -> Result<Exit, Failure> {
+    let settings = settings::read()?;
+    let matches = settings.as_defaults_of(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::log_to_stderr(cli.verbose);
+    commands::run(cli.command)
+}

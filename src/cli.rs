@@ -1,0 +1,85 @@
+//! The arguments as typed. The doc comments are the help, written for someone who has never seen the program.
+
+mod documents;
+mod planning;
+mod values;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use documents::{Check, FleetCommand, FleetFormat, SchemaOf, Show};
+pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Resize};
+pub(crate) use values::{Percent, Seconds};
+
+const EXAMPLES: &str = "\
+Examples:
+  decant demo                                                   see it work on this machine, in about a minute
+  decant fleet check fleet.json                                 is this a fleet?
+  decant plan evacuate --fleet fleet.json --host cmp-01 -o plan.json
+  decant show plan.json --html plan.html                        read the plan
+  decant check --fleet fleet.json plan.json                     have it verified by code that shares nothing with the planner
+  decant apply plan.json                                        carry it out; run it again after any interruption
+
+Exit codes:
+  0  done; for a plan: complete, nothing refused
+  1  the environment failed (disk, database, another program, a bug)
+  2  the input is wrong: every error is listed, nothing was done
+  3  the plan is incomplete: it was written, with a reason for each instance that stays
+  4  the plan does not hold: `check` found violations, or `apply` found the fleet changed
+
+Options with a DECANT_… variable can also be set in ~/.config/decant/config.toml (or the file DECANT_CONFIG names),
+as in: time-limit = \"30s\". A flag overrides the variable, the variable overrides the file.";
+
+/// Empty hosts of their virtual machines, safely and provably well.
+///
+/// decant reads a fleet (hosts, instances, rules), plans which instance goes where and in which order, proves how good
+/// the plan is, and carries it out. An instance that cannot be moved is refused with the reason in numbers.
+#[derive(Debug, Parser)]
+#[command(name = "decant", version, after_help = EXAMPLES, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Log more to stderr; twice for much more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Every command and option, as data.
+    pub(crate) fn command_tree() -> clap::Command {
+        Self::command()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Decide which instance goes where, and in which order.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Show a plan to a person: moves in order, refusals with reasons, hosts before and after, timeline.
+    Show(Show),
+    /// Verify a plan against a fleet, moment by moment, sharing no code with the planner.
+    Check(Check),
+    /// Check, read or convert a fleet document.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
+    /// Print the JSON Schema of a document.
+    Schema {
+        /// Which document.
+        of: SchemaOf,
+    },
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  decant completion bash > /etc/bash_completion.d/decant")]
+    Completion {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write one page a command into a folder.
+    #[command(after_help = "Examples:\n  decant man | man -l -\n  decant man /usr/local/share/man/man1")]
+    Man {
+        /// Where to write decant.1, decant-plan.1 and so on; by default the first is printed.
+        folder: Option<std::path::PathBuf>,
+    },
+}

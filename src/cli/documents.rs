@@ -1,0 +1,84 @@
+//! Arguments of the commands that read documents.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Format;
+
+/// Show a plan to a person.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant show plan.json
+  decant show plan.json --fleet fleet.json --html plan.html      with host capacities and instance names
+  decant plan evacuate --fleet fleet.json --host cmp-01 --format json | decant show -")]
+pub(crate) struct Show {
+    /// The plan document; `-` is standard input, and .gz or .zst is unpacked.
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// The fleet it was made for: adds the names of instances and the capacities of hosts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet: Option<PathBuf>,
+    /// Write a page for the browser to this file; it needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// Verify a plan against a fleet.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  decant check --fleet fleet.json plan.json && decant apply plan.json")]
+pub(crate) struct Check {
+    /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
+    #[arg(long, value_name = "FILE", env = "DECANT_FLEET")]
+    pub(crate) fleet: PathBuf,
+    /// The plan document; `-` is standard input, and .gz or .zst is unpacked.
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// What standard output carries: text for people, or a list for programs.
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Check, read or convert a fleet document.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FleetCommand {
+    /// Check a fleet document: every error at once, each with its place and what would be right.
+    #[command(after_help = "Examples:\n  decant fleet check fleet.json\n  zcat fleet.json.gz | decant fleet check -")]
+    Check {
+        /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
+        #[arg(value_name = "FILE")]
+        fleet: PathBuf,
+    },
+    /// Convert a file of another program into a fleet document.
+    #[command(after_help = "Example:\n  decant fleet import --from ganeti cluster.data -o fleet.json")]
+    Import {
+        /// The format it is in.
+        #[arg(long, value_enum, value_name = "FORMAT")]
+        from: FleetFormat,
+        /// The file; `-` is standard input, and .gz or .zst is unpacked.
+        #[arg(value_name = "FILE")]
+        input: PathBuf,
+        /// Write the fleet document to this file; by default to standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// A format of another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FleetFormat {
+    /// The text format of Ganeti's htools, which `hbal -t` reads and `gnt-cluster` exports.
+    Ganeti,
+}
+
+/// Which document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The fleet: what is.
+    Fleet,
+    /// The plan: what to do.
+    Plan,
+}

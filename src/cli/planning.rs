@@ -1,0 +1,116 @@
+//! Arguments of the planning commands.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Percent, Seconds};
+
+/// Decide which instance goes where, and in which order.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Plan the emptying of hosts.
+    ///
+    /// Every instance on them gets a move, or a refusal with its reason. Other instances are moved to make room only
+    /// where that is needed, and as little of their memory as can be proven necessary.
+    #[command(after_help = "\
+Examples:
+  decant plan evacuate --fleet fleet.json --host cmp-01 -o plan.json
+  decant plan evacuate --fleet fleet.json.zst --host 'cmp-0[1-4]' --exclude-host cmp-09 --headroom 10%
+  decant plan evacuate --fleet fleet.json --aggregate rack-7 --no-displace --format json > plan.json")]
+    Evacuate(Evacuate),
+    /// Plan giving instances another flavor.
+    ///
+    /// An instance stays on its host where the new flavor fits there; else the best other host is chosen, others
+    /// making room where that is needed.
+    #[command(after_help = "\
+Examples:
+  decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large -o plan.json
+  decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large --instance web-2 --flavor m1.small")]
+    Resize(Resize),
+}
+
+/// Plan the emptying of hosts.
+#[derive(Debug, Args)]
+pub(crate) struct Evacuate {
+    #[command(flatten)]
+    pub(crate) hosts: HostSelection,
+    #[command(flatten)]
+    pub(crate) options: PlanningOptions,
+}
+
+/// Plan giving instances another flavor.
+#[derive(Debug, Args)]
+pub(crate) struct Resize {
+    /// The instance, by id or name; can be given several times.
+    #[arg(long, value_name = "INSTANCE", required = true)]
+    pub(crate) instance: Vec<String>,
+    /// The flavor it is to have: one for all instances, or one for each in the same order.
+    #[arg(long, value_name = "FLAVOR", required = true)]
+    pub(crate) flavor: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: PlanningOptions,
+}
+
+/// Which hosts are meant; a host named several ways counts once.
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub(crate) struct HostSelection {
+    /// A host, or a pattern of hosts as 'cmp-0[1-4]' or 'cmp-*'; can be given several times.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Vec<String>,
+    /// A file with one host or pattern a line; `-` is standard input, `#` begins a remark.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hosts_from: Option<PathBuf>,
+    /// All hosts of this aggregate; can be given several times.
+    #[arg(long, value_name = "AGGREGATE")]
+    pub(crate) aggregate: Vec<String>,
+    /// All hosts of this availability zone; can be given several times.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Vec<String>,
+}
+
+/// Options of every planning command.
+#[derive(Debug, Args)]
+pub(crate) struct PlanningOptions {
+    /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
+    #[arg(long, value_name = "FILE", env = "DECANT_FLEET")]
+    pub(crate) fleet: PathBuf,
+    /// Write the plan document to this file; a summary for people still goes to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What standard output carries: a summary for people, or the plan document.
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+    pub(crate) format: Format,
+    /// Stop improving after this long and answer with what there is, saying so.
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "DECANT_TIME_LIMIT")]
+    pub(crate) time_limit: Seconds,
+    /// Move nobody but the instances that were asked for.
+    #[arg(long, env = "DECANT_NO_DISPLACE")]
+    pub(crate) no_displace: bool,
+    /// A host, or a pattern of hosts, that must receive nothing; can be given several times.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) exclude_host: Vec<String>,
+    /// An instance, by id or name, that must stay where it is; can be given several times.
+    #[arg(long, value_name = "INSTANCE")]
+    pub(crate) pin: Vec<String>,
+    /// Share of each class of its capacity that a host which receives something keeps unused at the end, as 10%.
+    #[arg(long, value_name = "PERCENT", default_value = "0%", env = "DECANT_HEADROOM")]
+    pub(crate) headroom: Percent,
+    /// Feeds every random choice: the same fleet, request, seed and limits give the same plan.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "DECANT_SEED")]
+    pub(crate) seed: u64,
+    /// Threads to plan with; by default one for each processor. The plan does not depend on it.
+    #[arg(long, value_name = "NUMBER", env = "DECANT_THREADS")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// What standard output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people.
+    Human,
+    /// The document, for programs.
+    Json,
+}

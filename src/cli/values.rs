@@ -1,0 +1,64 @@
+//! Values of options that are more than a text or a number.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// A length of time with its unit, as `10s`, `2h` or `1h30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().parse::<f64>().is_ok() {
+            return Err(format!("a length of time needs its unit, as {0}s, {0}m or {0}h", text.trim()));
+        }
+        let length: SignedDuration =
+            text.parse().map_err(|_| "write a length of time as 10s, 500ms, 15m, 2h or 1h30m".to_owned())?;
+        Duration::try_from(length).map(Self).map_err(|_| "a length of time cannot be negative".to_owned())
+    }
+}
+
+/// A share of a whole, as `10%`; 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().strip_suffix('%').ok_or("write a share with its sign, as 10%")?;
+        match number.trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self(percent)),
+            Ok(_) => Err("a share is between 0% and 100%".to_owned()),
+            Err(_) => Err("write a share as 10% or 12.5%".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_needs_its_unit() {
+        assert_eq!("1h30m".parse::<Seconds>().unwrap().0, Duration::from_secs(5400));
+        assert_eq!("500ms".parse::<Seconds>().unwrap().0, Duration::from_millis(500));
+        assert!("10".parse::<Seconds>().unwrap_err().contains("10s, 10m or 10h"));
+        assert!("-3s".parse::<Seconds>().unwrap_err().contains("negative"));
+        assert!("soon".parse::<Seconds>().unwrap_err().contains("15m"));
+    }
+
+    #[test]
+    fn a_share_is_a_percentage_between_nothing_and_all() {
+        assert_eq!("12.5%".parse::<Percent>().unwrap(), Percent(12.5));
+        for wrong in ["0.1", "101%", "-1%", "NaN%", "ten%", ""] {
+            assert!(wrong.parse::<Percent>().is_err(), "{wrong}");
+        }
+    }
+}

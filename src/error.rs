@@ -1,0 +1,195 @@
+//! How a command ends: the exit codes, and what is said on stderr before them, in one place.
+//!
+//! An incomplete plan is a result, not a failure: it has an exit code of its own and nothing is printed here.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use decant_schema::finding::Finding;
+use miette::{Diagnostic, MietteHandlerOpts, Report};
+
+/// What scripts read from a command that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; for a plan: complete.
+    Done = 0,
+    /// The environment failed: disk, database, network, another program, or a bug of ours.
+    Environment = 1,
+    /// The input is wrong; nothing was done.
+    Input = 2,
+    /// The plan is incomplete: it was written, and each instance that stays has its refusal.
+    Incomplete = 3,
+    /// The plan does not hold.
+    DoesNotHold = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The input is wrong: every error found in it.
+    Input {
+        /// What was being read or asked.
+        of: String,
+        /// Each error; never empty.
+        errors: Vec<Complaint>,
+    },
+    /// Something outside the input failed.
+    Environment {
+        /// What was being done, to be read after "failed to".
+        doing: String,
+        /// Why it failed.
+        cause: Box<dyn Error + Send + Sync>,
+        /// What the person can do about it.
+        hint: Option<String>,
+    },
+    /// The plan does not hold for the fleet it is to be carried out on: every difference found.
+    DoesNotHold {
+        /// What is wrong, as a whole.
+        what: String,
+        /// Each difference.
+        differences: Vec<Complaint>,
+    },
+    /// Whoever read our output has gone away; there is nobody left to tell.
+    ClosedPipe,
+}
+
+/// One thing that is wrong, where it is and what would be right.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    /// What is wrong, with its place in front.
+    pub(crate) problem: String,
+    /// What would be right.
+    pub(crate) remedy: Option<String>,
+}
+
+impl Complaint {
+    pub(crate) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { problem: problem.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+impl From<&Finding> for Complaint {
+    fn from(finding: &Finding) -> Self {
+        Self::new(format!("{}: {}", finding.place, finding.problem), finding.remedy.clone())
+    }
+}
+
+impl Failure {
+    /// One error in the input.
+    pub(crate) fn input(of: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Input { of: of.into(), errors: vec![Complaint::new(problem, remedy)] }
+    }
+
+    /// Every finding of a document.
+    pub(crate) fn findings(of: impl Into<String>, findings: &[Finding]) -> Self {
+        Self::Input { of: of.into(), errors: findings.iter().map(Complaint::from).collect() }
+    }
+
+    /// Something outside the input failed, with no more to advise than its cause says.
+    pub(crate) fn environment(doing: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Environment { doing: doing.into(), cause: cause.into(), hint: None }
+    }
+
+    /// The same failure with advice on what to do.
+    pub(crate) fn with_hint(self, advice: impl Into<String>) -> Self {
+        match self {
+            Self::Environment { doing, cause, .. } => Self::Environment { doing, cause, hint: Some(advice.into()) },
+            other => other,
+        }
+    }
+
+    /// A failure to write the result; a reader that closed its end is no failure.
+    pub(crate) fn writing(to: &str, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Self::environment(format!("write {to}"), error)
+    }
+
+    /// The exit code it ends in.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Input { .. } => Exit::Input,
+            Self::Environment { .. } => Exit::Environment,
+            Self::DoesNotHold { .. } => Exit::DoesNotHold,
+            Self::ClosedPipe => Exit::Done,
+        }
+    }
+}
+
+/// Prints why a command failed, if there is anybody to tell, and says how to exit.
+pub(crate) fn report(failure: Failure) -> Exit {
+    let exit = failure.exit();
+    if !matches!(failure, Failure::ClosedPipe) {
+        // A second hook is refused, which is no harm: the first is this one.
+        let _ = miette::set_hook(Box::new(|_| Box::new(MietteHandlerOpts::new().width(terminal_width()).build())));
+        eprintln!("{:?}", Report::new(failure));
+    }
+    exit
+}
+
+/// Columns that text on stderr may take.
+fn terminal_width() -> usize {
+    crate::render::width().clamp(60, 140)
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input { of, errors } if errors.len() == 1 => write!(f, "{of}: 1 error, nothing was done"),
+            Self::Input { of, errors } => write!(f, "{of}: {} errors, nothing was done", errors.len()),
+            Self::Environment { doing, .. } => write!(f, "failed to {doing}"),
+            Self::DoesNotHold { what, .. } => f.write_str(what),
+            Self::ClosedPipe => f.write_str("the reader of the output went away"),
+        }
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Environment { cause, .. } => Some(cause.as_ref()),
+            Self::Input { .. } | Self::DoesNotHold { .. } | Self::ClosedPipe => None,
+        }
+    }
+}
+
+impl Diagnostic for Failure {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        match self {
+            Self::Environment { hint: Some(hint), .. } => Some(Box::new(hint)),
+            _ => None,
+        }
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        match self {
+            Self::Input { errors: all, .. } | Self::DoesNotHold { differences: all, .. } => {
+                Some(Box::new(all.iter().map(|one| one as &dyn Diagnostic)))
+            }
+            Self::Environment { .. } | Self::ClosedPipe => None,
+        }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl Error for Complaint {}
+
+impl Diagnostic for Complaint {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.remedy.as_ref().map(|remedy| Box::new(remedy) as Box<dyn fmt::Display>)
+    }
+}
