@@ -13,22 +13,24 @@ pub(crate) use values::{Percent, Seconds};
 
 const EXAMPLES: &str = "\
 Examples:
-  decant demo                                                   see it work on this machine, in about a minute
-  decant fleet check fleet.json                                 is this a fleet?
+  decant demo                        see it work on this machine, in about a minute
+  decant fleet check fleet.json      is this a fleet?
   decant plan evacuate --fleet fleet.json --host cmp-01 -o plan.json
-  decant show plan.json --html plan.html                        read the plan
-  decant check --fleet fleet.json plan.json                     have it verified by code that shares nothing with the planner
-  decant apply plan.json                                        carry it out; run it again after any interruption
+  decant show plan.json --html plan.html
+  decant check --fleet fleet.json plan.json
+  decant apply plan.json             carry it out; after any interruption, again
 
 Exit codes:
   0  done; for a plan: complete, nothing refused
   1  the environment failed (disk, database, another program, a bug)
   2  the input is wrong: every error is listed, nothing was done
-  3  the plan is incomplete: it was written, with a reason for each instance that stays
-  4  the plan does not hold: `check` found violations, or `apply` found the fleet changed
+  3  the plan is incomplete: it was written, with a reason for each that stays
+  4  the plan does not hold: violations were found, or the fleet has changed
 
-Options with a DECANT_… variable can also be set in ~/.config/decant/config.toml (or the file DECANT_CONFIG names),
-as in: time-limit = \"30s\". A flag overrides the variable, the variable overrides the file.";
+Settings:
+  An option that shows [env: DECANT_…] can also be set in a file of lines such as
+  time-limit = \"30s\". It is ~/.config/decant/config.toml or what DECANT_CONFIG
+  names. The variable overrides the file, the flag overrides both.";
 
 /// Empty hosts of their virtual machines, safely and provably well.
 ///
@@ -38,7 +40,7 @@ as in: time-limit = \"30s\". A flag overrides the variable, the variable overrid
 #[command(name = "decant", version, after_help = EXAMPLES, propagate_version = true, max_term_width = 110)]
 pub(crate) struct Cli {
     /// Log more to stderr; twice for much more.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 1000, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// What to do.
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use decant_schema::finding::Finding;
-use miette::{Diagnostic, MietteHandlerOpts, Report};
+use miette::{Diagnostic, MietteHandler, MietteHandlerOpts, ReportHandler};
 
 /// What scripts read from a command that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,14 @@ impl Failure {
         Self::environment(format!("write {to}"), error)
     }
 
+    /// Each thing that is wrong, where there may be several.
+    fn complaints(&self) -> &[Complaint] {
+        match self {
+            Self::Input { errors: all, .. } | Self::DoesNotHold { differences: all, .. } => all,
+            Self::Environment { .. } | Self::ClosedPipe => &[],
+        }
+    }
+
     /// The exit code it ends in.
     fn exit(&self) -> Exit {
         match self {
@@ -127,18 +135,24 @@ impl Failure {
 
 /// Prints why a command failed, if there is anybody to tell, and says how to exit.
 pub(crate) fn report(failure: Failure) -> Exit {
-    let exit = failure.exit();
     if !matches!(failure, Failure::ClosedPipe) {
-        // A second hook is refused, which is no harm: the first is this one.
-        let _ = miette::set_hook(Box::new(|_| Box::new(MietteHandlerOpts::new().width(terminal_width()).build())));
-        eprintln!("{:?}", Report::new(failure));
+        let handler = MietteHandlerOpts::new().width(usize::from(crate::render::width()).min(120)).build();
+        let mut text = Rendered(&failure, &handler).to_string();
+        for complaint in failure.complaints() {
+            text.push_str(&Rendered(complaint, &handler).to_string());
+        }
+        crate::output::note(text.trim_end());
     }
-    exit
+    failure.exit()
 }
 
-/// Columns that text on stderr may take.
-fn terminal_width() -> usize {
-    crate::render::width().clamp(60, 140)
+/// A diagnostic as its handler prints it.
+struct Rendered<'a>(&'a dyn Diagnostic, &'a MietteHandler);
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.1.debug(self.0, f)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -167,15 +181,6 @@ impl Diagnostic for Failure {
         match self {
             Self::Environment { hint: Some(hint), .. } => Some(Box::new(hint)),
             _ => None,
-        }
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        match self {
-            Self::Input { errors: all, .. } | Self::DoesNotHold { differences: all, .. } => {
-                Some(Box::new(all.iter().map(|one| one as &dyn Diagnostic)))
-            }
-            Self::Environment { .. } | Self::ClosedPipe => None,
         }
     }
 }

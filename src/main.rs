@@ -21,7 +21,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Exit, Failure> {
     let settings = settings::read()?;
-    let matches = settings.as_defaults_of(Cli::command()).get_matches();
+    let command = settings.as_defaults_of(Cli::command());
+    let matches = command.try_get_matches().unwrap_or_else(|error| settings.explain_and_exit(&error));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     output::log_to_stderr(cli.verbose);
     commands::run(cli.command)

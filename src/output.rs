@@ -53,8 +53,7 @@ pub(crate) fn note(text: &str) {
 
 /// A sign of life on a terminal while something takes long; invisible elsewhere.
 pub(crate) fn spinner(doing: &str) -> ProgressBar {
-    let target =
-        if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target).with_message(doing.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
@@ -63,8 +62,9 @@ pub(crate) fn spinner(doing: &str) -> ProgressBar {
 /// Sends the log to stderr: warnings, or more with each `--verbose`; `RUST_LOG` overrides.
 pub(crate) fn log_to_stderr(verbose: u8) {
     let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("warn,decant={level},decant_planner={level},decant_executor={level}")));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new(format!("warn,decant={level},decant_planner={level},decant_executor={level}"))
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -11,6 +11,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Command;
+use clap::error::ErrorKind;
 
 use crate::error::{Complaint, Failure};
 
@@ -19,7 +20,10 @@ const FILE_VARIABLE: &str = "DECANT_CONFIG";
 
 /// What the file says, by option.
 #[derive(Debug, Default)]
-pub(crate) struct Settings(BTreeMap<String, String>);
+pub(crate) struct Settings {
+    file: PathBuf,
+    values: BTreeMap<String, String>,
+}
 
 /// Reads the settings file, if there is one. A file named by `DECANT_CONFIG` must be there.
 pub(crate) fn read() -> Result<Settings, Failure> {
@@ -28,7 +32,10 @@ pub(crate) fn read() -> Result<Settings, Failure> {
     let Some(path) = named.or_else(usual_file) else { return Ok(Settings::default()) };
     let of = path.display().to_string();
     match fs::read_to_string(&path) {
-        Ok(text) => parse(&text).map_err(|errors| Failure::Input { of, errors }),
+        Ok(text) => match parse(&text) {
+            Ok(values) => Ok(Settings { file: path, values }),
+            Err(errors) => Err(Failure::Input { of, errors }),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(Settings::default()),
         Err(error) => Err(Failure::input(
             of,
@@ -45,7 +52,7 @@ fn usual_file() -> Option<PathBuf> {
     Some(folder.join("decant").join("config.toml"))
 }
 
-fn parse(text: &str) -> Result<Settings, Vec<Complaint>> {
+fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Complaint>> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         vec![Complaint::new(error.to_string().trim_end().to_owned(), "write lines such as: time-limit = \"30s\"")]
     })?;
@@ -62,7 +69,7 @@ fn parse(text: &str) -> Result<Settings, Vec<Complaint>> {
             )),
         }
     }
-    if errors.is_empty() { Ok(Settings(settings)) } else { Err(errors) }
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
 fn unknown(key: &str, known: &[String]) -> Complaint {
@@ -95,10 +102,18 @@ impl Settings {
     /// The command and all below it, with each setting as the default of the option it names.
     pub(crate) fn as_defaults_of(&self, command: Command) -> Command {
         command
-            .mut_args(|arg| match arg.get_long().and_then(|long| self.0.get(long)) {
+            .mut_args(|arg| match arg.get_long().and_then(|long| self.values.get(long)) {
                 Some(setting) if arg.get_env().is_some() => arg.default_value(setting.clone()).required(false),
                 _ => arg,
             })
             .mut_subcommands(|below| self.as_defaults_of(below))
+    }
+
+    /// Ends as the command line's reader would, and says where a value may come from that nobody typed.
+    pub(crate) fn explain_and_exit(&self, error: &clap::Error) -> ! {
+        if error.kind() == ErrorKind::ValueValidation && !self.values.is_empty() {
+            crate::output::note(&format!("note: settings were read from {}", self.file.display()));
+        }
+        error.exit()
     }
 }

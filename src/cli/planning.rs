@@ -55,7 +55,7 @@ pub(crate) struct Resize {
 
 /// Which hosts are meant; a host named several ways counts once.
 #[derive(Debug, Args)]
-#[group(multiple = true)]
+#[command(next_help_heading = "Hosts")]
 pub(crate) struct HostSelection {
     /// A host, or a pattern of hosts as 'cmp-0[1-4]' or 'cmp-*'; can be given several times.
     #[arg(long, value_name = "HOST")]
@@ -73,6 +73,7 @@ pub(crate) struct HostSelection {
 
 /// Options of every planning command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Planning")]
 pub(crate) struct PlanningOptions {
     /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
     #[arg(long, value_name = "FILE", env = "DECANT_FLEET")]

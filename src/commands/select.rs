@@ -1,0 +1,158 @@
+//! From what a person typed to hosts and instances of a fleet: patterns, names, files of names. Every name that means
+//! nothing is reported, not the first, each with the name that was probably meant.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use decant_schema::fleet::Fleet;
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::nearest::nearest;
+use globset::Glob;
+
+use super::documents;
+use crate::cli::HostSelection;
+use crate::error::{Complaint, Failure};
+
+/// Looks names up in a fleet and keeps what was wrong with them.
+pub(crate) struct Names<'a> {
+    fleet: &'a Fleet,
+    errors: Vec<Complaint>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(fleet: &'a Fleet) -> Self {
+        Self { fleet, errors: Vec::new() }
+    }
+
+    /// The hosts a selection means; empty if it names none.
+    pub(crate) fn hosts(&mut self, selection: &HostSelection) -> Result<BTreeSet<HostName>, Failure> {
+        let mut hosts = self.matching("--host", &selection.host);
+        if let Some(path) = &selection.hosts_from {
+            hosts.append(&mut self.listed(path)?);
+        }
+        let fleet = self.fleet;
+        for name in &selection.aggregate {
+            let known =
+                fleet.hosts().iter().flat_map(|host| host.aggregates.iter().map(|aggregate| aggregate.as_str()));
+            hosts.append(&mut self.sharing("--aggregate", "aggregate", name, known, |at| {
+                fleet.hosts()[at].aggregates.contains(name.as_str())
+            }));
+        }
+        for name in &selection.zone {
+            let known = fleet.hosts().iter().filter_map(|host| host.zone.as_ref().map(|zone| zone.as_str()));
+            hosts.append(&mut self.sharing("--zone", "zone", name, known, |at| {
+                fleet.hosts()[at].zone.as_ref().is_some_and(|zone| zone.as_str() == name)
+            }));
+        }
+        Ok(hosts)
+    }
+
+    /// The hosts that some names or patterns mean; `place` says where these were written.
+    pub(crate) fn matching(&mut self, place: &str, patterns: &[String]) -> BTreeSet<HostName> {
+        patterns.iter().flat_map(|pattern| self.matching_one(place, pattern)).collect()
+    }
+
+    fn matching_one(&mut self, place: &str, pattern: &str) -> Vec<HostName> {
+        if let Some(at) = self.fleet.host_index(pattern) {
+            return vec![self.fleet.hosts()[at].name.clone()];
+        }
+        if !pattern.contains(['*', '?', '[', '{']) {
+            let known = self.fleet.hosts().iter().map(|host| host.name.as_str());
+            self.unknown(place, "host", pattern, known);
+            return Vec::new();
+        }
+        let matcher = match Glob::new(pattern) {
+            Ok(glob) => glob.compile_matcher(),
+            Err(error) => {
+                self.errors
+                    .push(Complaint::new(format!("{place}: {error}"), "write a pattern as 'cmp-0[1-4]' or 'cmp-*'"));
+                return Vec::new();
+            }
+        };
+        let names = self.fleet.hosts().iter().map(|host| &host.name);
+        let found: Vec<_> = names.filter(|name| matcher.is_match(name.as_str())).cloned().collect();
+        if found.is_empty() {
+            let problem = format!("{place}: no host matches {pattern}");
+            self.errors.push(Complaint::new(problem, "quote the pattern, so that the shell leaves it alone"));
+        }
+        found
+    }
+
+    /// Hosts named in a file, one a line.
+    fn listed(&mut self, path: &Path) -> Result<BTreeSet<HostName>, Failure> {
+        let text = documents::text(path)?;
+        let mut hosts = BTreeSet::new();
+        for (at, line) in text.lines().enumerate() {
+            let name = line.split('#').next().unwrap_or_default().trim();
+            if !name.is_empty() {
+                hosts.extend(self.matching_one(&format!("{} line {}", path.display(), at + 1), name));
+            }
+        }
+        if hosts.is_empty() && self.errors.is_empty() {
+            let problem = format!("--hosts-from: {} names no host", path.display());
+            self.errors.push(Complaint::new(problem, "write one host or pattern a line"));
+        }
+        Ok(hosts)
+    }
+
+    fn sharing<'n>(
+        &mut self,
+        option: &str,
+        noun: &str,
+        name: &str,
+        known: impl Iterator<Item = &'n str>,
+        is_in: impl Fn(usize) -> bool,
+    ) -> BTreeSet<HostName> {
+        let all = self.fleet.hosts();
+        let found: BTreeSet<_> = (0..all.len()).filter(|at| is_in(*at)).map(|at| all[at].name.clone()).collect();
+        if found.is_empty() {
+            self.unknown(option, noun, name, known);
+        }
+        found
+    }
+
+    /// The instances that some ids or names mean.
+    pub(crate) fn instances(&mut self, option: &str, names: &[String]) -> Vec<InstanceId> {
+        names.iter().filter_map(|name| self.instance(option, name)).collect()
+    }
+
+    fn instance(&mut self, option: &str, name: &str) -> Option<InstanceId> {
+        let all = self.fleet.instances();
+        if let Some(at) = self.fleet.instance_index(name) {
+            return Some(all[at].id.clone());
+        }
+        let called: Vec<_> = all.iter().filter(|instance| instance.name == name).map(|instance| &instance.id).collect();
+        match called[..] {
+            [one] => return Some(one.clone()),
+            [] => {
+                let known = all.iter().flat_map(|instance| [instance.id.as_str(), &instance.name]);
+                self.unknown(option, "instance", name, known);
+            }
+            _ => {
+                let ids = crate::render::words::some_of(called.iter(), called.len());
+                let problem = format!("{option}: {} instances are called {name}", called.len());
+                self.errors.push(Complaint::new(problem, format!("give the id of one: {ids}")));
+            }
+        }
+        None
+    }
+
+    fn unknown<'n>(&mut self, option: &str, noun: &str, name: &str, known: impl Iterator<Item = &'n str>) {
+        let remedy = nearest(name, known)
+            .map_or_else(|| format!("name {noun}s as the fleet document does"), |near| format!("did you mean {near}?"));
+        self.errors.push(Complaint::new(format!("{option}: the fleet has no {noun} {name}"), remedy));
+    }
+
+    /// Adds an error found elsewhere in the same request.
+    pub(crate) fn complain(&mut self, complaint: Complaint) {
+        self.errors.push(complaint);
+    }
+
+    /// Fails if any name meant nothing.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Input { of: "the request".to_owned(), errors: self.errors })
+    }
+}

@@ -1,0 +1,247 @@
+//! Numbers and names of a document in words.
+
+use decant_schema::fleet::Resources;
+use decant_schema::id::ResourceClass;
+use decant_schema::plan::{MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
+use decant_schema::request::{Options, RequestKind};
+
+mod refusal;
+
+pub(crate) use refusal::{advice, fix, reason, rule, rules};
+
+/// An amount of a class in its usual unit: memory in GiB where that is exact enough to read.
+pub(crate) fn amount(class: &ResourceClass, amount: u64) -> String {
+    match class.as_str() {
+        ResourceClass::MEMORY_MB => mebibytes(amount),
+        ResourceClass::DISK_GB => format!("{} GiB", grouped(amount)),
+        _ => grouped(amount),
+    }
+}
+
+/// A class as people call it.
+pub(crate) fn class(class: &ResourceClass) -> &str {
+    match class.as_str() {
+        ResourceClass::MEMORY_MB => "memory",
+        ResourceClass::DISK_GB => "disk",
+        ResourceClass::VCPU => "vCPU",
+        other => other,
+    }
+}
+
+/// Amounts of several classes, as `16 GiB memory, 4 vCPU`.
+pub(crate) fn amounts(of: &Resources) -> String {
+    let each: Vec<_> = of.iter().map(|(name, count)| format!("{} {}", amount(name, *count), class(name))).collect();
+    each.join(", ")
+}
+
+/// A size given in MiB.
+pub(crate) fn mebibytes(count: u64) -> String {
+    match count {
+        0 => "0".to_owned(),
+        1..=1023 => format!("{count} MiB"),
+        _ if count.is_multiple_of(1024) => format!("{} GiB", grouped(count / 1024)),
+        _ if count < 10 * 1024 => format!("{} MiB", grouped(count)),
+        _ => format!("{}.{} GiB", grouped(count / 1024), count % 1024 * 10 / 1024),
+    }
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun, as `1 move` or `12 moves`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number as u64))
+}
+
+/// A length of time in seconds as people say it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a plan's times are finite, a cast saturates"
+)]
+pub(crate) fn seconds(length: f64) -> String {
+    if length < 60.0 {
+        return if length < 10.0 { format!("{length:.1} s") } else { format!("{length:.0} s") };
+    }
+    let whole = length.round() as u64;
+    match whole {
+        0..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", grouped(whole / 3600), whole % 3600 / 60),
+    }
+}
+
+/// What was asked.
+pub(crate) fn request(kind: &RequestKind) -> String {
+    match kind {
+        RequestKind::Evacuate { hosts } => {
+            format!("Evacuate {}", some_of(hosts.iter().map(|host| host.as_str()), hosts.len()))
+        }
+        RequestKind::Resize { resizes } => {
+            let each = resizes.iter().map(|resize| format!("{} to {}", resize.instance, resize.flavor));
+            format!("Resize {}", some_of(each, resizes.len()))
+        }
+        RequestKind::Rolling { hosts, rounds } => {
+            let names = some_of(hosts.iter().map(|host| host.as_str()), hosts.len());
+            format!("Rolling maintenance of {names} within {}", seconds(rounds.window_s))
+        }
+    }
+}
+
+/// The first few of many, and how many more there are.
+pub(crate) fn some_of<T: ToString>(names: impl Iterator<Item = T>, all: usize) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<_> = names.take(SHOWN).map(|name| name.to_string()).collect();
+    let rest = all.saturating_sub(SHOWN);
+    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more", shown.join(", ")) }
+}
+
+/// The conditions that differ from the usual ones.
+pub(crate) fn conditions(options: &Options) -> Vec<String> {
+    let mut said = Vec::new();
+    if options.no_displace {
+        said.push("nobody else may move".to_owned());
+    }
+    if !options.exclude_hosts.is_empty() {
+        let names = some_of(options.exclude_hosts.iter(), options.exclude_hosts.len());
+        said.push(format!("nothing goes to {names}"));
+    }
+    if !options.pins.is_empty() {
+        said.push(format!("{} stays", some_of(options.pins.iter(), options.pins.len())));
+    }
+    if options.headroom_percent > 0.0 {
+        said.push(format!("receiving hosts keep {} % unused", options.headroom_percent));
+    }
+    if let Some(window) = options.window_s {
+        said.push(format!("moves start within {}", seconds(window)));
+    }
+    if options.seed != Options::default().seed {
+        said.push(format!("seed {}", options.seed));
+    }
+    said
+}
+
+/// How the plan answers the request.
+pub(crate) fn outcome(plan: &Plan) -> String {
+    let moves = count(plan.moves.len(), "move");
+    match plan.outcome {
+        Outcome::Complete => format!("Complete: {moves}, nothing refused"),
+        Outcome::Partial => {
+            let stay = plan.refusals.len();
+            let verb = if stay == 1 { "stays" } else { "stay" };
+            format!("Incomplete: {moves}, {} {verb}", count(stay, "instance"))
+        }
+        Outcome::NothingToDo => "Nothing to do".to_owned(),
+    }
+}
+
+/// What is proven, in a sentence.
+pub(crate) fn proof(plan: &Plan) -> String {
+    let sentence = match plan.proof.status {
+        ProofStatus::Optimal => "Proven optimal: no plan displaces less memory of other instances".to_owned(),
+        ProofStatus::Infeasible => "Proven necessary: no plan refuses fewer".to_owned(),
+        ProofStatus::Gap => format!("Not proven optimal: {}", gap_of(&plan.proof.tiers)),
+    };
+    match plan.proof.stopped_by {
+        None => sentence,
+        Some(StoppedBy::Time) => format!("{sentence}; the time limit stopped the search (--time-limit allows more)"),
+        Some(StoppedBy::Nodes) => format!("{sentence}; the search budget was used up"),
+    }
+}
+
+/// The first tier whose value is above its bound.
+fn gap_of(tiers: &[Tier]) -> String {
+    let open = tiers.iter().find(|tier| tier.bound.is_none_or(|bound| tier.value > bound));
+    match open {
+        None => "every goal meets its bound".to_owned(),
+        Some(Tier { name, value, bound: None }) => {
+            format!("{} is {}, and nothing is proven of the least", tier_name(*name), tier_value(*name, *value))
+        }
+        Some(Tier { name, value, bound: Some(bound) }) => {
+            let (value, bound) = (tier_value(*name, *value), tier_value(*name, *bound));
+            format!("{} is {value}, and the least possible is at least {bound}", tier_name(*name))
+        }
+    }
+}
+
+/// A goal as people call it.
+pub(crate) fn tier_name(name: TierName) -> &'static str {
+    match name {
+        TierName::Refused => "refused",
+        TierName::DisplacedMemoryMb => "displaced memory",
+        TierName::DurationS => "duration",
+        TierName::Imbalance => "imbalance",
+    }
+}
+
+/// A goal's value in its unit.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a tier's value is finite, a cast saturates"
+)]
+pub(crate) fn tier_value(name: TierName, value: f64) -> String {
+    match name {
+        TierName::Refused => format!("{value}"),
+        TierName::DisplacedMemoryMb => mebibytes(value.round() as u64),
+        TierName::DurationS => seconds(value),
+        TierName::Imbalance => format!("{value:.3}"),
+    }
+}
+
+/// How far a value is above its bound.
+pub(crate) fn gap(tier: &Tier) -> String {
+    match tier.bound {
+        None => "not proven".to_owned(),
+        Some(bound) if tier.value <= bound => "proven least".to_owned(),
+        Some(bound) if bound > 0.0 => format!("within {:.2} %", (tier.value - bound) / bound * 100.0),
+        Some(_) => "not proven least".to_owned(),
+    }
+}
+
+/// How an instance moves.
+pub(crate) fn mode(mode: MoveMode) -> &'static str {
+    match mode {
+        MoveMode::Live => "live",
+        MoveMode::Cold => "cold",
+        MoveMode::Suspend => "suspend",
+        MoveMode::Rebuild => "rebuild",
+    }
+}
+
+/// What a move is for.
+pub(crate) fn why(reason: MoveReason) -> &'static str {
+    match reason {
+        MoveReason::Evacuate => "evacuate",
+        MoveReason::Displace => "makes room",
+        MoveReason::Hop => "stop on the way",
+        MoveReason::Resize => "resize",
+        MoveReason::Spread => "evens the load",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_as_people_write_them() {
+        assert_eq!(mebibytes(65536), "64 GiB");
+        assert_eq!(mebibytes(6144 + 1), "6,145 MiB");
+        assert_eq!(mebibytes(512), "512 MiB");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(seconds(9.14), "9.1 s");
+        assert_eq!(seconds(61.2), "1 min 01 s");
+        assert_eq!(seconds(7260.0), "2 h 01 min");
+    }
+}

@@ -1,0 +1,126 @@
+//! Why an instance stays, and what can be done about it, in words. The operator's guide to refusals says more of each.
+
+use decant_schema::id::ResourceClass;
+use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
+
+use super::{amount, amounts, class, count, mebibytes, seconds};
+
+/// A reason as a sentence with its numbers.
+pub(crate) fn reason(of: &Reason) -> String {
+    let hosts = count(usize::try_from(of.hosts).unwrap_or(usize::MAX), "host");
+    let is = if of.hosts == 1 { "is" } else { "are" };
+    let has = if of.hosts == 1 { "has" } else { "have" };
+    let subject = of.subject.as_deref();
+    let named = |what: &str| subject.map_or_else(|| what.to_owned(), |name| format!("{what} {name}"));
+    match of.rule {
+        RuleName::Mobility => with_subject("it cannot be moved", subject),
+        RuleName::Pinned => with_subject("it is pinned to its host", subject),
+        RuleName::SourceDown => with_subject("its host is down and no other host reaches its disk", subject),
+        RuleName::Evacuated => format!("{hosts} {is} to be emptied too"),
+        RuleName::Excluded => format!("{hosts} {is} excluded by the request"),
+        RuleName::HostDown => format!("{hosts} {is} down"),
+        RuleName::HostDisabled => format!("{hosts} {is} disabled"),
+        RuleName::Zone => format!("{hosts} {is} outside {}", named("zone")),
+        RuleName::Aggregate => format!("{hosts} {is} not in {}", named("aggregate")),
+        RuleName::RequiredTrait => format!("{hosts} {is} without {}", named("trait")),
+        RuleName::ForbiddenTrait => format!("{hosts} {has} {}, which its flavor forbids", named("trait")),
+        RuleName::Storage => format!("{hosts} {is} without access to {}", named("storage pool")),
+        RuleName::HypervisorVersion => format!("{hosts} {has} an older hypervisor{}", in_brackets(subject)),
+        RuleName::Unit => {
+            format!("{hosts} {is} not made to take such an amount{}", numbers(of).unwrap_or_default())
+        }
+        RuleName::Size => format!("{hosts} would be too small even when empty{}", numbers(of).unwrap_or_default()),
+        RuleName::Capacity => format!("{hosts} {has} too little headroom{}", numbers(of).unwrap_or_default()),
+        RuleName::Headroom => {
+            format!("{hosts} {has} the room, but not beyond the headroom to keep{}", numbers(of).unwrap_or_default())
+        }
+        RuleName::Affinity => format!("{hosts} {is} not where {} is", named("its affinity group")),
+        RuleName::AntiAffinity => {
+            format!("{hosts} already {has} as many of {} as may be", named("its anti-affinity group"))
+        }
+        RuleName::Order => with_subject("there is room for it, but no order of moves reaches it", subject),
+        RuleName::Together => with_subject("it fits alone, but not together with the others", subject),
+        RuleName::Window => with_subject("there is no time left for it in the window", subject),
+    }
+}
+
+fn with_subject(sentence: &str, subject: Option<&str>) -> String {
+    subject.map_or_else(|| sentence.to_owned(), |subject| format!("{sentence}: {subject}"))
+}
+
+fn in_brackets(subject: Option<&str>) -> String {
+    subject.map_or_else(String::new, |subject| format!(" ({subject})"))
+}
+
+/// `: needs 64 GiB of memory, the best has 60 GiB (cmp-07)`.
+fn numbers(of: &Reason) -> Option<String> {
+    let name = of.class.as_ref()?;
+    let need = of.need.map(|need| format!("needs {} of {}", exact(name, need), class(name)));
+    let holder = of.best_host.as_ref().map_or_else(String::new, |host| format!(" ({host})"));
+    let best = of.best.map(|best| format!("the best has {}{holder}", exact(name, best)));
+    let said: Vec<_> = need.into_iter().chain(best).collect();
+    (!said.is_empty()).then(|| format!(": {}", said.join(", ")))
+}
+
+/// An amount to the last unit: a near miss must not read as a fit.
+fn exact(name: &ResourceClass, count: u64) -> String {
+    let rounded = name.as_str() == ResourceClass::MEMORY_MB && !count.is_multiple_of(1024);
+    if rounded { format!("{} MiB", super::grouped(count)) } else { amount(name, count) }
+}
+
+/// A rule's name as the document writes it.
+pub(crate) fn rule(name: RuleName) -> String {
+    let written = serde_json::to_value(name).expect("a rule's name is a plain word");
+    written.as_str().expect("a rule's name is a plain word").to_owned()
+}
+
+/// The rules that keep an instance, each once, in the order they are counted.
+pub(crate) fn rules(of: &Refusal) -> Vec<RuleName> {
+    let mut rules: Vec<_> = of.reasons.iter().map(|reason| reason.rule).collect();
+    rules.dedup();
+    rules
+}
+
+/// What an operator can do where this rule is what keeps an instance.
+pub(crate) fn advice(rule: RuleName) -> &'static str {
+    match rule {
+        RuleName::Mobility => "stop it by hand or mark it cold-movable in the fleet",
+        RuleName::Pinned => "unpin it in the fleet, or leave out --pin",
+        RuleName::SourceDown => "bring the host back, or restore the instance from a backup",
+        RuleName::Evacuated => "empty fewer hosts at a time",
+        RuleName::Excluded => "exclude fewer hosts",
+        RuleName::HostDown => "bring hosts up that could take it",
+        RuleName::HostDisabled => "enable hosts that could take it",
+        RuleName::Zone => "free room in its zone, or lift the zone from the instance",
+        RuleName::Aggregate => "add a host to the aggregate, or choose a flavor that does not require it",
+        RuleName::RequiredTrait => "free room on hosts with the trait, or choose a flavor that does not require it",
+        RuleName::ForbiddenTrait => "free room on hosts without the trait, or choose a flavor that does not forbid it",
+        RuleName::Storage => "mount the pool on another host",
+        RuleName::HypervisorVersion => "upgrade a target first, or move it cold",
+        RuleName::Unit => "choose a flavor whose amounts the hosts take",
+        RuleName::Size => "add a larger host, or choose a smaller flavor",
+        RuleName::Capacity => "free this much on one host, add a host, or allow others to move",
+        RuleName::Headroom => "keep less headroom",
+        RuleName::Affinity => "move the whole group, or relax it",
+        RuleName::AntiAffinity => "add a host for the group, or allow more of it on each",
+        RuleName::Order => "free a little more room, so that moves can pass each other",
+        RuleName::Together => "free room for one of them, or empty fewer hosts at a time",
+        RuleName::Window => "make the window longer",
+    }
+}
+
+/// A change that would let it move.
+pub(crate) fn fix(of: &Fix) -> String {
+    match of {
+        Fix::AllowDisplacement { displaced_mb } => {
+            format!("let others make room: {} of memory would move", mebibytes(displaced_mb.count()))
+        }
+        Fix::Unpin { instance } => format!("unpin {instance}"),
+        Fix::AddHost { like } => format!("add one more host like {like}"),
+        Fix::FreeRoom { host, amounts: room } => format!("free {} on {host}", amounts(room)),
+        Fix::RelaxGroup { group } => format!("relax server group {group}"),
+        Fix::LowerHeadroom { percent } => format!("keep {percent} % headroom instead"),
+        Fix::AdmitHost { host } => format!("let {host} receive again"),
+        Fix::LongerWindow { window_s } => format!("make the window {} long", seconds(*window_s)),
+    }
+}
