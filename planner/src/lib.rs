@@ -11,6 +11,7 @@
 //! request. A placement that cannot be ordered is placed again without that mistake, never emitted.
 
 mod admit;
+pub mod check;
 pub mod limits;
 pub mod placement;
 pub mod problem;

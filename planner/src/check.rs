@@ -1,0 +1,82 @@
+//! The stranger: whether a plan holds, judged from the fleet and the plan alone.
+//!
+//! It shares no code with placement and ordering and has its own understanding of every rule, so that a mistake would
+//! have to be made twice to pass. Names and order come first ([`itinerary`]); a plan in which they hold is followed
+//! move by move ([`chain`], [`rule`], [`answer`]), then judged in the worst of all executions that respect `after`
+//! ([`room`], [`closure`]), then compared with its own figures ([`account`], [`certificate`]).
+//!
+//! The printed times need no replay of their own: where every move starts after those it waits for have ended, they
+//! are one of the executions that are judged together.
+
+mod account;
+mod answer;
+mod certificate;
+mod chain;
+mod closure;
+mod itinerary;
+mod precedence;
+mod reason;
+mod room;
+mod round;
+mod rule;
+mod scene;
+mod violation;
+
+use decant_schema::fleet::Fleet;
+use decant_schema::plan::{FORMAT, Plan};
+
+use itinerary::Itinerary;
+use scene::Scene;
+pub use violation::{Moment, Place, Violation};
+
+/// What the checker found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Everything that is wrong.
+    pub violations: Vec<Violation>,
+    /// How many requested instances no plan could move, as far as the plan's certificate proves.
+    pub refused_min: u64,
+    /// Memory that every plan with as few refusals displaces, as far as the plan's certificate proves, MiB.
+    pub displaced_mb_min: u64,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub fn holds(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+/// Judges a plan for a fleet. A plan with unknown names, or whose moves are in no order, is not followed further.
+pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
+    let mut violations = identity(plan);
+    let unreadable = [itinerary::unknown_names(fleet, plan), itinerary::disorder(plan)].concat();
+    if !unreadable.is_empty() {
+        violations.extend(unreadable);
+        return Verdict { violations, ..Verdict::default() };
+    }
+    let scene = Scene::new(fleet, &plan.request);
+    let itinerary = Itinerary::new(&scene, plan);
+    violations.extend(chain::broken(&scene, &itinerary));
+    violations.extend(rule::broken(&scene, &itinerary));
+    violations.extend(answer::broken(&scene, plan, &itinerary));
+    violations.extend(reason::false_reasons(&scene, plan, &itinerary));
+    violations.extend(room::overfull(&scene, &itinerary));
+    violations.extend(room::full_at_end(&scene, &itinerary));
+    violations.extend(room::affinity(&scene, &itinerary));
+    violations.extend(round::broken(&scene, plan, &itinerary));
+    violations.extend(account::hosts(&scene, plan, &itinerary));
+    let (certified, weaker) = certificate::evaluate(&scene, plan);
+    violations.extend(weaker);
+    violations.extend(account::goals(&scene, plan, &itinerary, &certified));
+    Verdict { violations, refused_min: certified.refused, displaced_mb_min: certified.displaced_mb }
+}
+
+/// Whether the plan is one.
+fn identity(plan: &Plan) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if plan.format != FORMAT {
+        violations.push(Violation::Format { found: plan.format.clone(), expected: FORMAT });
+    }
+    violations
+}

@@ -1,0 +1,211 @@
+//! The figures: what the hosts hold before, at their fullest and after; the goals, the outcome and the status.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use decant_schema::fleet::Resources;
+use decant_schema::plan::{Outcome, Plan, ProofStatus, TierName};
+use decant_schema::request::RequestKind;
+
+use super::certificate::Certified;
+use super::itinerary::Itinerary;
+use super::room::usage_at_end;
+use super::scene::{Amounts, Scene, add, subtract};
+use super::violation::{Moment, Violation};
+
+/// Figures are printed rounded; this much apart they are the same.
+const TOLERANCE: f64 = 1e-6;
+
+/// Figures of hosts that are not so.
+pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    let ends = usage_at_end(scene, itinerary);
+    let peaks = peaks(scene, itinerary);
+    let mut violations = Vec::new();
+    let mut listed = BTreeSet::new();
+    for usage in &plan.hosts {
+        let host = scene.fleet.host_index(usage.name.as_str()).expect("all names of the plan are known");
+        if !listed.insert(host) {
+            violations.push(Violation::HostTwice { host: usage.name.clone() });
+            continue;
+        }
+        let start = &scene.usage[host];
+        let (least, most) = peaks.get(&host).map_or((start, start), |peak| (&peak.least, &peak.most));
+        let figures = [
+            (Moment::Before, &usage.before, start, start),
+            (Moment::Peak, &usage.peak, least, most),
+            (Moment::After, &usage.after, &ends[host], &ends[host]),
+        ];
+        for (moment, printed, least, most) in figures {
+            violations.extend(amounts(scene, host, moment, printed, least, most));
+        }
+    }
+    let touched: BTreeSet<usize> = itinerary.steps.iter().flat_map(|step| [step.source, step.target]).collect();
+    let missing = touched.difference(&listed).map(|host| scene.host(*host).name.clone());
+    violations.extend(missing.map(|host| Violation::HostMissing { host }));
+    violations
+}
+
+/// Printed amounts that are outside of what is so. A class that is not printed is taken for 0.
+fn amounts(
+    scene: &Scene<'_>,
+    host: usize,
+    moment: Moment,
+    printed: &Resources,
+    least: &Amounts,
+    most: &Amounts,
+) -> Vec<Violation> {
+    let printed = scene.classes.iter().map(|class| i128::from(printed.get(*class).copied().unwrap_or(0)));
+    let mut violations = Vec::new();
+    for ((found, class), (least, most)) in printed.zip(&scene.classes).zip(least.iter().zip(most)) {
+        if found < *least || found > *most {
+            let (host, class) = (scene.host(host).name.clone(), (*class).clone());
+            let actual = if found < *least { *least } else { *most };
+            violations.push(Violation::HostAmount { host, class, moment, found, actual });
+        }
+    }
+    violations
+}
+
+/// A host's fullest moment of the printed timeline, by class. Where a move ends at the instant another starts, both
+/// orders are that timeline: `least` lets the end come first, `most` the start.
+struct Peak {
+    least: Amounts,
+    most: Amounts,
+}
+
+fn peaks(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> BTreeMap<usize, Peak> {
+    let mut changes: BTreeMap<usize, Vec<(f64, bool, Amounts)>> = BTreeMap::new();
+    for step in &itinerary.steps {
+        changes.entry(step.target).or_default().push((step.line.start_s, true, step.arriving()));
+        changes.entry(step.source).or_default().push((step.line.end_s, false, step.leaving()));
+    }
+    let peak = |(host, mut changes): (usize, Vec<(f64, bool, Amounts)>)| {
+        changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let least = fullest(&scene.usage[host], &changes);
+        changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        (host, Peak { least, most: fullest(&scene.usage[host], &changes) })
+    };
+    changes.into_iter().map(peak).collect()
+}
+
+fn fullest(start: &Amounts, changes: &[(f64, bool, Amounts)]) -> Amounts {
+    let (mut now, mut peak) = (start.clone(), start.clone());
+    for (_, arrives, amounts) in changes {
+        if *arrives {
+            add(&mut now, amounts);
+        } else {
+            subtract(&mut now, amounts);
+        }
+        peak.iter_mut().zip(&now).for_each(|(peak, now)| *peak = (*peak).max(*now));
+    }
+    peak
+}
+
+/// Goals, outcome and status that are not so.
+pub(super) fn goals(
+    scene: &Scene<'_>,
+    plan: &Plan,
+    itinerary: &Itinerary<'_>,
+    certified: &Certified,
+) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for tier in [TierName::Refused, TierName::DisplacedMemoryMb, TierName::DurationS, TierName::Imbalance] {
+        let printed: Vec<_> = plan.proof.tiers.iter().filter(|printed| printed.name == tier).collect();
+        let proven_tier = matches!(tier, TierName::Refused | TierName::DisplacedMemoryMb);
+        match printed.as_slice() {
+            [] if proven_tier => violations.push(Violation::TierMissing { tier }),
+            [] => {}
+            [printed] => {
+                let (found, actual) = (printed.value, value(scene, plan, itinerary, tier));
+                if !close(found, actual) {
+                    violations.push(Violation::TierValue { tier, found, actual });
+                }
+                violations.extend(printed.bound.and_then(|bound| loose(tier, bound, found, certified)));
+            }
+            _ => violations.push(Violation::TierTwice { tier }),
+        }
+    }
+    violations.extend(outcome(plan));
+    violations.extend(status(plan));
+    violations
+}
+
+fn close(found: f64, actual: f64) -> bool {
+    (found - actual).abs() <= TOLERANCE * actual.abs().max(1.0)
+}
+
+/// What the plan reaches of a goal.
+#[expect(clippy::cast_precision_loss, reason = "amounts of a document are within 2^53")]
+fn value(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>, tier: TierName) -> f64 {
+    match tier {
+        TierName::Refused => plan.refusals.len() as f64,
+        TierName::DisplacedMemoryMb => displaced(scene, itinerary) as f64,
+        TierName::DurationS => plan.moves.iter().map(|line| line.end_s).fold(0.0, f64::max),
+        TierName::Imbalance => imbalance(scene, itinerary),
+    }
+}
+
+/// Memory of the third parties that move at all, each once, MiB.
+fn displaced(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> u128 {
+    let third_parties = itinerary.ways.keys().filter(|instance| scene.asked(**instance).is_none());
+    third_parties.map(|instance| u128::from(scene.memory(*instance))).sum()
+}
+
+/// The most by which, on any host and in any class, the used share of the capacity exceeds the share of all hosts
+/// together; hosts that are down or emptied are left out.
+#[expect(clippy::cast_precision_loss, reason = "amounts of a document are within 2^53")]
+fn imbalance(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> f64 {
+    let ends = usage_at_end(scene, itinerary);
+    let emptied = |at: usize| matches!(&scene.request.kind, RequestKind::Evacuate { hosts } if hosts.contains(&scene.host(at).name));
+    let counted: Vec<usize> = (0..ends.len()).filter(|at| scene.host(*at).up && !emptied(*at)).collect();
+    let of_class = |class: usize| {
+        let with: Vec<(f64, f64)> = counted
+            .iter()
+            .map(|at| (ends[*at][class] as f64, scene.capacity[*at][class] as f64))
+            .filter(|(_, capacity)| *capacity > 0.0)
+            .collect();
+        let share =
+            with.iter().map(|(used, _)| used).sum::<f64>() / with.iter().map(|(_, capacity)| capacity).sum::<f64>();
+        with.iter().map(|(used, capacity)| used / capacity - share).fold(0.0, f64::max)
+    };
+    (0..scene.classes.len()).map(of_class).fold(0.0, f64::max)
+}
+
+/// A bound that is above what is reached, or above what the certificate proves.
+#[expect(clippy::cast_precision_loss, reason = "proven bounds are sums of amounts within 2^53")]
+fn loose(tier: TierName, bound: f64, value: f64, certified: &Certified) -> Option<Violation> {
+    let above = bound > value + TOLERANCE * value.abs().max(1.0);
+    if above || bound.is_nan() {
+        return Some(Violation::BoundAboveValue { tier, bound, value });
+    }
+    let proven = match tier {
+        TierName::Refused => certified.refused,
+        TierName::DisplacedMemoryMb => certified.displaced_mb,
+        TierName::DurationS | TierName::Imbalance => return None,
+    };
+    (bound > proven as f64).then_some(Violation::BoundUnproven { tier, bound, proven })
+}
+
+fn outcome(plan: &Plan) -> Option<Violation> {
+    let expected = match (plan.refusals.is_empty(), plan.moves.is_empty()) {
+        (false, _) => Outcome::Partial,
+        (true, true) => Outcome::NothingToDo,
+        (true, false) => Outcome::Complete,
+    };
+    (plan.outcome != expected).then_some(Violation::Outcome { found: plan.outcome, expected })
+}
+
+/// The status follows from the first two goals as printed; their values and bounds are checked on their own.
+fn status(plan: &Plan) -> Option<Violation> {
+    let met = |name: TierName| {
+        plan.proof
+            .tiers
+            .iter()
+            .any(|tier| tier.name == name && tier.bound.is_some_and(|bound| close(bound, tier.value)))
+    };
+    let expected = match (plan.refusals.is_empty(), met(TierName::Refused)) {
+        (true, true) if met(TierName::DisplacedMemoryMb) => ProofStatus::Optimal,
+        (false, true) => ProofStatus::Infeasible,
+        (true | false, _) => ProofStatus::Gap,
+    };
+    (plan.proof.status != expected).then_some(Violation::Status { found: plan.proof.status, expected })
+}

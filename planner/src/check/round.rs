@@ -1,0 +1,126 @@
+//! The rounds of a rolling plan: every host once, empty when its turn comes, and left alone while it is out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use decant_schema::plan::{Plan, Round};
+use decant_schema::request::{RequestKind, RollingOptions};
+
+use super::itinerary::Itinerary;
+use super::scene::Scene;
+use super::violation::Violation;
+
+/// Rounds that do not hold along the printed times.
+pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    let RequestKind::Rolling { rounds: options, .. } = &scene.request.kind else { return Vec::new() };
+    let mut violations = coverage(scene, plan);
+    violations.extend(timing(plan, options));
+    let stays = stays(scene, plan, itinerary);
+    for (number, round) in (1..).zip(&plan.rounds) {
+        for host in &round.hosts {
+            let at = scene.fleet.host_index(host.as_str()).expect("all names of the plan are known");
+            let stays = stays.get(&at).into_iter().flatten();
+            violations.extend(stays.filter_map(|stay| stay.disturbs(itinerary, number, round, host)));
+        }
+    }
+    violations
+}
+
+/// Hosts and moves that are not in exactly one round. A host none of whose instances can leave it needs none.
+fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
+    let refused: BTreeSet<_> = plan.refusals.iter().map(|refusal| &refusal.instance).collect();
+    let stuck: BTreeSet<_> = scene
+        .fleet
+        .instances()
+        .iter()
+        .filter(|instance| refused.contains(&instance.id))
+        .map(|instance| &instance.host)
+        .collect();
+    let mut hosts = BTreeMap::new();
+    plan.rounds.iter().flat_map(|round| &round.hosts).for_each(|host| *hosts.entry(host).or_insert(0) += 1);
+    let mut moves = BTreeMap::new();
+    plan.rounds.iter().flat_map(|round| &round.moves).for_each(|id| *moves.entry(*id).or_insert(0) += 1);
+    let listed = scene.emptied().into_iter().flatten();
+    let hosts = listed.filter(|host| match hosts.get(host) {
+        Some(rounds) => *rounds != 1,
+        None => !stuck.contains(host),
+    });
+    let moves = plan.moves.iter().filter(|line| moves.get(&line.id) != Some(&1));
+    let hosts = hosts.map(|host| Violation::RoundHosts { host: host.clone() });
+    hosts.chain(moves.map(|line| Violation::RoundMoves { id: line.id })).collect()
+}
+
+/// Rounds that are too short, or out together with too many hosts.
+fn timing(plan: &Plan, options: &RollingOptions) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (number, round) in (1..).zip(&plan.rounds) {
+        let (returned_at_s, earliest_s) = (round.returned_at_s, round.empty_at_s + options.outage_s);
+        if returned_at_s < earliest_s {
+            violations.push(Violation::RoundReturn { round: number, returned_at_s, earliest_s });
+        }
+        let beside = plan.rounds.iter().filter(|other| out(other, round.empty_at_s) || std::ptr::eq(*other, round));
+        let together = beside.map(|other| other.hosts.len()).sum();
+        if let Some(max_out) = options.max_out.filter(|max_out| together > *max_out as usize) {
+            violations.push(Violation::RoundSize { round: number, out: together, max_out });
+        }
+    }
+    violations
+}
+
+fn out(round: &Round, at_s: f64) -> bool {
+    round.empty_at_s <= at_s && at_s < round.returned_at_s
+}
+
+/// An instance on a host, from the move that brings it, if any, to the move that takes it away, if any.
+struct Stay {
+    arrival: Option<usize>,
+    departure: Option<usize>,
+}
+
+impl Stay {
+    /// How it keeps a host from being empty while it is out.
+    fn disturbs(
+        &self,
+        itinerary: &Itinerary<'_>,
+        number: usize,
+        round: &Round,
+        host: &decant_schema::id::HostName,
+    ) -> Option<Violation> {
+        let line = |step: usize| itinerary.steps[step].line;
+        let from_s = self.arrival.map_or(f64::NEG_INFINITY, |step| line(step).start_s);
+        let until_s = self.departure.map_or(f64::INFINITY, |step| line(step).end_s);
+        if from_s >= round.returned_at_s || until_s <= round.empty_at_s {
+            return None;
+        }
+        let (host, empty_at_s) = (host.clone(), round.empty_at_s);
+        match (self.arrival, self.departure) {
+            (Some(arrival), _) => Some(Violation::RoundArrival { round: number, host, id: line(arrival).id }),
+            (None, Some(departure)) => {
+                let (id, end_s) = (line(departure).id, line(departure).end_s);
+                Some(Violation::RoundNotEmpty { round: number, host, empty_at_s, id, end_s })
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// By host: everybody's stays there.
+fn stays(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> BTreeMap<usize, Vec<Stay>> {
+    let listed: BTreeSet<usize> = plan
+        .rounds
+        .iter()
+        .flat_map(|round| &round.hosts)
+        .filter_map(|host| scene.fleet.host_index(host.as_str()))
+        .collect();
+    let mut stays: BTreeMap<usize, Vec<Stay>> = BTreeMap::new();
+    for (instance, way) in &itinerary.ways {
+        let mut host = scene.home[*instance];
+        let mut arrival = None;
+        for step in way {
+            stays.entry(host).or_default().push(Stay { arrival, departure: Some(*step) });
+            (host, arrival) = (itinerary.steps[*step].target, Some(*step));
+        }
+        stays.entry(host).or_default().push(Stay { arrival, departure: None });
+    }
+    stays.retain(|host, _| listed.contains(host));
+    stays
+}
