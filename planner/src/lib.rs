@@ -13,6 +13,7 @@
 mod admit;
 pub mod check;
 pub mod limits;
+pub mod ordering;
 pub mod placement;
 pub mod problem;
 pub mod refusal;

@@ -1,0 +1,228 @@
+//! In which order, and when.
+//!
+//! ```text
+//! Placement ──► sequence ──► chain ──► timeline ──► Schedule
+//!               (one by one, (who       (when, by
+//!                room at      waits      estimate;
+//!                each moment) for whom)  bounds)
+//! ```
+//!
+//! `after` is the promise and times are estimates: whatever the durations turn out to be, every execution that starts
+//! a move only when those of its `after` have ended keeps each host within its capacity (or what it held at the
+//! start, if that is more) and every hard anti-affinity group within its limit, with a moving instance counted on
+//! both its hosts. One that is resized in place counts once, with the greater of its two sizes.
+//!
+//! The list rule ([`sequence`]) orders nearly everything. Where it gets stuck, only hosts that wait for each other
+//! ([`knot`]) are searched ([`search`]): other orders first, then hops of instances that move anyway, then third
+//! parties that step aside. A placement with no order is handed back as [`Unorderable`]: a no-good.
+//!
+//! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
+
+mod ancestors;
+mod bound;
+mod carry;
+mod chain;
+mod knot;
+mod peak;
+mod ports;
+mod room;
+mod sequence;
+mod timeline;
+
+use std::collections::{BTreeSet, HashSet};
+
+use decant_schema::plan::{MoveMode, MoveReason, StoppedBy};
+use decant_schema::units::Mib;
+
+use crate::Limits;
+use crate::problem::{Amounts, HostIdx, InstanceIdx, Placement, Problem, Task};
+
+use carry::{Haul, seconds};
+use room::{Room, Step};
+use timeline::Event;
+
+/// The moves of a placement, in an order that cannot deadlock or overfill a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The moves by estimated start, so that each comes after those of its `after`.
+    pub moves: Vec<ScheduledMove>,
+    /// Estimated duration of all moves, seconds.
+    pub duration_s: f64,
+    /// What no order of this placement can beat, seconds.
+    pub duration_bound_s: f64,
+    /// What no placement can beat that empties the hosts of the same instances, seconds.
+    pub leaving_bound_s: f64,
+    /// By host, then class: the most its instances claim at any moment of the printed timeline, both ends counted.
+    /// `other_usage` is not in it.
+    pub peak: Vec<Amounts>,
+    /// Who is where in the end: the placement that was asked for, but for third parties that stepped aside for good.
+    pub placement: Placement,
+    /// Third parties that move only so that the others can: the placement did not ask for it. By index.
+    pub stepped_aside: Vec<InstanceIdx>,
+    /// What cut short a search whose answer may therefore not be the cheapest.
+    pub stopped_by: Option<StoppedBy>,
+}
+
+/// One move of a schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduledMove {
+    /// Who moves.
+    pub instance: InstanceIdx,
+    /// From where.
+    pub source: HostIdx,
+    /// To where; the source itself for a resize in place.
+    pub target: HostIdx,
+    /// How.
+    pub mode: MoveMode,
+    /// What for.
+    pub why: MoveReason,
+    /// Positions of the moves that must have ended first; none that follows from the others.
+    pub after: Vec<usize>,
+    /// Disk and memory that cross the network, without pages dirtied meanwhile.
+    pub transfer: Mib,
+    /// Estimated start, seconds from the beginning.
+    pub start_s: f64,
+    /// Estimated end, seconds from the beginning.
+    pub end_s: f64,
+    /// It could move live, but rewrites its memory as fast as the network carries it away: it is suspended instead.
+    pub not_converging: bool,
+}
+
+impl Schedule {
+    /// The moves in waves, by position: those of a wave may start together once the waves before have ended.
+    pub fn waves(&self) -> Vec<Vec<usize>> {
+        let mut wave_of = vec![0; self.moves.len()];
+        let mut waves: Vec<Vec<usize>> = Vec::new();
+        for (at, scheduled) in self.moves.iter().enumerate() {
+            wave_of[at] = scheduled.after.iter().map(|earlier| wave_of[*earlier] + 1).max().unwrap_or(0);
+            waves.resize_with(waves.len().max(wave_of[at] + 1), Vec::new);
+            waves[wave_of[at]].push(at);
+        }
+        waves
+    }
+}
+
+/// A placement without an order: these moves wait for each other, and nothing within reach makes room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unorderable {
+    /// The moves that are stuck, by instance. A placement that keeps all of them will be stuck again.
+    pub stuck: Vec<Stuck>,
+    /// The hosts that wait for each other, by index.
+    pub hosts: Vec<HostIdx>,
+    /// What cut the search short; `None`: there is no order, whatever hops.
+    pub stopped_by: Option<StoppedBy>,
+}
+
+/// A move that never finds its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Who cannot move.
+    pub instance: InstanceIdx,
+    /// Where it was to go.
+    pub target: HostIdx,
+    /// The class its target is shortest of, by position, with what it needs and what there is; `None` where room is
+    /// there but a place of its group is not.
+    pub lacks: Option<Lack>,
+}
+
+/// What a target is short of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The class, by its position in [`Problem::classes`].
+    pub class: usize,
+    /// What the instance needs.
+    pub need: i64,
+    /// What the target has when nothing can move any more.
+    pub free: i64,
+}
+
+/// Orders the moves of a placement. The placement's end must be within capacity and groups; whether there is a way
+/// there is what this finds out.
+///
+/// # Errors
+/// [`Unorderable`] names the moves that wait for each other.
+pub fn order(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> Result<Schedule, Unorderable> {
+    let start = Room::at_start(problem);
+    let wanted = sequence::wanted(problem, placement);
+    let steps = sequence::sequence(&start, &wanted, limits)?;
+    Ok(schedule(&start, placement, &wanted, &steps))
+}
+
+/// Chains an order of single moves and puts it into time.
+fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], steps: &[Step]) -> Schedule {
+    let problem = start.problem;
+    let hauls = hauls(start, steps);
+    let durations: Vec<f64> = hauls.iter().map(|haul| seconds(haul.shortest(problem))).collect();
+    let after = chain::chain(start, steps, &durations);
+    let timeline = timeline::timeline(problem, &hauls, &after);
+    let peak = peak::peaks(problem, steps, &timeline.log);
+
+    let started = |event: &Event| if let Event::Started(at) = event { Some(*at) } else { None };
+    let by_start: Vec<usize> = timeline.log.iter().filter_map(started).collect();
+    let mut position = vec![0; steps.len()];
+    by_start.iter().enumerate().for_each(|(new, old)| position[*old] = new);
+    let reasons = reasons(problem, steps);
+    let scheduled = |at: usize| {
+        let haul = &hauls[at];
+        let mut after: Vec<usize> = after[at].iter().map(|earlier| position[*earlier]).collect();
+        after.sort_unstable();
+        ScheduledMove {
+            instance: haul.instance,
+            source: haul.source,
+            target: haul.target,
+            mode: haul.mode,
+            why: reasons[at],
+            after,
+            transfer: haul.size,
+            start_s: seconds(timeline.starts[at]),
+            end_s: seconds(timeline.ends[at]),
+            not_converging: haul.mode == MoveMode::Suspend
+                && problem.instances[haul.instance.at()].mode == MoveMode::Live,
+        }
+    };
+    let moved: BTreeSet<InstanceIdx> = steps.iter().map(|step| step.instance).collect();
+    let asked: HashSet<InstanceIdx> = wanted.iter().map(|step| step.instance).collect();
+    let mut reached = placement.clone();
+    steps.iter().for_each(|step| reached.host[step.instance.at()] = step.target);
+    let leaving = wanted.iter().map(|step| step.instance);
+    let leaving: Vec<InstanceIdx> =
+        leaving.filter(|instance| problem.instances[instance.at()].task == Task::Leave).collect();
+    Schedule {
+        moves: by_start.into_iter().map(scheduled).collect(),
+        duration_s: seconds(timeline.ends.iter().copied().max().unwrap_or(0)),
+        duration_bound_s: bound::of_placement(problem, wanted),
+        leaving_bound_s: bound::of_leaving(problem, &leaving),
+        peak,
+        placement: reached,
+        stepped_aside: moved.into_iter().filter(|instance| !asked.contains(instance)).collect(),
+        stopped_by: None,
+    }
+}
+
+/// Each move as what is to be carried from where to where.
+fn hauls(start: &Room<'_>, steps: &[Step]) -> Vec<Haul> {
+    let mut room = start.clone();
+    let mut haul = |step: &Step| {
+        let haul = Haul::new(start.problem, step.instance, room.host(step.instance), step.target);
+        room.go(*step);
+        haul
+    };
+    steps.iter().map(&mut haul).collect()
+}
+
+/// What each move is for: a stop on the way where the same instance moves again, else what was asked of it.
+fn reasons(problem: &Problem, steps: &[Step]) -> Vec<MoveReason> {
+    let mut moves_again = HashSet::new();
+    let mut reasons: Vec<MoveReason> = steps
+        .iter()
+        .rev()
+        .map(|step| match problem.instances[step.instance.at()].task {
+            _ if !moves_again.insert(step.instance) => MoveReason::Hop,
+            Task::Leave => MoveReason::Evacuate,
+            Task::Resize => MoveReason::Resize,
+            Task::MayMove | Task::Stay => MoveReason::Displace,
+        })
+        .collect();
+    reasons.reverse();
+    reasons
+}

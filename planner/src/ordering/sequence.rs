@@ -1,0 +1,109 @@
+//! The list rule: displaced first, busiest source first, whatever has room.
+//!
+//! It orders nearly everything, in near-linear time: a move that lacks room waits at its target until something
+//! leaves there. What it leaves stuck is [`super::knot`]'s.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use decant_schema::plan::StoppedBy;
+use decant_schema::units::Mib;
+
+use crate::Limits;
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
+
+use super::room::{Room, Step};
+use super::{Lack, Stuck, Unorderable, knot};
+
+/// The moves a placement asks for, by instance: everyone whose host changes, and who is resized in place.
+pub(super) fn wanted(problem: &Problem, placement: &Placement) -> Vec<Step> {
+    let refused: std::collections::HashSet<InstanceIdx> = placement.refused.iter().copied().collect();
+    (0..problem.instances.len())
+        .map(InstanceIdx::new)
+        .filter(|instance| {
+            let facts = &problem.instances[instance.at()];
+            let resized = facts.task == Task::Resize && !refused.contains(instance);
+            resized || placement.host[instance.at()] != facts.host
+        })
+        .map(|instance| Step { instance, target: placement.host[instance.at()] })
+        .collect()
+}
+
+/// Puts moves into the rule's order: third parties first, for they make the room; then the source with most to send.
+pub(super) fn sort(room: &Room<'_>, steps: &mut [Step]) {
+    let problem = room.problem;
+    let transfer = |step: Step| problem.instances[step.instance.at()].transfer;
+    let mut load: HashMap<HostIdx, Mib> = HashMap::new();
+    for step in steps.iter() {
+        let sent = load.entry(room.host(step.instance)).or_default();
+        *sent = *sent + transfer(*step);
+    }
+    steps.sort_by_key(|step| {
+        let asked = problem.instances[step.instance.at()].task != Task::MayMove;
+        (asked, Reverse(load[&room.host(step.instance)]), Reverse(transfer(*step)), step.instance)
+    });
+}
+
+/// Carries out in the given order whatever has room; returns what went, in order, and what is stuck.
+pub(super) fn by_list(room: &mut Room<'_>, steps: &[Step]) -> (Vec<Step>, Vec<Step>) {
+    let mut gone = Vec::with_capacity(steps.len());
+    let mut waiting: HashMap<HostIdx, Vec<usize>> = HashMap::new();
+    let mut next: BinaryHeap<Reverse<usize>> = (0..steps.len()).map(Reverse).collect();
+    while let Some(Reverse(rank)) = next.pop() {
+        let step = steps[rank];
+        if room.fits(step) {
+            let source = room.host(step.instance);
+            room.go(step);
+            gone.push(step);
+            next.extend(waiting.remove(&source).unwrap_or_default().into_iter().map(Reverse));
+        } else {
+            waiting.entry(step.target).or_default().push(rank);
+        }
+    }
+    let mut stuck: Vec<usize> = waiting.into_values().flatten().collect();
+    stuck.sort_unstable();
+    (gone, stuck.into_iter().map(|rank| steps[rank]).collect())
+}
+
+/// An order in which the wanted moves can be carried out one by one.
+pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], _: &Limits<'_>) -> Result<Vec<Step>, Unorderable> {
+    let mut steps = wanted.to_vec();
+    sort(start, &mut steps);
+    let mut room = start.clone();
+    let (gone, stuck) = by_list(&mut room, &steps);
+    if stuck.is_empty() {
+        return Ok(gone);
+    }
+    untie(start, &steps)
+}
+
+/// The same, component by component.
+fn untie(start: &Room<'_>, steps: &[Step]) -> Result<Vec<Step>, Unorderable> {
+    let mut room = start.clone();
+    let mut order = Vec::with_capacity(steps.len());
+    for knot in knot::knots(start, steps) {
+        for part in [&knot.outward, &knot.inner] {
+            let (gone, stuck) = by_list(&mut room, part);
+            order.extend(gone);
+            if !stuck.is_empty() {
+                return Err(unorderable(&room, &knot.hosts, &stuck, None));
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// Says what is stuck, and what its targets are short of.
+fn unorderable(room: &Room<'_>, hosts: &[HostIdx], stuck: &[Step], stopped_by: Option<StoppedBy>) -> Unorderable {
+    let lack = |step: Step| {
+        let free = room.free(step.target);
+        let lacking = (0..free.len()).filter(|class| room.takes(step, *class) > free[*class]);
+        let lacks = lacking.map(|class| Lack { class, need: room.takes(step, class), free: free[class] });
+        // The relatively greatest shortfall, compared as fractions of the need without dividing.
+        lacks.max_by(|a, b| (i128::from(b.free) * i128::from(a.need)).cmp(&(i128::from(a.free) * i128::from(b.need))))
+    };
+    let mut stuck: Vec<Stuck> =
+        stuck.iter().map(|step| Stuck { instance: step.instance, target: step.target, lacks: lack(*step) }).collect();
+    stuck.sort_by_key(|stuck| stuck.instance);
+    Unorderable { stuck, hosts: hosts.to_vec(), stopped_by }
+}

@@ -1,0 +1,184 @@
+//! When each move starts and ends, by estimate: list scheduling in continuous time.
+//!
+//! Whenever something ends, the most urgent moves whose `after` is done and whose slots and rates ([`super::ports`])
+//! are there start. Urgent is what would delay the end most: the longest chain of moves behind it, or the work left
+//! on its source's or target's port, whichever is longer (longest remaining chain and busiest machine first, the
+//! rules of Graham's list scheduling and of open shops: Gonzalez, Sahni 1976).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::problem::Problem;
+
+use super::carry::{Haul, Micros};
+use super::ports::{Ports, Shared};
+
+/// When each move starts and ends.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    pub(super) starts: Vec<Micros>,
+    pub(super) ends: Vec<Micros>,
+    /// Starts and ends as they happen, also where they happen at the same moment.
+    pub(super) log: Vec<Event>,
+}
+
+/// Something that happens to a move, by its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    /// It starts: both its hosts hold it.
+    Started(usize),
+    /// It has ended: its source is free of it.
+    Ended(usize),
+}
+
+/// What happens to a running move next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Carried,
+    Ended,
+}
+
+/// Puts moves into time; `after` holds earlier positions only.
+pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) -> Timeline {
+    let mut scheduler = Scheduler::new(problem, hauls, after);
+    let mut now = 0;
+    loop {
+        scheduler.start_all(now);
+        let Some(Reverse((time, at, phase))) = scheduler.running.pop() else { break };
+        now = time;
+        scheduler.happen(at, phase, now);
+        while scheduler.running.peek().is_some_and(|Reverse((time, _, _))| *time == now) {
+            let Reverse((_, at, phase)) = scheduler.running.pop().expect("just peeked");
+            scheduler.happen(at, phase, now);
+        }
+    }
+    scheduler.timeline
+}
+
+struct Scheduler<'p> {
+    hauls: &'p [Haul],
+    ports: Ports<'p>,
+    /// Who waits for a move, and for how many it still waits itself.
+    before: Vec<Vec<usize>>,
+    waits: Vec<usize>,
+    /// The longest chain from a move's start to the end of all.
+    tails: Vec<Micros>,
+    /// How long each port is still busy with what has not started.
+    load: BTreeMap<usize, Micros>,
+    ready: BinaryHeap<(Micros, Reverse<usize>)>,
+    blocked: BTreeMap<Shared, Vec<usize>>,
+    running: BinaryHeap<Reverse<(Micros, usize, Phase)>>,
+    rates: Vec<u64>,
+    /// Time on the network at full rate.
+    transfers: Vec<Micros>,
+    timeline: Timeline,
+}
+
+impl<'p> Scheduler<'p> {
+    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>]) -> Self {
+        let ports = Ports::new(problem);
+        let transfers: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem) - haul.settle).collect();
+        let mut before = vec![Vec::new(); hauls.len()];
+        let mut load = BTreeMap::new();
+        for (at, haul) in hauls.iter().enumerate() {
+            for earlier in &after[at] {
+                before[*earlier].push(at);
+            }
+            for port in ports.ports_of(haul) {
+                *load.entry(port).or_insert(0) += ports.work(port, haul, transfers[at]);
+            }
+        }
+        let mut tails: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem)).collect();
+        for at in (0..hauls.len()).rev() {
+            tails[at] += before[at].iter().map(|later| tails[*later]).max().unwrap_or(0);
+        }
+        let count = hauls.len();
+        let timeline = Timeline { starts: vec![0; count], ends: vec![0; count], log: Vec::with_capacity(2 * count) };
+        let mut scheduler = Self {
+            hauls,
+            ports,
+            before,
+            waits: after.iter().map(Vec::len).collect(),
+            tails,
+            load,
+            ready: BinaryHeap::new(),
+            blocked: BTreeMap::new(),
+            running: BinaryHeap::new(),
+            rates: vec![0; count],
+            transfers,
+            timeline,
+        };
+        let free: Vec<usize> = (0..count).filter(|at| scheduler.waits[*at] == 0).collect();
+        free.into_iter().for_each(|at| scheduler.make_ready(at));
+        scheduler
+    }
+
+    fn urgency(&self, at: usize) -> Micros {
+        let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port]);
+        loads.chain([self.tails[at]]).max().unwrap_or(0)
+    }
+
+    fn make_ready(&mut self, at: usize) {
+        self.ready.push((self.urgency(at), Reverse(at)));
+    }
+
+    /// Starts what can start, the most urgent first; the rest waits for what it lacks. Urgency only sinks, so an
+    /// entry that is out of date is put back where it belongs.
+    fn start_all(&mut self, now: Micros) {
+        while let Some((urgency, Reverse(at))) = self.ready.pop() {
+            if self.urgency(at) < urgency {
+                self.make_ready(at);
+                continue;
+            }
+            match self.ports.offer(&self.hauls[at]) {
+                Ok((rate, duration)) => self.start(at, rate, duration, now),
+                Err(shared) => self.blocked.entry(shared).or_default().push(at),
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize, rate: u64, duration: Micros, now: Micros) {
+        let haul = &self.hauls[at];
+        self.ports.hold(haul, rate);
+        for port in self.ports.ports_of(haul) {
+            *self.load.entry(port).or_default() -= self.ports.work(port, haul, self.transfers[at]);
+        }
+        self.rates[at] = rate;
+        self.timeline.starts[at] = now;
+        self.timeline.ends[at] = now + duration + haul.settle;
+        self.timeline.log.push(Event::Started(at));
+        self.running.push(Reverse((now + duration, at, Phase::Carried)));
+    }
+
+    fn happen(&mut self, at: usize, phase: Phase, now: Micros) {
+        let haul = &self.hauls[at];
+        match phase {
+            Phase::Carried => {
+                self.ports.release_rate(haul, self.rates[at]);
+                let freed: Vec<Shared> = self.ports.ports_of(haul).map(Shared::Rate).collect();
+                self.wake(&freed);
+                self.running.push(Reverse((now + haul.settle, at, Phase::Ended)));
+            }
+            Phase::Ended => {
+                self.ports.release_slots(haul);
+                let freed: Vec<Shared> = self.ports.slots_of(haul).map(Shared::Slot).collect();
+                self.wake(&freed);
+                self.timeline.log.push(Event::Ended(at));
+                for later in std::mem::take(&mut self.before[at]) {
+                    self.waits[later] -= 1;
+                    if self.waits[later] == 0 {
+                        self.make_ready(later);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, freed: &[Shared]) {
+        for shared in freed {
+            for at in self.blocked.remove(shared).unwrap_or_default() {
+                self.make_ready(at);
+            }
+        }
+    }
+}
