@@ -11,6 +11,8 @@
 //! request. A placement that cannot be ordered is placed again without that mistake, never emitted.
 
 mod admit;
+mod assemble;
+mod balance;
 pub mod check;
 pub mod limits;
 pub mod ordering;
@@ -18,8 +20,46 @@ pub mod placement;
 pub mod problem;
 pub mod refusal;
 mod rules;
+mod search;
 #[cfg(test)]
 mod small_fleet;
 
+use std::sync::Arc;
+
+use decant_schema::finding::Finding;
+use decant_schema::fleet::Fleet;
+use decant_schema::plan::Plan;
+use decant_schema::request::Request;
+use jiff::Timestamp;
+use uuid::Uuid;
+
 pub use admit::admit;
 pub use limits::Limits;
+
+use problem::Problem;
+
+/// What tells one plan from another: given by the caller, since the planner knows neither time nor chance.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The plan's id.
+    pub id: Uuid,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// Answers a request about a fleet: every instance it asks of gets a move or a refusal with numbers.
+///
+/// The same fleet, request and limits give the same plan, but for the stamp and the seconds it took, as long as no
+/// wall clock cut it short (the plan says so).
+///
+/// # Errors
+/// Every name the fleet does not know and every number out of range, at once.
+pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'_>) -> Result<Plan, Vec<Finding>> {
+    let findings = admit(&fleet, &request);
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    let problem = Problem::new(fleet, request);
+    let answer = search::search(&problem, limits);
+    Ok(assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64()))
+}

@@ -419,7 +419,8 @@ pub enum Fix {
     },
 }
 
-/// A host's usage before, at its fullest during the moves, and after, by class.
+/// What the instances of a host claim before, at its fullest during the moves, and after, by class. What the fleet
+/// does not list (`other_usage`) comes on top.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostUsage {
     /// The host.

@@ -1,0 +1,85 @@
+//! Placement and ordering, until they agree.
+//!
+//! Ordering may find that a placement has no order: some moves wait for each other and nothing makes room. Then those
+//! assignments become a no-good and placement tries without them. Where that leads nowhere, the instances that are
+//! stuck are refused by the rule `order`, never half-moved.
+
+use decant_schema::plan::{Certificate, Refusal, StoppedBy};
+
+use crate::ordering::{self, Schedule, Unorderable};
+use crate::placement::{self, NoGood, Placed};
+use crate::problem::{InstanceIdx, Problem, Task};
+use crate::{Limits, refusal};
+
+/// Placements tried without anyone being refused for want of an order. Each one bans an assignment that was stuck; a
+/// problem that defeats this many is tight everywhere, and every further try costs a placement.
+const ATTEMPTS_MAX: usize = 12;
+
+/// What the planner found: in which order who goes where, why the rest stays, and what is proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) schedule: Schedule,
+    pub(crate) refusals: Vec<Refusal>,
+    /// No plan refuses fewer.
+    pub(crate) refused_bound: u64,
+    /// No plan that refuses as few displaces less, MiB; `None` if more are refused than that.
+    pub(crate) displaced_bound: Option<u64>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) stopped_by: Option<StoppedBy>,
+}
+
+/// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
+pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
+    let first = placement::place(problem, limits, &[]);
+    let certificate = first.certificate.clone();
+    let (refused_bound, displaced_bound) = (first.refused.bound, first.displaced.bound);
+    let mut eased = problem.clone();
+    let mut stuck: Vec<InstanceIdx> = Vec::new();
+    let (placed, schedule) = loop {
+        let start = if stuck.is_empty() { first.clone() } else { placement::place(&eased, limits, &[]) };
+        match with_order(&eased, start, limits) {
+            Ok(found) => break found,
+            Err(unorderable) => give_up(&mut eased, &unorderable, &mut stuck),
+        }
+    };
+    let mut schedule = schedule;
+    schedule.placement.refused.extend(&stuck);
+    schedule.placement.refused.sort_unstable();
+    let as_good = schedule.placement.refused.len() as u64 == first.refused.value;
+    Answer {
+        refusals: refusal::explain_all(problem, &schedule.placement),
+        refused_bound,
+        displaced_bound: as_good.then_some(displaced_bound),
+        certificate,
+        stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!stuck.is_empty()).then_some(StoppedBy::Nodes)),
+        schedule,
+    }
+}
+
+/// The first of a few placements that has an order, beginning with `placed`.
+fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Result<(Placed, Schedule), Unorderable> {
+    let mut placed = placed;
+    let mut no_goods: Vec<NoGood> = Vec::new();
+    loop {
+        match ordering::order(problem, &placed.placement, limits) {
+            Ok(schedule) => return Ok((placed, schedule)),
+            Err(unorderable) if no_goods.len() >= ATTEMPTS_MAX || limits.out_of_time() => return Err(unorderable),
+            Err(unorderable) => no_goods.push(NoGood {
+                assignments: unorderable.stuck.iter().map(|stuck| (stuck.instance, stuck.target)).collect(),
+            }),
+        }
+        placed = placement::place(problem, limits, &no_goods);
+    }
+}
+
+/// Lets whoever is stuck stay: those that were asked to go are refused, third parties are no longer disturbed. Each
+/// call leaves fewer that may move, so that the search ends.
+fn give_up(problem: &mut Problem, unorderable: &Unorderable, given_up: &mut Vec<InstanceIdx>) {
+    for stuck in &unorderable.stuck {
+        let instance = &mut problem.instances[stuck.instance.at()];
+        if matches!(instance.task, Task::Leave | Task::Resize) {
+            given_up.push(stuck.instance);
+        }
+        instance.task = Task::Stay;
+    }
+}
