@@ -67,6 +67,10 @@ pub trait Hypervisor: Send + Sync {
     /// than the disk destroys the disk.
     async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
 
+    /// Drops a saved memory that no longer fits the disk. Succeeds when there is none. Only ever asked of a guest
+    /// that is down.
+    async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+
     /// Merges the overlay into the base, of a running guest as well as of one that is down; afterwards the copy is a
     /// base alone, as before [`Hypervisor::snapshot`]. Succeeds when there is no overlay.
     async fn merge_back(&self, instance: &InstanceId) -> Result<(), HypervisorError>;

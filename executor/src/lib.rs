@@ -6,7 +6,38 @@
 //!          may       store, then          │
 //!          start)    cast  ◄──notification┘
 //! ```
+//!
+//! The state of every migration is in a store (one SQLite file) and names whose turn it is; messages are only hints.
+//! So there is one way to go on after anything: run the same call again. [`step`] is the whole protocol, pure;
+//! [`admit`] says which moves may start, pure; the conductor is the only writer; an agent knows its host and nothing
+//! else.
+//!
+//! # The interface
+//!
+//! A caller has a store (a path), and for every host it can reach a [`HostDriver`]; together they are the
+//! [`Drivers`]. Nothing else of this crate needs to be touched:
+//!
+//! ```text
+//! apply(ApplyJob { plan, fleet, store, drivers, options, progress }) -> Result<ApplyReport, ApplyError>
+//! decide(store, drivers, id, Wish, options, progress)               -> Result<Migration, ApplyError>
+//! list(store)                                                       -> Result<Vec<Migration>, ApplyError>
+//! show(store, id)                                                   -> Result<History, ApplyError>
+//! fleet(store)                                                      -> Result<FleetDocument, ApplyError>
+//! import(store, &Fleet)                                             -> Result<(), ApplyError>
+//! ```
+//!
+//! - `apply` carries a plan out and returns when every move is over, waits for a person, or can never start because one
+//!   before it was undone. Killed at any moment, the same call goes on where it was: the plan's id is what it
+//!   remembers. `fleet` is the world as somebody else tells it; without one the store's own fleet counts. A plan
+//!   that was never begun is compared with that fleet and refused as [`ApplyError::Stale`], with every difference that
+//!   matters, if it was made for another. With a fleet given, the store takes it over first (unless a
+//!   migration is unfinished).
+//! - `decide` confirms, reverts or aborts one migration and returns when that is carried out. While an `apply` runs on
+//!   the same store, that one carries it out.
+//! - `progress` hears what happens, in order, on the caller's runtime; it must not block.
+//! - One process at a time conducts a store ([`ApplyError::Busy`]); `list`, `show` and `fleet` always work.
 
 pub mod hypervisor;
 pub mod lab;
+pub mod step;
 pub mod transfer;

@@ -7,6 +7,7 @@
 //! Documents are checked at the door ([`fleet::read`], [`plan::read`]): past it there are only values that cannot be
 //! wrong, so nothing behind re-examines them.
 
+pub mod cast;
 pub mod document;
 pub mod finding;
 pub mod fleet;

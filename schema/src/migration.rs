@@ -1,10 +1,26 @@
-//! A migration: a move of a plan being carried out, with a state that outlives every process.
+//! A migration: a move being carried out, with a state that outlives every process.
+//!
+//! The state names whose turn it is ([`Migration::turn`]); everything needed to take that turn is in the record, so a
+//! lost message is only a delay. How one state follows from another is the executor's `step`.
+
+mod event;
+mod file;
+mod state;
 
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use event::{MigrationEvent, Report, Wish};
+pub use file::{Digest, DiskFile, Manifest};
+pub use state::{Awaits, Confirm, MigrationOutcome, MigrationState, Party, Work};
+
+use crate::fleet::Resources;
+use crate::id::{FlavorName, HostName, InstanceId, MoveId, PoolName};
+use crate::plan::MoveMode;
 
 /// Tells a migration from every other; sorts by creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -35,42 +51,175 @@ impl fmt::Display for Generation {
     }
 }
 
-/// A file an instance's copy consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiskFile {
-    /// The frozen part of its disk.
-    Base,
-    /// What it wrote since the base was frozen.
-    Overlay,
-    /// Its memory, where it was suspended.
-    Memory,
+/// A move being carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Migration {
+    /// Tells it from every other.
+    pub id: MigrationId,
+    /// The line of a plan it carries out; none for one that was asked for by itself.
+    pub line: Option<PlanLine>,
+    /// Who moves, from where and what to where and what. Fixed at creation.
+    pub subject: Subject,
+    /// How long it waits for whom. Fixed at creation.
+    pub terms: Terms,
+    /// How far it is.
+    pub state: MigrationState,
+    /// Counts its state changes, going on from the instance's last migration.
+    pub generation: Generation,
+    /// What last went wrong, or who asked it to end.
+    pub cause: Option<Cause>,
+    /// Until when the actor whose turn it is may be silent before it is told again.
+    #[schemars(with = "Option<String>")]
+    pub lease_until: Option<Timestamp>,
+    /// What it cost so far.
+    pub figures: Figures,
+    /// When it was created.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// When its state last changed.
+    #[schemars(with = "String")]
+    pub updated_at: Timestamp,
 }
 
-impl fmt::Display for DiskFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Base => "base",
-            Self::Overlay => "overlay",
-            Self::Memory => "memory",
-        })
+impl Migration {
+    /// Whose turn it is and what to do.
+    pub fn turn(&self) -> Awaits {
+        self.state.awaits(&self.subject)
     }
 }
 
-/// A file's content in short: its BLAKE3 hash, written `blake3:` and 64 hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Digest(String);
+/// A line of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct PlanLine {
+    /// The plan.
+    pub plan: Uuid,
+    /// Its move.
+    pub id: MoveId,
+}
 
-impl Digest {
-    /// The digest of a finished hash.
-    pub fn of(hash: &blake3::Hash) -> Self {
-        Self(format!("blake3:{}", hash.to_hex()))
+/// Who moves, from where and what to where and what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Subject {
+    /// The instance.
+    pub instance: InstanceId,
+    /// How it moves.
+    pub mode: MoveMode,
+    /// Whether it ran before, and so runs afterwards.
+    pub runs: bool,
+    /// The shared pool its disk is on; none: local disk, which is copied.
+    pub storage: Option<PoolName>,
+    /// What it was.
+    pub old: Attributes,
+    /// What it becomes.
+    pub new: Attributes,
+    /// The migration's first generation: it marks the overlay that is this migration's own.
+    pub begun: Generation,
+}
+
+impl Subject {
+    /// The host it leaves.
+    pub fn source(&self) -> &HostName {
+        &self.old.host
+    }
+
+    /// The host it goes to.
+    pub fn target(&self) -> &HostName {
+        &self.new.host
+    }
+
+    /// The host of one of the two parties.
+    pub fn host(&self, party: Party) -> &HostName {
+        match party {
+            Party::Source => self.source(),
+            Party::Target => self.target(),
+        }
+    }
+
+    /// Whether it stays on its host and only its size changes.
+    pub fn in_place(&self) -> bool {
+        self.old.host == self.new.host
+    }
+
+    /// Whether its disk is copied; else it is one and the same before and after.
+    pub fn copies_disk(&self) -> bool {
+        !self.in_place() && self.storage.is_none()
+    }
+
+    /// Whether its memory goes along.
+    pub fn carries_memory(&self) -> bool {
+        self.runs && matches!(self.mode, MoveMode::Live | MoveMode::Suspend)
     }
 }
 
-impl fmt::Display for Digest {
+/// Where an instance is and how large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attributes {
+    /// Its host.
+    pub host: HostName,
+    /// Its flavor.
+    pub flavor: FlavorName,
+    /// What it claims there.
+    pub claim: Resources,
+    /// Whether `claim` is the instance's own figure rather than its flavor's.
+    pub own_claim: bool,
+}
+
+/// How long a migration waits for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Terms {
+    /// How long an actor may be silent before it is told again, milliseconds.
+    pub lease_ms: u32,
+    /// How long the new instance is left to be looked at before it is confirmed by itself, milliseconds; none: until
+    /// somebody confirms or reverts.
+    pub confirm_after_ms: Option<u32>,
+}
+
+/// Why a migration went back, or why it does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Cause {
+    /// A host could not do its part.
+    Failed {
+        /// The host.
+        host: HostName,
+        /// What it was asked for.
+        work: Work,
+        /// What it said.
+        detail: String,
+    },
+    /// Somebody asked for it.
+    Asked {
+        /// What for.
+        wish: Wish,
+    },
+}
+
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        match self {
+            Self::Failed { host, work, detail } => write!(f, "{host} failed to {work}: {detail}"),
+            Self::Asked { wish } => write!(f, "{wish} was asked for"),
+        }
+    }
+}
+
+/// What a migration cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    /// Bytes that crossed the network.
+    pub bytes: u64,
+    /// When the guest stopped executing at the source.
+    #[schemars(with = "Option<String>")]
+    pub stopped_at: Option<Timestamp>,
+    /// When it executed again, at the target or, after an undo, at the source.
+    #[schemars(with = "Option<String>")]
+    pub started_at: Option<Timestamp>,
+}
+
+impl Figures {
+    /// How long the guest did not execute, milliseconds; none if it never stopped or has not started again.
+    pub fn downtime_ms(&self) -> Option<i64> {
+        let (stopped, started) = (self.stopped_at?, self.started_at?);
+        Some(started.duration_since(stopped).as_millis().try_into().unwrap_or(i64::MAX))
     }
 }

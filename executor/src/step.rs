@@ -1,0 +1,225 @@
+//! The whole protocol of a migration, as one pure function: no clock, no store, no messages.
+//!
+//! The state names whose turn it is; [`step`] says what follows when something happens.
+//!
+//! | state | whose turn | done → | failed, abort → | others |
+//! |---|---|---|---|---|
+//! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | |
+//! | migrating | source: copy the base, the guest runs | migrating-step2 | reverted: source, then target | |
+//! | migrating-step2 | source: stop, copy the rest | post-migrating | reverted: source, then target | |
+//! | post-migrating | target: verify, build, start | verify-migration | reverted: target, then source | |
+//! | verify-migration, awaited | somebody decides | | | confirm, window ended → given; revert → reverted: target, then source |
+//! | verify-migration, given | source: destroy the old copy | finished (confirmed) | stays, tried again | |
+//! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | |
+//! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | |
+//! | finished | nobody | | | |
+//!
+//! Wherever an agent's turn is, the end of its lease casts the same work again and changes nothing else.
+//!
+//! **Undo before, forward after.** A confirmation is the point of no return: the states behind it know no failure.
+//! Before the target was told to build, only the source can run the instance, so on the way back the source goes first
+//! and the guest does not wait for a target that may be dead. From then on the target may run it, so the target goes
+//! first, and the source starts nothing until the target said that its copy is gone.
+//!
+//! Exceptions to the table: a resize in place has one host, so its way back is the source's alone and its confirmation
+//! destroys nothing; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
+//! target's alone, and its confirmation destroys nothing; a live move is confirmed by arriving, since its source keeps
+//! nothing that could run again.
+
+use decant_schema::cast::{Cast, Prep, PrepRefusal, WorkCast};
+use decant_schema::id::HostName;
+use decant_schema::migration::{
+    Awaits, Confirm, Manifest, Migration, MigrationEvent, MigrationOutcome, MigrationState, Party, Report, Subject,
+    Wish,
+};
+use decant_schema::plan::MoveMode;
+use jiff::{SignedDuration, Timestamp};
+use thiserror::Error;
+
+/// Something happened that cannot happen in this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("accept {event} in state {state}")]
+pub struct IllegalEvent {
+    /// The state.
+    pub state: &'static str,
+    /// The event.
+    pub event: &'static str,
+}
+
+/// What follows when `event` happens to `migration`: its next state, and what to cast once that is stored.
+///
+/// The returned casts carry the generation the migration has *after* the change; the same state returned means that
+/// nothing changed but that the actor is reminded. Fails when the event does not belong to the state.
+pub fn step(
+    migration: &Migration,
+    event: MigrationEvent,
+    now: Timestamp,
+) -> Result<(MigrationState, Vec<Cast>), IllegalEvent> {
+    let next = next_state(migration, event, now)?;
+    let (changed, reminded) = match next {
+        Next::Enter(state) => (state, true),
+        Next::Remind => (migration.state.clone(), true),
+        Next::Keep => (migration.state.clone(), false),
+    };
+    let generation = if changed == migration.state { migration.generation } else { migration.generation.next() };
+    let after = Migration { state: changed, generation, ..migration.clone() };
+    let casts = if reminded { work_cast(&after, now).into_iter().collect() } else { Vec::new() };
+    Ok((after.state, casts))
+}
+
+enum Next {
+    /// Another state.
+    Enter(MigrationState),
+    /// The same, and its actor is told again.
+    Remind,
+    /// The same; its actor is told again when its lease ends.
+    Keep,
+}
+
+fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> Result<Next, IllegalEvent> {
+    use MigrationEvent::{Asked, LeaseEnded, Reported, WindowEnded};
+    let subject = &migration.subject;
+    let illegal = IllegalEvent { state: migration.state.name(), event: event.name() };
+    let back = |outcome| Next::Enter(way_back(subject, &migration.state, outcome));
+    let next = match &migration.state {
+        MigrationState::PreMigrating => match event {
+            Reported(Report::Snapshotted) => Next::Enter(MigrationState::Migrating),
+            Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
+            Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
+            LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::Migrating => match event {
+            Reported(Report::BaseCopied { copied }) => Next::Enter(MigrationState::MigratingStep2 { copied }),
+            Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
+            Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
+            LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::MigratingStep2 { copied: base } => match event {
+            Reported(Report::RestCopied { copied }) => {
+                let manifest: Manifest = base.clone().into_iter().chain(copied).collect();
+                Next::Enter(MigrationState::PostMigrating { manifest })
+            }
+            Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
+            Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
+            LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::PostMigrating { .. } => match event {
+            Reported(Report::Started) => Next::Enter(arrived(migration, now)),
+            Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
+            Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
+            LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } } => match event {
+            Asked(Wish::Confirm) | WindowEnded => Next::Enter(confirmed(subject)),
+            Asked(Wish::Revert) => back(MigrationOutcome::Reverted),
+            _ => return Err(illegal),
+        },
+        MigrationState::VerifyMigration { confirm: Confirm::Given } => match event {
+            Reported(Report::SourceDestroyed) => finished(MigrationOutcome::Confirmed),
+            Reported(Report::Failed { .. }) => Next::Keep,
+            Asked(Wish::Confirm) | LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::Reverted { turn, then, started, outcome } => match (event, turn) {
+            (Reported(Report::TargetCleaned), Party::Target) | (Reported(Report::SourceRestored), Party::Source) => {
+                match then {
+                    None => finished(*outcome),
+                    Some(turn) => Next::Enter(MigrationState::Reverted {
+                        turn: *turn,
+                        then: None,
+                        started: *started,
+                        outcome: *outcome,
+                    }),
+                }
+            }
+            (Reported(Report::Failed { .. }), _) => Next::Keep,
+            (LeaseEnded, _) => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::Finished { .. } => return Err(illegal),
+    };
+    Ok(next)
+}
+
+fn finished(outcome: MigrationOutcome) -> Next {
+    Next::Enter(MigrationState::Finished { outcome })
+}
+
+/// The target runs the instance.
+fn arrived(migration: &Migration, now: Timestamp) -> MigrationState {
+    if migration.subject.mode == MoveMode::Live {
+        return confirmed(&migration.subject);
+    }
+    let automatic_at = migration.terms.confirm_after_ms.map(|after_ms| after(now, after_ms));
+    MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at } }
+}
+
+/// Somebody wants the instance to stay.
+fn confirmed(subject: &Subject) -> MigrationState {
+    if subject.in_place() || subject.mode == MoveMode::Rebuild {
+        MigrationState::Finished { outcome: MigrationOutcome::Confirmed }
+    } else {
+        MigrationState::VerifyMigration { confirm: Confirm::Given }
+    }
+}
+
+/// The beginning of the way back from `state`.
+fn way_back(subject: &Subject, state: &MigrationState, outcome: MigrationOutcome) -> MigrationState {
+    let started = matches!(state, MigrationState::PostMigrating { .. } | MigrationState::VerifyMigration { .. });
+    let (turn, then) = if subject.in_place() {
+        (Party::Source, None)
+    } else if subject.mode == MoveMode::Rebuild {
+        (Party::Target, None)
+    } else if started {
+        (Party::Target, Some(Party::Source))
+    } else {
+        (Party::Source, Some(Party::Target))
+    };
+    MigrationState::Reverted { turn, then, started, outcome }
+}
+
+/// The cast that asks the actor whose turn it is for its work; none when nobody's turn it is or a person's.
+pub fn work_cast(migration: &Migration, now: Timestamp) -> Option<Cast> {
+    let Awaits::Agent { host, work } = migration.turn() else { return None };
+    Some(Cast::Work(Box::new(WorkCast {
+        to: host,
+        migration: migration.id,
+        generation: migration.generation,
+        lease_until: after(now, migration.terms.lease_ms),
+        subject: migration.subject.clone(),
+        work,
+    })))
+}
+
+fn after(now: Timestamp, ms: u32) -> Timestamp {
+    now.checked_add(SignedDuration::from_millis(i64::from(ms))).unwrap_or(Timestamp::MAX)
+}
+
+/// What a host does that is asked to prepare a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It is the source and a target is chosen: it begins.
+    Begin,
+    /// It is the target: it has the migration created with itself as target, and passes the cast on to the source.
+    Proxy(Prep),
+}
+
+/// Both ways into a migration: the caller's scheduler chose a target, or it cast to the target and leaves the rest to us.
+pub fn enter(me: &HostName, prep: &Prep) -> Result<Entry, PrepRefusal> {
+    match (*me == prep.source, &prep.target) {
+        (true, Some(_)) => Ok(Entry::Begin),
+        (true, None) => Err(PrepRefusal::NoTarget { source_host: me.clone() }),
+        (false, Some(target)) if target != me => {
+            let (source_host, target) = (prep.source.clone(), target.clone());
+            Err(PrepRefusal::Neither { host: me.clone(), source_host, target })
+        }
+        (false, _) => Ok(Entry::Proxy(Prep { target: Some(me.clone()), ..prep.clone() })),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What can happen to a migration.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cause, Manifest};
+
+/// Something that happened to a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationEvent {
+    /// The agent whose turn it is reports.
+    Reported(Report),
+    /// Somebody wants something.
+    Asked(Wish),
+    /// The time set for an automatic confirmation has come.
+    WindowEnded,
+    /// The agent whose turn it is has been silent for its lease.
+    LeaseEnded,
+}
+
+impl MigrationEvent {
+    /// Its name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Reported(report) => report.name(),
+            Self::Asked(Wish::Confirm) => "confirm",
+            Self::Asked(Wish::Revert) => "revert",
+            Self::Asked(Wish::Abort) => "abort",
+            Self::WindowEnded => "window-ended",
+            Self::LeaseEnded => "lease-ended",
+        }
+    }
+}
+
+/// What an agent says of the work it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Report {
+    /// The disk is frozen.
+    Snapshotted,
+    /// The base is at the target.
+    BaseCopied {
+        /// What it contains.
+        copied: Manifest,
+    },
+    /// The instance is stopped, and all of it is at the target.
+    RestCopied {
+        /// What the overlay, and the memory, contain.
+        copied: Manifest,
+    },
+    /// The instance is built at the target, and executes if it did before.
+    Started,
+    /// The source's old copy is gone.
+    SourceDestroyed,
+    /// Nothing of the instance is at the target.
+    TargetCleaned,
+    /// The instance is at the source as before.
+    SourceRestored,
+    /// It cannot be done.
+    Failed {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+impl Report {
+    /// Its name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Snapshotted => "snapshotted",
+            Self::BaseCopied { .. } => "base-copied",
+            Self::RestCopied { .. } => "rest-copied",
+            Self::Started => "started",
+            Self::SourceDestroyed => "source-destroyed",
+            Self::TargetCleaned => "target-cleaned",
+            Self::SourceRestored => "source-restored",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// What a person can want of a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wish {
+    /// That it stays at the target. Nothing leads back from there.
+    Confirm,
+    /// That it goes back though it has arrived. What the guest wrote at the target is discarded where its disk was
+    /// copied.
+    Revert,
+    /// That it is called off before it has arrived.
+    Abort,
+}
+
+impl Wish {
+    /// Its name in documents and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::Revert => "revert",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
