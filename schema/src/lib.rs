@@ -15,5 +15,6 @@ pub mod id;
 pub mod migration;
 pub mod nearest;
 pub mod plan;
+pub mod report;
 pub mod request;
 pub mod units;

@@ -62,9 +62,8 @@ impl<'a> View<'a> {
     fn room_obstacles(&self, instance: InstanceIdx, host: HostIdx) -> Vec<Obstacle> {
         let facts = &self.problem.hosts[host.at()];
         let free = &self.free[host.at()];
-        let stays = self.problem.instances[instance.at()].host == host;
         let mut obstacles = Vec::new();
-        for (class, growth) in self.growth(instance, host).filter(|(_, growth)| !stays || *growth > 0) {
+        for (class, growth) in self.growth(instance, host).filter(|(_, growth)| *growth > 0) {
             let empty = facts.capacity[class] - self.other_usage(host, class);
             let need = self.problem.kind(instance).need[class];
             let beyond = free[class] - facts.keep[class];
