@@ -1,18 +1,40 @@
 //! The commands, one file a verb.
 
+mod check;
 mod completion;
 mod documents;
+mod fleet;
 mod man;
+mod plan;
 mod select;
+mod show;
+
+use decant_schema::fleet::Fleet;
+use decant_schema::plan::Plan;
 
 use crate::cli::Command;
-use crate::error::{Exit, Failure};
+use crate::error::{Complaint, Exit, Failure};
 
 /// Does what the command line asks.
 pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Plan(command) => plan::run(&command),
+        Command::Show(args) => show::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Fleet(command) => fleet::run(&command),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { folder } => man::run(folder.as_deref()),
-        _ => Ok(Exit::Done),
     }
+}
+
+/// A plan says little about a fleet it was not made for.
+fn same_fleet(fleet: &Fleet, plan: &Plan) -> Result<(), Failure> {
+    if fleet.digest() == plan.fleet_digest {
+        return Ok(());
+    }
+    let problem = format!("the plan is for {}, the fleet is {}", plan.fleet_digest, fleet.digest());
+    Err(Failure::DoesNotHold {
+        what: "the plan was made for another fleet, or the fleet has changed since".to_owned(),
+        differences: vec![Complaint::new(problem, "give the fleet document it was made from, or plan again")],
+    })
 }

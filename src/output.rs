@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Failure;
@@ -25,6 +26,14 @@ pub(crate) fn write_document(to: Option<&Path>, text: &str) -> Result<(), Failur
                 .with_hint("check that the folder exists, can be written to and has room; nothing was left behind")
         }),
     }
+}
+
+/// Writes a document as JSON for people and programs, to a file or to stdout.
+pub(crate) fn write_json(to: Option<&Path>, document: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(document)
+        .map_err(|error| Failure::environment("write a document as JSON", error))?;
+    text.push('\n');
+    write_document(to, &text)
 }
 
 /// Writes beside the file first, then renames: a full disk or a crash leaves the old content, never half of the new.

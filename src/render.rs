@@ -4,6 +4,7 @@
 //! lay it out.
 
 mod bars;
+pub(crate) mod html;
 pub(crate) mod text;
 mod view;
 pub(crate) mod words;

@@ -36,6 +36,9 @@ Examples:
 pub(crate) struct Evacuate {
     #[command(flatten)]
     pub(crate) hosts: HostSelection,
+    /// Moves may start only within this time from the beginning, as 2h; by default there is no end.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) window: Option<Seconds>,
     #[command(flatten)]
     pub(crate) options: PlanningOptions,
 }
@@ -69,6 +72,13 @@ pub(crate) struct HostSelection {
     /// All hosts of this availability zone; can be given several times.
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Vec<String>,
+}
+
+impl HostSelection {
+    /// Whether nothing was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.host.is_empty() && self.hosts_from.is_none() && self.aggregate.is_empty() && self.zone.is_empty()
+    }
 }
 
 /// Options of every planning command.

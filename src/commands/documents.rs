@@ -1,22 +1,63 @@
-//! Reading what a command is given: a file or standard input.
+//! Reading what a command is given: a file or standard input, checked at the schema's door.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::sync::Arc;
+
+use decant_schema::document::{self, LoadError};
+use decant_schema::finding::Finding;
+use decant_schema::fleet::{self, Fleet};
+use decant_schema::plan::Plan;
 
 use crate::error::Failure;
+use crate::output;
 
-/// The text of a small file; `-` is standard input.
-pub(crate) fn text(path: &Path) -> Result<String, Failure> {
-    let read = if path == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
-    read.map_err(|error| unreadable(path, &error))
+/// The fleet in a file; what is worth a warning in it goes to stderr.
+pub(crate) fn fleet(path: &Path) -> Result<Arc<Fleet>, Failure> {
+    let checked = fleet::read(&bytes(path)?).map_err(|error| Failure::findings(name(path), &error.errors))?;
+    warn(path, &checked.warnings);
+    Ok(Arc::new(checked.fleet))
 }
 
-/// A file that cannot be read is wrong input: the person named it.
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::input(
-        path.display().to_string(),
-        format!("cannot be read: {error}"),
-        "name a file that can be read, or - for standard input",
-    )
+/// The plan in a file.
+pub(crate) fn plan(path: &Path) -> Result<Plan, Failure> {
+    let text = text(path)?;
+    let remedy = "give a plan document that decant wrote";
+    serde_json::from_str(&text).map_err(|error| Failure::input(name(path), error.to_string(), remedy))
+}
+
+/// The text of a file.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    let bytes = bytes(path)?;
+    let text = document::decode(&bytes).map_err(|finding| Failure::findings(name(path), &[finding]))?;
+    Ok(text.into_owned())
+}
+
+/// The bytes of a file, as they are.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    document::load(path).map_err(|error| match error {
+        LoadError::Io { source, .. } => Failure::environment(format!("read {}", name(path)), source)
+            .with_hint("check that you may read the file and that its disk works"),
+        wrong => Failure::input(name(path), wrong.to_string(), "name a file, or - for standard input"),
+    })
+}
+
+/// Two documents cannot both come from standard input.
+pub(crate) fn one_from_standard_input(first: &Path, second: &Path) -> Result<(), Failure> {
+    if first.as_os_str() == "-" && second.as_os_str() == "-" {
+        let remedy = "name a file for one of them";
+        return Err(Failure::input("the request", "two documents are to come from standard input", remedy));
+    }
+    Ok(())
+}
+
+/// How messages call a file.
+pub(crate) fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Prints warnings of a document that was accepted.
+pub(crate) fn warn(path: &Path, warnings: &[Finding]) {
+    for warning in warnings {
+        output::note(&format!("warning: {}: {warning}", name(path)));
+    }
 }

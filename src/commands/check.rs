@@ -1,0 +1,67 @@
+//! `decant check`: the planner's answer before a stranger.
+
+use std::fmt::Write as _;
+
+use decant_planner::check::{Verdict, check};
+use serde::Serialize;
+
+use super::documents;
+use crate::cli::{Check, Format};
+use crate::error::{Complaint, Exit, Failure};
+use crate::output;
+use crate::render::words;
+
+/// The verdict as a document.
+#[derive(Serialize)]
+struct Judgement {
+    holds: bool,
+    violations: Vec<String>,
+    refused_min: u64,
+    displaced_mb_min: u64,
+}
+
+pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
+    documents::one_from_standard_input(&args.fleet, &args.plan)?;
+    let fleet = documents::fleet(&args.fleet)?;
+    let plan = documents::plan(&args.plan)?;
+    super::same_fleet(&fleet, &plan)?;
+    let verdict = check(&fleet, &plan);
+    match args.format {
+        Format::Json => output::write_json(None, &judgement(&verdict))?,
+        Format::Human if verdict.holds() => output::print(&praise(plan.moves.len(), &verdict))?,
+        Format::Human => return Err(violations(&documents::name(&args.plan), &verdict)),
+    }
+    Ok(if verdict.holds() { Exit::Done } else { Exit::DoesNotHold })
+}
+
+fn judgement(verdict: &Verdict) -> Judgement {
+    Judgement {
+        holds: verdict.holds(),
+        violations: verdict.violations.iter().map(ToString::to_string).collect(),
+        refused_min: verdict.refused_min,
+        displaced_mb_min: verdict.displaced_mb_min,
+    }
+}
+
+fn praise(moves: usize, verdict: &Verdict) -> String {
+    let mut text = format!(
+        "The plan holds: {} keep every host within capacity and every group rule, in whatever time each takes.\n",
+        words::count(moves, "move")
+    );
+    if verdict.refused_min > 0 {
+        let _ = writeln!(text, "Its certificate proves that at least {} must stay.", verdict.refused_min);
+    }
+    if verdict.displaced_mb_min > 0 {
+        let least = words::mebibytes(verdict.displaced_mb_min);
+        let _ = writeln!(text, "Its certificate proves that at least {least} of other instances' memory must move.");
+    }
+    text
+}
+
+fn violations(plan: &str, verdict: &Verdict) -> Failure {
+    let all = &verdict.violations;
+    Failure::DoesNotHold {
+        what: format!("{plan} does not hold: {}", words::count(all.len(), "violation")),
+        differences: all.iter().map(|one| Complaint { problem: one.to_string(), remedy: None }).collect(),
+    }
+}

@@ -1,0 +1,125 @@
+//! `decant plan`: from a fleet and a wish to a plan document.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use decant_planner::{Limits, Stamp};
+use decant_schema::fleet::Fleet;
+use decant_schema::id::FlavorName;
+use decant_schema::nearest::nearest;
+use decant_schema::plan::{Outcome, Plan};
+use decant_schema::request::{Options, Request, RequestKind, Resize};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::documents;
+use super::select::Names;
+use crate::cli::{self, Format, PlanCommand, PlanningOptions};
+use crate::error::{Complaint, Exit, Failure};
+use crate::output;
+use crate::render::{self, PlanView, text::Extent};
+
+pub(super) fn run(command: &PlanCommand) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    match command {
+        PlanCommand::Evacuate(args) => evacuate(args, began),
+        PlanCommand::Resize(args) => resize(args, began),
+    }
+}
+
+fn evacuate(args: &cli::Evacuate, began: Instant) -> Result<Exit, Failure> {
+    let fleet = fleet(&args.options, args.hosts.hosts_from.as_deref())?;
+    let mut names = Names::of(&fleet);
+    let hosts = names.hosts(&args.hosts)?;
+    let mut options = conditions(&mut names, &args.options);
+    options.window_s = args.window.map(|window| window.0.as_secs_f64());
+    if args.hosts.is_empty() {
+        let remedy = "name them by --host, --hosts-from, --aggregate or --zone";
+        names.complain(Complaint::new("no host is named to be emptied", remedy));
+    }
+    names.finish()?;
+    answer(fleet, Request { kind: RequestKind::Evacuate { hosts }, options }, &args.options, began)
+}
+
+fn resize(args: &cli::Resize, began: Instant) -> Result<Exit, Failure> {
+    let fleet = fleet(&args.options, None)?;
+    let mut names = Names::of(&fleet);
+    let instances = names.instances("--instance", &args.instance);
+    let flavors = flavors(&mut names, &fleet, args);
+    let options = conditions(&mut names, &args.options);
+    names.finish()?;
+    let each = instances.into_iter().zip(flavors);
+    let resizes = each.map(|(instance, flavor)| Resize { instance, flavor }).collect();
+    answer(fleet, Request { kind: RequestKind::Resize { resizes }, options }, &args.options, began)
+}
+
+/// The flavor of each instance in turn.
+fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<FlavorName> {
+    for flavor in args.flavor.iter().filter(|name| fleet.flavor_index(name).is_none()) {
+        let near = nearest(flavor, fleet.flavors().iter().map(|known| known.name.as_str()));
+        let remedy =
+            near.map_or("name a flavor of the fleet document".to_owned(), |near| format!("did you mean {near}?"));
+        names.complain(Complaint::new(format!("--flavor: the fleet has no flavor {flavor}"), remedy));
+    }
+    let (instances, flavors) = (args.instance.len(), args.flavor.len());
+    if flavors != 1 && flavors != instances {
+        let problem = format!("{instances} instances and {flavors} flavors are named");
+        names.complain(Complaint::new(problem, "name one flavor for all instances, or one for each"));
+    }
+    args.flavor.iter().cycle().take(instances).map(|name| FlavorName::from(name.as_str())).collect()
+}
+
+fn fleet(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<Arc<Fleet>, Failure> {
+    if let Some(list) = hosts_from {
+        documents::one_from_standard_input(&options.fleet, list)?;
+    }
+    documents::fleet(&options.fleet)
+}
+
+/// The conditions as the plan records them.
+fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Options {
+    Options {
+        no_displace: args.no_displace,
+        exclude_hosts: names.matching("--exclude-host", &args.exclude_host),
+        pins: names.instances("--pin", &args.pin).into_iter().collect(),
+        headroom_percent: args.headroom.0,
+        seed: args.seed,
+        ..Options::default()
+    }
+}
+
+/// Plans, delivers the plan, and says how complete it is.
+fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: Instant) -> Result<Exit, Failure> {
+    let bar = output::spinner("planning");
+    let plan = threads(args)?.install(|| {
+        let limits = Limits { elapsed: &|| began.elapsed(), time: Some(args.time_limit.0), effort: 1 };
+        let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
+        decant_planner::plan(Arc::clone(&fleet), request, stamp, &limits)
+    });
+    bar.finish_and_clear();
+    let plan = plan.map_err(|findings| Failure::findings("the request", &findings))?;
+    deliver(&fleet, &plan, args)?;
+    Ok(if plan.outcome == Outcome::Partial { Exit::Incomplete } else { Exit::Done })
+}
+
+fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failure> {
+    let count = args.threads.map_or(0, std::num::NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map_err(|error| {
+        Failure::environment("start the planner's threads", error).with_hint("ask for fewer --threads")
+    })
+}
+
+/// The document to its file, and to standard output what was asked for there.
+fn deliver(fleet: &Fleet, plan: &Plan, args: &PlanningOptions) -> Result<(), Failure> {
+    let to_stdout = args.output.as_deref().is_some_and(|path| path.as_os_str() == "-");
+    if let Some(path) = &args.output {
+        output::write_json(Some(path), plan)?;
+    }
+    match args.format {
+        _ if to_stdout => Ok(()),
+        Format::Json => output::write_json(None, plan),
+        Format::Human => output::print(&render::text::plan(PlanView { plan, fleet: Some(fleet) }, Extent::Brief)),
+    }
+}

@@ -1,0 +1,24 @@
+//! `decant show`: a plan for a person, in the terminal or in the browser.
+
+use super::documents;
+use crate::cli::Show;
+use crate::error::{Exit, Failure};
+use crate::output;
+use crate::render::{self, PlanView, text::Extent};
+
+pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
+    if let Some(fleet) = &args.fleet {
+        documents::one_from_standard_input(&args.plan, fleet)?;
+    }
+    let plan = documents::plan(&args.plan)?;
+    let fleet = args.fleet.as_deref().map(documents::fleet).transpose()?;
+    if let Some(fleet) = &fleet {
+        super::same_fleet(fleet, &plan)?;
+    }
+    let view = PlanView { plan: &plan, fleet: fleet.as_deref() };
+    match &args.html {
+        Some(page) => output::write_document(Some(page), &render::html::plan(view))?,
+        None => output::print(&render::text::plan(view, if args.all { Extent::Full } else { Extent::Brief }))?,
+    }
+    Ok(Exit::Done)
+}

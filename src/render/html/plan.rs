@@ -1,0 +1,218 @@
+//! A plan as a page.
+
+use decant_schema::fleet::Resources;
+use decant_schema::plan::{HostUsage, Move, Outcome, Plan, Refusal};
+use maud::{Markup, html};
+
+use super::list::{Row, list};
+use super::{Section, charts, figures, page};
+use crate::render::{PlanView, words};
+
+/// A plan as a page.
+pub(crate) fn plan(view: PlanView<'_>) -> String {
+    let plan = view.plan;
+    let mut sections = Vec::new();
+    let mut add = |anchor, heading, content| sections.push(Section { anchor, heading, content });
+    if !plan.refusals.is_empty() {
+        add("staying", "Staying", refusals(view));
+    }
+    add("goals", "Goals", goals(plan));
+    if !plan.moves.is_empty() {
+        add("moves", "Moves", moves(view));
+    }
+    if !plan.rounds.is_empty() {
+        add("rounds", "Rounds", rounds(plan));
+    }
+    if !plan.hosts.is_empty() {
+        add("hosts", "Hosts", hosts(view));
+    }
+    page(&words::request(&plan.request.kind), &lead(view), &sections)
+}
+
+fn lead(view: PlanView<'_>) -> Markup {
+    let plan = view.plan;
+    let (mark, class) = match plan.outcome {
+        Outcome::Complete | Outcome::NothingToDo => ("✓", "good"),
+        Outcome::Partial => ("!", "partial"),
+    };
+    html! {
+        p class={ "outcome " (class) } { span aria-hidden="true" { (mark) } " " (words::outcome(plan)) }
+        p { (words::proof(plan)) "." }
+        @let conditions = words::conditions(&plan.request.options);
+        @if !conditions.is_empty() { p.muted { "On condition that " (conditions.join("; ")) "." } }
+        (figures(&[
+            ("Moves", words::grouped(plan.moves.len() as u64), String::new()),
+            ("Staying", words::grouped(plan.refusals.len() as u64), String::new()),
+            ("Hosts touched", words::grouped(plan.hosts.len() as u64), String::new()),
+            ("Over the network", words::mebibytes(view.transfer_mb()), String::new()),
+            ("Duration", words::seconds(view.duration_s()), "estimated".to_owned()),
+        ]))
+        p.muted { "Plan " code { (plan.id) } ", made " (plan.created_at.strftime("%Y-%m-%d %H:%M:%S UTC")) " in " (format!("{:.2}", plan.proof.seconds)) " s." }
+    }
+}
+
+fn goals(plan: &Plan) -> Markup {
+    html! {
+        p.muted { "The first is the most important. A proven least is a bound that no plan at the values above it can beat." }
+        div.scroll {
+            table {
+                thead { tr { th { "Goal" } th.number { "Reached" } th.number { "Proven least" } th { "" } } }
+                tbody {
+                    @for tier in &plan.proof.tiers {
+                        tr {
+                            td { (words::tier_name(tier.name)) }
+                            td.number { (words::tier_value(tier.name, tier.value)) }
+                            td.number { @match tier.bound { Some(bound) => (words::tier_value(tier.name, bound)), None => "unknown" } }
+                            td { (words::gap(tier)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn refusals(view: PlanView<'_>) -> Markup {
+    let rows: Vec<_> = view.plan.refusals.iter().map(|refusal| refusal_row(view, refusal)).collect();
+    let headings = html! { tr { th { "Instance" } th { "On" } th { "Because" } th { "What would help" } } };
+    list("instance", &headings, &rows)
+}
+
+fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
+    let name = view.instance(&refusal.instance);
+    let host = view.host_of(&refusal.instance).map(ToString::to_string).unwrap_or_default();
+    let rules: Vec<_> = words::rules(refusal).into_iter().map(words::rule).collect();
+    let markup = html! {
+        tr {
+            th scope="row" { (name) @if name != refusal.instance.as_str() { br; small.muted { (refusal.instance) } } }
+            td { (host) }
+            td { ul { @for reason in &refusal.reasons { li { (words::reason(reason)) " " code { (words::rule(reason.rule)) } } }
+                @if let Some(conflict) = &refusal.conflict {
+                    li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
+                        @if conflict.irreducible { "; without any one of them it would fit" } }
+                } } }
+            td { (help(refusal)) }
+        }
+    };
+    Row { words: format!("{name} {} {host} {}", refusal.instance, rules.join(" ")), markup }
+}
+
+/// Changes that were tried where there are any, else what usually helps.
+fn help(refusal: &Refusal) -> Markup {
+    html! {
+        ul {
+            @if let Some(would_fit) = &refusal.would_fit { li { "would fit: " (would_fit) } }
+            @for fix in &refusal.fixes { li { (words::fix(fix)) " " small { "(planned again: it fits)" } } }
+            @if refusal.fixes.is_empty() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
+        }
+    }
+}
+
+fn moves(view: PlanView<'_>) -> Markup {
+    let whole = view.duration_s();
+    let spans: Vec<_> = view.plan.moves.iter().map(|step| (step.start_s, step.end_s)).collect();
+    let rows: Vec<_> = view.waves().into_iter().map(|(wave, step)| move_row(view, wave, step, whole)).collect();
+    let headings = html! {
+        tr {
+            th.number { "Move" } th.number { "Wave" } th { "Instance" } th { "From" } th { "To" } th { "How" } th { "Why" }
+            th { "After" } th.number { "Size" } th.number { "Start" } th.number { "End" } th.timeline { (charts::axis(whole)) }
+        }
+    };
+    html! {
+        p.muted { "In an order in which they can be done. Moves of a wave may run together; a move starts when all it comes “after” have ended. Times are estimates." }
+        (charts::concurrency(&spans, whole))
+        (list("move", &headings, &rows))
+    }
+}
+
+fn move_row(view: PlanView<'_>, wave: usize, step: &Move, whole: f64) -> Row {
+    let name = view.instance(&step.instance);
+    let (mode, why) = (words::mode(step.mode), words::why(step.why));
+    let title = format!("{name}: {} to {}", words::seconds(step.start_s), words::seconds(step.end_s));
+    let markup = html! {
+        tr {
+            th.number scope="row" { (step.id) }
+            td.number { (wave) }
+            td { (name) @if let Some(flavor) = &step.flavor { " as " (flavor) } }
+            td { (step.source) }
+            td { @if step.source == step.target { "stays" } @else { (step.target) } }
+            td { (mode) }
+            td { (why) }
+            td { (words::some_of(step.after.iter(), step.after.len())) }
+            td.number { (words::mebibytes(step.transfer_mb.count())) }
+            td.number { (words::seconds(step.start_s)) }
+            td.number { (words::seconds(step.end_s)) }
+            td.timeline { (charts::span(mode, step.start_s, step.end_s, whole, &title)) }
+        }
+    };
+    let words = format!("{name} {} {} {} {mode} {why} wave{wave}", step.instance, step.source, step.target);
+    Row { words, markup }
+}
+
+fn rounds(plan: &Plan) -> Markup {
+    let whole = plan.rounds.iter().map(|round| round.returned_at_s).fold(0.0, f64::max);
+    let rows: Vec<_> = plan
+        .rounds
+        .iter()
+        .enumerate()
+        .map(|(at, round)| {
+            let names: Vec<_> = round.hosts.iter().map(|host| host.as_str()).collect();
+            let title = format!(
+                "round {}: out from {} to {}",
+                at + 1,
+                words::seconds(round.empty_at_s),
+                words::seconds(round.returned_at_s)
+            );
+            let markup = html! {
+                tr {
+                    th.number scope="row" { (at + 1) }
+                    td { (names.join(", ")) }
+                    td.number { (round.moves.len()) }
+                    td.number { (words::seconds(round.empty_at_s)) }
+                    td.number { (words::seconds(round.returned_at_s)) }
+                    td.timeline { (charts::span("out", round.empty_at_s, round.returned_at_s, whole, &title)) }
+                }
+            };
+            Row { words: names.join(" "), markup }
+        })
+        .collect();
+    let headings = html! {
+        tr { th.number { "Round" } th { "Hosts out" } th.number { "Moves" } th.number { "Empty at" } th.number { "Back at" } th.timeline { (charts::axis(whole)) } }
+    };
+    list("round", &headings, &rows)
+}
+
+fn hosts(view: PlanView<'_>) -> Markup {
+    let classes = view.classes();
+    let rows: Vec<_> = view.plan.hosts.iter().map(|host| host_row(view, host)).collect();
+    let headings = html! { tr { th { "Host" } @for class in &classes { th { (words::class(class)) } } } };
+    html! {
+        (charts::legend())
+        @if view.fleet.is_none() { p.muted { "Without the fleet, each bar is as long as its own peak; " code { "--fleet" } " adds capacities." } }
+        (list("host", &headings, &rows))
+    }
+}
+
+fn host_row(view: PlanView<'_>, host: &HostUsage) -> Row {
+    let emptied = host.after.values().all(|used| *used == 0) && used(&host.before) > 0;
+    let markup = html! {
+        tr {
+            th scope="row" { (host.name) @if emptied { br; small { "emptied" } } }
+            @for class in view.classes() {
+                @let level = view.level(host, class);
+                @let amount = |count| words::amount(class, count);
+                @let of = level.capacity.map_or_else(String::new, |all| format!(" of {}", amount(all)));
+                @let title = format!("{} {}: {} before, {} at the peak, {} after{of}", host.name, words::class(class), amount(level.before), amount(level.peak), amount(level.after));
+                td {
+                    (charts::level(&level, &title))
+                    div.caption { (amount(level.before)) " → " (amount(level.after)) (of) @if level.peak > level.before.max(level.after) { ", peak " (amount(level.peak)) } }
+                }
+            }
+        }
+    };
+    Row { words: format!("{}{}", host.name, if emptied { " emptied" } else { "" }), markup }
+}
+
+fn used(usage: &Resources) -> u64 {
+    usage.values().fold(0, |all, used| all.saturating_add(*used))
+}
