@@ -15,6 +15,7 @@ mod assemble;
 mod balance;
 pub mod check;
 pub mod limits;
+mod mip;
 pub mod ordering;
 pub mod placement;
 pub mod problem;

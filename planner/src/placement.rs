@@ -8,19 +8,23 @@
 //! those of higher priority are refused last. Then the memory of the third parties that move.
 
 mod affinity;
+mod assign;
 mod direct;
 mod eject;
+mod patterns;
 mod pools;
 mod tally;
 
 use std::collections::HashSet;
 
-use decant_schema::plan::{Certificate, StoppedBy};
+use decant_schema::plan::{Certificate, PoolCertificate, StoppedBy};
 use rayon::prelude::*;
 
 use crate::limits::Limits;
-use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
+use affinity::Unit;
+use patterns::{Charge, Patterns};
 use pools::Pool;
 use tally::{Ground, Tally};
 
@@ -85,6 +89,7 @@ fn place_all(ground: &Ground<'_>, limits: &Limits<'_>) -> Placed {
     let mut placement = ground.problem.standing();
     let (mut refused, mut displaced) = (TierBound::default(), TierBound::default());
     let mut stopped_by = None;
+    let mut certificates = Vec::new();
     for pool in solved {
         for (instance, host) in pool.moved {
             placement.host[instance.at()] = host;
@@ -93,9 +98,11 @@ fn place_all(ground: &Ground<'_>, limits: &Limits<'_>) -> Placed {
         add(&mut refused, pool.refused);
         add(&mut displaced, pool.displaced);
         stopped_by = stopped_by.or(pool.stopped_by);
+        certificates.extend(pool.certificate);
     }
     placement.refused.sort_unstable();
-    Placed { placement, refused, displaced, certificate: None, stopped_by }
+    let certificate = (!certificates.is_empty()).then_some(Certificate { pools: certificates });
+    Placed { placement, refused, displaced, certificate, stopped_by }
 }
 
 fn add(total: &mut TierBound, pool: TierBound) {
@@ -109,34 +116,88 @@ struct PoolPlaced {
     left: Vec<InstanceIdx>,
     refused: TierBound,
     displaced: TierBound,
+    certificate: Option<PoolCertificate>,
     stopped_by: Option<StoppedBy>,
 }
 
+/// One in this many left over by one order is too much for another order to place.
+const FAR_FROM_FITTING: usize = 20;
+
 fn place_pool(ground: &Ground<'_>, pool: &Pool, limits: &Limits<'_>) -> PoolPlaced {
     let units = affinity::units(ground, &pool.asked);
-    let hopeless = pool.asked.iter().filter(|instance| !has_anywhere(ground, **instance)).count();
-    let mut best: Option<Tally<'_>> = None;
+    let hopeless = pool.asked.iter().filter(|instance| !has_anywhere(ground, **instance)).count() as u64;
+    let mut search = Search { pool, best: Tally::new(ground), refused: hopeless, displaced: 0 };
     for order in direct::ORDERS {
+        if search.is_proven() {
+            break;
+        }
         let mut tally = Tally::new(ground);
         let left = direct::fit(&mut tally, &units, &pool.hosts, order);
-        if !left.is_empty() && !limits.out_of_time() {
-            eject::eject(&mut tally, left, &pool.hosts);
-        }
-        if best.as_ref().is_none_or(|best| value(&tally, pool) < value(best, pool)) {
-            best = Some(tally);
-        }
-        if best.as_ref().is_some_and(|best| value(best, pool) == (hopeless as u64, 0)) {
+        search.offer(tally);
+        if left.len() > units.len() / FAR_FROM_FITTING {
             break;
         }
     }
-    let best = best.expect("there is at least one order");
-    let (refused, displaced) = value(&best, pool);
+    let mut certificate = None;
+    if !search.is_proven() {
+        let start = Tally::new(ground);
+        let patterns = Patterns::new(&start, pool, Charge::Displaced, true, limits);
+        let slots = patterns.slots(limits.effort);
+        if let Some(slots) = slots {
+            let mut tally = start.clone();
+            let unmatched = assign::assign(&mut tally, &slots, &pool.asked);
+            repair(&mut tally, pool, unmatched);
+            search.offer(tally);
+        }
+        let refused = value(&search.best, pool).0;
+        search.displaced = search.displaced.max(patterns.bound(refused));
+        certificate = Some(patterns.certificate(&start, pool, Charge::Displaced, refused));
+    }
+    let (refused, displaced) = value(&search.best, pool);
     PoolPlaced {
-        moved: best.moved().collect(),
-        left: left(&best, pool),
-        refused: TierBound { value: refused, bound: hopeless as u64 },
-        displaced: TierBound { value: displaced, bound: 0 },
+        moved: search.best.moved().collect(),
+        left: left(&search.best, pool),
+        refused: TierBound { value: refused, bound: search.refused },
+        displaced: TierBound { value: displaced, bound: search.displaced },
+        certificate,
         stopped_by: limits.out_of_time().then_some(StoppedBy::Time),
+    }
+}
+
+/// Finds a place for those the matching left over; third parties that find none return, or their room is made.
+fn repair(tally: &mut Tally<'_>, pool: &Pool, unmatched: Vec<InstanceIdx>) {
+    let weights = direct::weights(tally, &pool.hosts);
+    let (asked, lifted): (Vec<_>, Vec<_>) =
+        unmatched.into_iter().partition(|at| tally.ground.problem.instances[at.at()].task == Task::Leave);
+    for instance in lifted {
+        if tally.may_return(instance) {
+            tally.take_back(instance);
+        } else {
+            direct::place(tally, &Unit::alone(instance), &pool.hosts, &weights);
+        }
+    }
+    eject::eject(tally, asked.into_iter().map(Unit::alone).collect(), &pool.hosts);
+}
+
+/// The best placement of a pool so far, and what is proven.
+struct Search<'a> {
+    pool: &'a Pool,
+    best: Tally<'a>,
+    refused: u64,
+    displaced: u64,
+}
+
+impl<'a> Search<'a> {
+    /// Takes the placement if it is whole and better.
+    fn offer(&mut self, tally: Tally<'a>) {
+        if tally.lifted().is_empty() && value(&tally, self.pool) < value(&self.best, self.pool) {
+            self.best = tally;
+        }
+    }
+
+    /// Whether the best meets the bounds.
+    fn is_proven(&self) -> bool {
+        value(&self.best, self.pool) == (self.refused, self.displaced)
     }
 }
 

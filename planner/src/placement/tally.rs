@@ -3,11 +3,11 @@
 //! The one idea: only what moved is recorded, everything else stands where it stood. All checks are in integers, so what
 //! the tally accepts holds exactly, whatever suggested it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use decant_schema::fleet::GroupPolicy;
 
-use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, Placement, Problem, Task};
+use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, Problem, Task};
 
 /// What every tally of a problem starts from.
 pub(super) struct Ground<'a> {
@@ -87,6 +87,8 @@ pub(super) struct Tally<'a> {
     room: Vec<i64>,
     /// Where those went that moved; their own host where they are resized in place.
     moved: BTreeMap<InstanceIdx, HostIdx>,
+    /// Those taken off their hosts and not put anywhere yet.
+    lifted: BTreeSet<InstanceIdx>,
     /// Members more or fewer than at the start, by group and host.
     member_change: HashMap<(GroupIdx, HostIdx), i32>,
     /// Arrivals by host, those resized in place included.
@@ -98,7 +100,14 @@ impl<'a> Tally<'a> {
         let hosts = &ground.problem.hosts;
         let room =
             hosts.iter().flat_map(|host| host.free.iter().zip(&host.keep).map(|(free, keep)| free - keep)).collect();
-        Self { ground, room, moved: BTreeMap::new(), member_change: HashMap::new(), arrivals: vec![0; hosts.len()] }
+        Self {
+            ground,
+            room,
+            moved: BTreeMap::new(),
+            lifted: BTreeSet::new(),
+            member_change: HashMap::new(),
+            arrivals: vec![0; hosts.len()],
+        }
     }
 
     fn problem(&self) -> &'a Problem {
@@ -111,11 +120,6 @@ impl<'a> Tally<'a> {
         &self.room[host.at() * classes..][..classes]
     }
 
-    /// Where the instance is now.
-    pub(super) fn host(&self, instance: InstanceIdx) -> HostIdx {
-        self.moved.get(&instance).copied().unwrap_or(self.problem().instances[instance.at()].host)
-    }
-
     /// Whether it has moved, or has its new size.
     pub(super) fn is_moved(&self, instance: InstanceIdx) -> bool {
         self.moved.contains_key(&instance)
@@ -126,21 +130,22 @@ impl<'a> Tally<'a> {
         self.moved.iter().map(|(instance, host)| (*instance, *host))
     }
 
-    /// Whether an instance that has not moved may go to the host now: rules, room and hard anti-affinity.
+    /// Whether an instance that has not moved, or is off its host, may go to the host now: rules, room and hard
+    /// anti-affinity.
     pub(super) fn accepts(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         self.has_room(instance, host) && self.ground.admits(instance, host) && self.groups_accept(instance, host)
     }
 
-    /// Whether the host has room for an instance that has not moved. Only the classes it takes matter.
+    /// Whether the host has room for the instance. Only the classes it takes matter.
     fn has_room(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         let kind = self.problem().kind(instance);
-        let home = host == self.problem().instances[instance.at()].host;
+        let home = host == self.problem().instances[instance.at()].host && !self.lifted.contains(&instance);
         let taken = |class: usize| kind.need[class] - if home { kind.claim[class] } else { 0 };
         self.room(host).iter().enumerate().all(|(class, room)| taken(class) <= 0 || taken(class) <= *room)
     }
 
-    /// Whether hard anti-affinity lets an instance that has not moved go to the host.
-    pub(super) fn groups_accept(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+    /// Whether hard anti-affinity lets the instance go to the host.
+    fn groups_accept(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         host == self.problem().instances[instance.at()].host
             || self
                 .ground
@@ -155,20 +160,38 @@ impl<'a> Tally<'a> {
         standing.checked_add_signed(change).expect("nobody leaves a host it is not on")
     }
 
-    /// Moves an instance that has not moved.
+    /// Moves an instance from wherever it is.
     pub(super) fn put(&mut self, instance: InstanceIdx, host: HostIdx) {
-        self.shift(instance, host, 1);
+        self.lift(instance);
+        self.lifted.remove(&instance);
+        self.arrive(instance, host, 1);
         self.moved.insert(instance, host);
     }
 
-    /// Undoes an instance's move, whether or not its old place is still free; see [`Tally::may_return`].
-    pub(super) fn take_back(&mut self, instance: InstanceIdx) {
-        if let Some(host) = self.moved.remove(&instance) {
-            self.shift(instance, host, -1);
+    /// Takes an instance off its host, to be put somewhere later or returned.
+    pub(super) fn lift(&mut self, instance: InstanceIdx) {
+        if !self.lifted.insert(instance) {
+            return;
+        }
+        match self.moved.remove(&instance) {
+            Some(host) => self.arrive(instance, host, -1),
+            None => self.leave(instance, 1),
         }
     }
 
-    /// Whether an instance that moved finds its old room still there.
+    /// Returns an instance to where it started, whether or not its old room is still free; see [`Tally::may_return`].
+    pub(super) fn take_back(&mut self, instance: InstanceIdx) {
+        self.lift(instance);
+        self.lifted.remove(&instance);
+        self.leave(instance, -1);
+    }
+
+    /// Those taken off their hosts and not put anywhere, by index.
+    pub(super) fn lifted(&self) -> Vec<InstanceIdx> {
+        self.lifted.iter().copied().collect()
+    }
+
+    /// Whether an instance that is off its host finds its old room still there.
     pub(super) fn may_return(&self, instance: InstanceIdx) -> bool {
         let (facts, kind) = (&self.problem().instances[instance.at()], self.problem().kind(instance));
         let room = self.room(facts.host).iter().zip(&kind.claim).all(|(room, claim)| *claim == 0 || claim <= room);
@@ -179,28 +202,32 @@ impl<'a> Tally<'a> {
                 .all(|group| self.members(group, facts.host) < self.ground.member_limit(group, facts.host))
     }
 
-    fn shift(&mut self, instance: InstanceIdx, host: HostIdx, times: i32) {
+    /// Frees, or with −1 takes again, an instance's place at the start.
+    fn leave(&mut self, instance: InstanceIdx, times: i32) {
         let problem = self.problem();
-        let (facts, kind) = (&problem.instances[instance.at()], problem.kind(instance));
-        let classes = problem.classes.len();
-        for class in 0..classes {
-            self.room[facts.host.at() * classes + class] += kind.claim[class] * i64::from(times);
-            self.room[host.at() * classes + class] -= kind.need[class] * i64::from(times);
-        }
-        let arrivals = &mut self.arrivals[host.at()];
-        *arrivals = arrivals.checked_add_signed(times).expect("who leaves has arrived");
-        for group in &facts.groups {
-            *self.member_change.entry((*group, facts.host)).or_default() -= times;
-            *self.member_change.entry((*group, host)).or_default() += times;
-        }
+        let source = problem.instances[instance.at()].host;
+        self.add(source, &problem.kind(instance).claim, i64::from(times));
+        self.count(instance, source, -times);
     }
 
-    /// Those that were asked to go, or to change, and do not.
-    pub(super) fn refused(&self) -> Vec<InstanceIdx> {
-        let asked = |task| self.problem().with_task(task).filter(|instance| !self.is_moved(*instance));
-        let mut refused: Vec<_> = asked(Task::Leave).chain(asked(Task::Resize)).collect();
-        refused.sort_unstable();
-        refused
+    /// Takes, or with −1 frees again, an instance's place on a host.
+    fn arrive(&mut self, instance: InstanceIdx, host: HostIdx, times: i32) {
+        let problem = self.problem();
+        self.add(host, &problem.kind(instance).need, -i64::from(times));
+        self.count(instance, host, times);
+        let arrivals = &mut self.arrivals[host.at()];
+        *arrivals = arrivals.checked_add_signed(times).expect("who leaves has arrived");
+    }
+
+    fn add(&mut self, host: HostIdx, amounts: &[i64], times: i64) {
+        let room = &mut self.room[host.at() * amounts.len()..][..amounts.len()];
+        room.iter_mut().zip(amounts).for_each(|(room, amount)| *room += amount * times);
+    }
+
+    fn count(&mut self, instance: InstanceIdx, host: HostIdx, times: i32) {
+        for group in &self.ground.problem.instances[instance.at()].groups {
+            *self.member_change.entry((*group, host)).or_default() += times;
+        }
     }
 
     /// Memory of the third parties that move, MiB.
@@ -211,15 +238,5 @@ impl<'a> Tally<'a> {
             .filter(|instance| third_party(instance))
             .map(|instance| self.problem().kind(*instance).memory)
             .sum()
-    }
-
-    /// The placement as it is now.
-    pub(super) fn placement(&self) -> Placement {
-        let mut placement = self.problem().standing();
-        for (instance, host) in self.moved() {
-            placement.host[instance.at()] = host;
-        }
-        placement.refused = self.refused();
-        placement
     }
 }

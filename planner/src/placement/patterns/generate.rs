@@ -1,0 +1,222 @@
+//! Column generation: prices from the master, patterns from the hosts, until the bound says there is nothing to gain.
+//!
+//! At every prices the sum of what the hosts pay at least is a proven bound (see
+//! [`decant_schema::plan::Certificate`]); the best is kept. Prices are smoothed towards those that gave it, which keeps
+//! them from jumping about (Wentges 1997).
+
+use rayon::prelude::*;
+
+use crate::limits::Limits;
+
+use super::master::{Column, Master, Solved, resized};
+use super::model::{Charge, Model, Point};
+use super::pricing::{self, Best, Prices};
+use super::table::{self, Table};
+
+/// Rounds of pricing at most; on fleets that were measured 15 to 45 are enough.
+const ROUNDS: u32 = 120;
+
+/// How far prices are drawn to the best ones so far.
+const SMOOTHING: f64 = 0.6;
+
+/// Price units in a MiB, and in a refusal: fine enough that rounding prices costs no bound.
+const PER_MIB: i64 = 1 << 10;
+const PER_REFUSAL: i64 = 1 << 24;
+
+/// What column generation found.
+pub(super) struct Generated {
+    /// The best prices: they yield the bound.
+    pub(super) prices: Prices,
+    /// Price units in a MiB or a refusal.
+    pub(super) denominator: i64,
+    /// The bound in price units.
+    pub(super) bound: i64,
+    /// Price units in a step of the tier.
+    pub(super) step: i64,
+    /// Every pattern that was worth a column.
+    pub(super) columns: Vec<Column>,
+    /// The last answer of the master.
+    pub(super) solved: Option<Solved>,
+}
+
+impl Generated {
+    /// The bound in steps, rounded up.
+    pub(super) fn bound_steps(&self) -> i64 {
+        steps(self.bound, self.step)
+    }
+}
+
+/// Price units rounded up to steps.
+pub(super) fn steps(amount: i64, step: i64) -> i64 {
+    -(-amount).div_euclid(step)
+}
+
+/// What a refusal costs where memory is counted: more than placing one could ever displace in practice.
+fn refusal_price(model: &Model) -> i64 {
+    let largest = model.kinds.iter().map(|kind| kind.memory).max().unwrap_or(0);
+    16 * largest.max(1) * PER_MIB
+}
+
+/// Runs column generation for a tier.
+pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Generated {
+    let mut generation = Generation::new(model, charge);
+    for _ in 0..ROUNDS {
+        let added = generation.round();
+        if limits.out_of_time() || !generation.solve(added) {
+            break;
+        }
+    }
+    let Generation { master, center, bound, step, denominator, solved, .. } = generation;
+    Generated { prices: center, denominator, bound, step, columns: master.columns, solved }
+}
+
+/// Column generation between two rounds.
+struct Generation<'a> {
+    model: &'a Model,
+    master: Master<'a>,
+    /// The prices that gave the best bound.
+    center: Prices,
+    bound: i64,
+    step: i64,
+    denominator: i64,
+    corner: Point,
+    /// What the master pays for not placing one of a kind; raised where it pays it to the end.
+    caps: Vec<i64>,
+    /// How far the next prices stay at the center.
+    smoothing: f64,
+    solved: Option<Solved>,
+}
+
+impl<'a> Generation<'a> {
+    fn new(model: &'a Model, charge: Charge) -> Self {
+        let (refusal, mib, denominator, step) = match charge {
+            Charge::Refused => (PER_REFUSAL, 0, PER_REFUSAL, PER_REFUSAL),
+            Charge::Displaced => (refusal_price(model), PER_MIB, PER_MIB, PER_MIB * model.step),
+        };
+        let cap = |memory: i64| match charge {
+            Charge::Refused => refusal,
+            Charge::Displaced => (memory * PER_MIB * 5 / 4).clamp(1, refusal),
+        };
+        let caps: Vec<i64> = model.kinds.iter().map(|kind| cap(kind.memory)).collect();
+        Self {
+            model,
+            master: Master::new(model, &caps, step),
+            center: Prices { rows: first_prices(model, charge), refusal, mib },
+            bound: 0,
+            step,
+            denominator,
+            corner: table::corner(model),
+            caps,
+            smoothing: 1.0,
+            solved: None,
+        }
+    }
+
+    /// Prices every host, keeps the bound if it is better, adds the patterns that promise something; says if any did.
+    fn round(&mut self) -> bool {
+        let target = self.solved.as_ref().map(|solved| &solved.prices[..]);
+        let rows = target
+            .map_or_else(|| self.center.rows.clone(), |target| between(&self.center.rows, target, self.smoothing));
+        let prices = Prices { rows, ..self.center };
+        let best = price(self.model, &prices, self.corner);
+        let bound = lagrange(self.model, &prices, &best);
+        let mut added = false;
+        for (host, best) in best.into_iter().enumerate() {
+            let column = Column::new(self.model, &prices, host, best.pattern);
+            added |= self.promises(&column) && self.master.add(column);
+        }
+        if bound > self.bound {
+            self.bound = bound;
+            self.center = prices;
+        }
+        added
+    }
+
+    /// Whether the column would improve the master's last answer.
+    fn promises(&self, column: &Column) -> bool {
+        let idle = column.flow(self.model).is_empty() && column.pattern.in_place.is_empty();
+        let gain = |solved: &Solved| -reduced_cost(self.model, column, solved) / self.step as f64;
+        !idle && self.solved.as_ref().is_none_or(|solved| gain(solved) > 1e-6)
+    }
+
+    /// Solves the master again if there is anything new; says whether another round could improve anything.
+    fn solve(&mut self, added: bool) -> bool {
+        let to_master = std::mem::replace(&mut self.smoothing, if added { SMOOTHING } else { 0.0 }) == 0.0;
+        if added {
+            self.solved = self.master.solve();
+        }
+        let Some(solved) = &self.solved else { return false };
+        let fixed = fixed_cost(self.model, self.center.refusal) as f64 / self.step as f64;
+        let proven = steps(self.bound, self.step) as f64 >= solved.objective + fixed - 1e-6;
+        if !proven && (added || !to_master) {
+            return true;
+        }
+        let raised = self.raise_caps();
+        if raised {
+            self.solved = self.master.solve();
+        }
+        raised
+    }
+
+    /// Doubles what the master pays for kinds that it pays for to the end; says whether there was any.
+    fn raise_caps(&mut self) -> bool {
+        let Some(solved) = &self.solved else { return false };
+        let mut raised = false;
+        for (row, cap) in self.caps.iter_mut().enumerate() {
+            if solved.unplaced[row] > 1e-6 && *cap < self.center.refusal {
+                *cap = (*cap * 2).min(self.center.refusal);
+                self.master.refuse_at(row, *cap);
+                raised = true;
+            }
+        }
+        raised
+    }
+}
+
+/// What is paid whatever is decided: those without any way out, and resizes until they are served.
+pub(super) fn fixed_cost(model: &Model, refusal: i64) -> i64 {
+    let resizes: i64 =
+        (0..model.hosts.len()).map(|host| resized(model, host) * model.hosts[host].hosts.len() as i64).sum();
+    refusal * (resizes + model.hopeless as i64)
+}
+
+/// What every host earns at best.
+pub(super) fn price(model: &Model, prices: &Prices, corner: Point) -> Vec<Best> {
+    let tables: Vec<Table> =
+        model.admitted.par_iter().map(|admitted| Table::new(model, admitted, &prices.rows, corner)).collect();
+    model.hosts.par_iter().map(|host| pricing::best(model, &tables[host.admits], prices, host)).collect()
+}
+
+/// The Lagrangian bound at these prices, in price units.
+pub(super) fn lagrange(model: &Model, prices: &Prices, best: &[Best]) -> i64 {
+    let evacuees: i64 = model
+        .kinds
+        .iter()
+        .zip(&prices.rows)
+        .map(|(kind, price)| kind.evacuees as i64 * (*price).min(prices.refusal))
+        .sum();
+    let earned: i64 = model.hosts.iter().zip(best).map(|(host, best)| host.hosts.len() as i64 * best.earns).sum();
+    fixed_cost(model, prices.refusal) + evacuees - earned
+}
+
+/// Where prices are first sought: memory that must make way costs the more the larger the piece.
+fn first_prices(model: &Model, charge: Charge) -> Vec<i64> {
+    let largest = model.kinds.iter().map(|kind| kind.memory).max().unwrap_or(0).max(1);
+    let price = |memory: i64| match charge {
+        Charge::Refused => PER_REFUSAL / 2 * memory / largest,
+        Charge::Displaced => memory * PER_MIB / 2,
+    };
+    model.kinds.iter().map(|kind| price(kind.memory)).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^53")]
+fn between(center: &[i64], target: &[f64], smoothing: f64) -> Vec<i64> {
+    let mix = |(center, target): (&i64, &f64)| (smoothing * *center as f64 + (1.0 - smoothing) * target).round() as i64;
+    center.iter().zip(target).map(mix).collect()
+}
+
+/// What using the column once would change, in price units.
+fn reduced_cost(model: &Model, column: &Column, solved: &Solved) -> f64 {
+    let flow: f64 = column.flow(model).into_iter().map(|(row, count)| solved.prices[row] * count as f64).sum();
+    column.cost as f64 - flow + solved.hosts[column.host]
+}

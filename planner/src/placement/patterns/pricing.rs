@@ -1,0 +1,233 @@
+//! The best a host can earn at given prices: what departs, what arrives, what is resized in place.
+//!
+//! v = max over departures of worth(room + departures) − what they cost, by depth-first search over the host's content
+//! with the linear majorants of the table as bounds. Exact, or at least an upper bound where a room lies beyond the
+//! table: the Lagrangian bound stays valid either way.
+
+use super::model::{CLASSES_MAX, Content, HostRow, Model, Point, Role, Row};
+use super::table::Table;
+
+/// What everything costs, in one unit: 1 / denominator of a MiB, or of a refusal.
+#[derive(Clone, Debug)]
+pub(super) struct Prices {
+    /// π by row, not negative.
+    pub(super) rows: Vec<i64>,
+    /// U.
+    pub(super) refusal: i64,
+    /// What a MiB of displaced memory costs.
+    pub(super) mib: i64,
+}
+
+/// What a host does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Pattern {
+    /// How many of each kind arrive.
+    pub(super) arrive: Vec<(Row, u32)>,
+    /// How many of each content depart.
+    pub(super) depart: Vec<(usize, u32)>,
+    /// How many of each content get their new size where they are.
+    pub(super) in_place: Vec<(usize, u32)>,
+}
+
+/// Nodes of the search for one host. Beyond it the rest is bounded, not searched: only prices far from the best, whose
+/// bound is of no use, ask for more.
+const NODES: u32 = 4000;
+
+/// The best a host can earn, beyond refusing all its resizes.
+pub(super) struct Best {
+    /// No pattern earns more.
+    pub(super) earns: i64,
+    /// One that earns that much, or the best found where a room lay beyond the table.
+    pub(super) pattern: Pattern,
+}
+
+/// A number of instances of one content and what becomes of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fate {
+    departs: u32,
+    in_place: u32,
+}
+
+struct Search<'a> {
+    model: &'a Model,
+    table: &'a Table,
+    prices: &'a Prices,
+    content: &'a [Content],
+    /// What the contents from each position on can still gain, by majorant.
+    gains: Vec<Vec<i64>>,
+    fates: Vec<Fate>,
+    best: i64,
+    best_fates: Vec<Fate>,
+    best_room: Point,
+    /// The most that could be earned where the table did not reach.
+    beyond: i64,
+    /// Nodes still allowed.
+    nodes: u32,
+}
+
+/// What a host holds and has earned at a node of the search.
+#[derive(Clone, Copy)]
+struct Node {
+    /// Room with departures and shrinkage.
+    room: Point,
+    /// Taken of it by growth in place.
+    grown: Point,
+    earned: i64,
+}
+
+/// Finds the best a host can earn.
+pub(super) fn best(model: &Model, table: &Table, prices: &Prices, host: &HostRow) -> Best {
+    let content = &host.content[..];
+    let mut search = Search {
+        model,
+        table,
+        prices,
+        content,
+        gains: gains(model, table, prices, content),
+        fates: vec![Fate::default(); content.len()],
+        best: i64::MIN,
+        best_fates: vec![Fate::default(); content.len()],
+        best_room: Point::default(),
+        beyond: i64::MIN,
+        nodes: NODES,
+    };
+    search.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
+    let chosen = |fate: fn(&Fate) -> u32| {
+        search
+            .best_fates
+            .iter()
+            .enumerate()
+            .map(move |(at, of)| (at, fate(of)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    };
+    Best {
+        earns: search.best.max(search.beyond),
+        pattern: Pattern {
+            arrive: search.table.arrivals(search.best_room),
+            depart: chosen(|fate| fate.departs),
+            in_place: chosen(|fate| fate.in_place),
+        },
+    }
+}
+
+/// What one that departs earns: nothing, less its price and what it costs to displace or saves to serve.
+pub(super) fn departure(model: &Model, prices: &Prices, content: &Content) -> i64 {
+    match content.role {
+        Role::ThirdParty => -prices.rows[content.row] - prices.mib * model.kinds[content.row].memory,
+        Role::Resized { .. } => prices.refusal - prices.rows[content.row],
+    }
+}
+
+/// By how much a resize in place grows, by class; negative where it shrinks.
+pub(super) fn growth(model: &Model, row: Row) -> Point {
+    let kind = &model.kinds[row];
+    std::array::from_fn(|class| kind.need[class] - kind.claim[class])
+}
+
+/// For each majorant, what the contents from each position on could gain if room were worth no less than it says.
+fn gains(model: &Model, table: &Table, prices: &Prices, content: &[Content]) -> Vec<Vec<i64>> {
+    let times = |a: &Point, room: &Point| (0..CLASSES_MAX).map(|class| a[class] * room[class]).sum::<i64>();
+    let gain = |a: &Point, content: &Content| {
+        let departs = times(a, &model.kinds[content.row].claim) + departure(model, prices, content);
+        let shrinks: Point = std::array::from_fn(|class| (-growth(model, content.row)[class]).max(0));
+        let best = match content.role {
+            Role::ThirdParty => departs,
+            Role::Resized { .. } => departs.max(times(a, &shrinks) + prices.refusal),
+        };
+        best.max(0) * i64::from(content.count)
+    };
+    let suffixes = |a: &Point| {
+        let mut suffix = vec![0; content.len() + 1];
+        for at in (0..content.len()).rev() {
+            suffix[at] = suffix[at + 1] + gain(a, &content[at]);
+        }
+        suffix
+    };
+    table.majorants.iter().map(suffixes).collect()
+}
+
+impl Search<'_> {
+    /// Decides the contents from `at` on.
+    fn descend(&mut self, at: usize, node: Node) {
+        self.settle(node);
+        for next in at..self.content.len() {
+            let most = self.most(next, &node);
+            if most <= self.best {
+                return;
+            }
+            if self.nodes == 0 {
+                self.beyond = self.beyond.max(most);
+                return;
+            }
+            self.choose(next, node);
+        }
+    }
+
+    /// The most any node below can earn.
+    fn most(&self, at: usize, node: &Node) -> i64 {
+        let of = |(a, suffix): (&Point, &Vec<i64>)| {
+            (0..CLASSES_MAX).map(|class| a[class] * node.room[class].max(0)).sum::<i64>() + suffix[at]
+        };
+        let most = self.table.majorants.iter().zip(&self.gains).map(of).min();
+        // Without a majorant nothing arrives: only what is served on the spot earns anything.
+        node.earned + most.unwrap_or_else(|| self.served(at))
+    }
+
+    fn served(&self, at: usize) -> i64 {
+        let of = |content: &Content| match content.role {
+            Role::ThirdParty => 0,
+            Role::Resized { .. } => self.prices.refusal * i64::from(content.count),
+        };
+        self.content[at..].iter().map(of).sum()
+    }
+
+    /// Tries every number of departures and resizes in place of one content, at least one of them.
+    fn choose(&mut self, at: usize, node: Node) {
+        let content = self.content[at];
+        let (departs, in_place) = match content.role {
+            Role::ThirdParty => (true, false),
+            Role::Resized { departs, in_place } => (departs, in_place),
+        };
+        let claim = self.model.kinds[content.row].claim;
+        let growth = growth(self.model, content.row);
+        let each = departure(self.model, self.prices, &content);
+        for departures in 0..=if departs { content.count } else { 0 } {
+            for resized in 0..=if in_place { content.count - departures } else { 0 } {
+                if departures + resized == 0 {
+                    continue;
+                }
+                let (gone, kept) = (i64::from(departures), i64::from(resized));
+                let mut below = node;
+                for class in 0..CLASSES_MAX {
+                    below.room[class] += claim[class] * gone + (-growth[class]).max(0) * kept;
+                    below.grown[class] += growth[class].max(0) * kept;
+                }
+                below.earned += each * gone + self.prices.refusal * kept;
+                self.fates[at] = Fate { departs: departures, in_place: resized };
+                if self.most(at + 1, &below) > self.best {
+                    self.descend(at + 1, below);
+                }
+            }
+        }
+        self.fates[at] = Fate::default();
+    }
+
+    /// Takes the node as it is: the rest of its room is for arrivals.
+    fn settle(&mut self, node: Node) {
+        self.nodes = self.nodes.saturating_sub(1);
+        let room: Point = std::array::from_fn(|class| node.room[class].max(0) - node.grown[class]);
+        if room.iter().any(|class| *class < 0) {
+            return;
+        }
+        match self.table.worth(&room) {
+            Some(worth) if node.earned + worth > self.best => {
+                self.best = node.earned + worth;
+                self.best_fates.clone_from(&self.fates);
+                self.best_room = room;
+            }
+            Some(_) => {}
+            None => self.beyond = self.beyond.max(node.earned + self.table.majorant(&room)),
+        }
+    }
+}
