@@ -6,7 +6,7 @@
 mod bars;
 pub(crate) mod html;
 pub(crate) mod text;
-mod view;
+pub(crate) mod view;
 pub(crate) mod words;
 
 pub(crate) use view::PlanView;

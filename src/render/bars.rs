@@ -3,16 +3,17 @@
 use super::view::Level;
 
 /// What a bar says, for the line above the first of them.
-pub(super) const LEGEND: &str = "█ used after   ▒ left free by the moves   ░ used only while they run   · never used";
+pub(super) const LEGEND: &str = "█ stays in use   ▓ arrives   ▒ leaves   ░ used only while moves run   · never used";
 
-/// A host's level of one class: what it holds after, what it held before or at its fullest, what it never holds.
+/// A host's level of one class: what stays, what arrives or leaves, what is used only in between, what is never used.
 pub(super) fn level(level: &Level, width: usize) -> String {
     let scale = level.scale();
     let column = |amount: u64| cells(amount, scale, width);
     let (after, before, peak) = (column(level.after), column(level.before), column(level.peak));
     (0..width)
         .map(|at| match at {
-            _ if at < after => '█',
+            _ if at < after.min(before) => '█',
+            _ if at < after => '▓',
             _ if at < before => '▒',
             _ if at < peak => '░',
             _ => '·',
@@ -49,9 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_shows_after_freed_passing_and_never_used() {
+    fn a_bar_shows_what_stays_arrives_leaves_passes_and_is_never_used() {
         let of = Level { before: 40, peak: 60, after: 20, capacity: Some(100) };
         assert_eq!(level(&of, 10), "██▒▒░░····");
+        assert_eq!(level(&Level { before: 20, peak: 40, after: 40, ..of }, 10), "██▓▓······");
         assert_eq!(level(&Level { before: 0, peak: 0, after: 0, capacity: Some(0) }, 4), "····");
         assert_eq!(level(&Level { before: 1, peak: 1, after: 1, capacity: Some(1000) }, 4), "█···");
     }

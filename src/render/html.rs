@@ -6,10 +6,12 @@
 mod charts;
 mod list;
 mod plan;
+mod report;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(crate) use plan::plan;
+pub(crate) use report::report;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");

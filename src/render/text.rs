@@ -1,11 +1,16 @@
-//! A plan as text for the terminal: how it ends, what is proven, moves in order, refusals, hosts, timeline.
+//! Documents as text for the terminal.
+
+mod plan;
+mod report;
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, Color};
-use decant_schema::plan::{Move, Outcome, Plan, Refusal};
+use comfy_table::{Cell, CellAlignment};
 
-use super::{PlanView, bars, coloured, table, width, words};
+pub(crate) use plan::plan;
+pub(crate) use report::report;
+
+use super::words;
 
 /// How much of a long list is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,197 +30,10 @@ impl Extent {
     }
 }
 
-/// The whole of a plan.
-pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
-    let mut text = header(view.plan, view);
-    if !view.plan.refusals.is_empty() {
-        text.push_str(&refusals(view, extent));
-    }
-    if !view.plan.moves.is_empty() {
-        text.push_str(&moves(view, extent));
-        text.push_str(&timeline(view, extent));
-    }
-    if !view.plan.rounds.is_empty() {
-        text.push_str(&rounds(view.plan));
-    }
-    if !view.plan.hosts.is_empty() {
-        text.push_str(&hosts(view, extent));
-    }
-    text
-}
-
-/// What was asked, how it ends, what is proven.
-fn header(plan: &Plan, view: PlanView<'_>) -> String {
-    let mut text = format!("{}\n", words::request(&plan.request.kind));
-    for condition in words::conditions(&plan.request.options) {
-        let _ = writeln!(text, "  on condition that {condition}");
-    }
-    let _ = writeln!(text, "\n{}.", outcome(plan));
-    let _ = writeln!(text, "{}.", words::proof(plan));
-    if !plan.moves.is_empty() {
-        let (transfer, duration) = (words::mebibytes(view.transfer_mb()), words::seconds(view.duration_s()));
-        let _ = writeln!(text, "{transfer} cross the network in about {duration}.");
-    }
-    let mut goals = table(["goal", "reached", "proven least", ""]);
-    for tier in &plan.proof.tiers {
-        let bound = tier.bound.map_or_else(|| "unknown".to_owned(), |bound| words::tier_value(tier.name, bound));
-        goals.add_row([
-            Cell::new(words::tier_name(tier.name)),
-            right(words::tier_value(tier.name, tier.value)),
-            right(bound),
-            Cell::new(words::gap(tier)),
-        ]);
-    }
-    let _ = writeln!(text, "{goals}\nPlanned in {:.2} s.", plan.proof.seconds);
-    text
-}
-
-fn outcome(plan: &Plan) -> String {
-    let said = words::outcome(plan);
-    let code = match plan.outcome {
-        Outcome::Complete | Outcome::NothingToDo => "32",
-        Outcome::Partial => "33",
-    };
-    if coloured() { format!("\u{1b}[1;{code}m{said}\u{1b}[0m") } else { said }
-}
-
-/// Who stays and why, each rule with its numbers and what to do about it.
-fn refusals(view: PlanView<'_>, extent: Extent) -> String {
-    let all = &view.plan.refusals;
-    let mut text = format!("\nStaying: {}\n", words::count(all.len(), "instance"));
-    let shown = extent.of(all.len());
-    for refusal in &all[..shown] {
-        text.push_str(&one_refusal(view, refusal));
-    }
-    more(&mut text, all.len() - shown, "instance");
-    text
-}
-
-fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
-    let host = view.host_of(&refusal.instance).map_or_else(String::new, |host| format!(" on {host}"));
-    let mut text = format!("  {}{host}\n", view.instance(&refusal.instance));
-    for reason in &refusal.reasons {
-        let rule = words::rule(reason.rule);
-        let _ = writeln!(text, "    because {} [{rule}]", words::reason(reason));
-    }
-    if let Some(conflict) = &refusal.conflict {
-        let names = conflict.instances.iter().map(|id| view.instance(id));
-        let least = if conflict.irreducible { "; without any one of them it would fit" } else { "" };
-        let _ = writeln!(text, "    together  {}{least}", words::some_of(names, conflict.instances.len()));
-    }
-    if let Some(would_fit) = &refusal.would_fit {
-        let _ = writeln!(text, "    would fit {would_fit}");
-    }
-    for fix in &refusal.fixes {
-        let _ = writeln!(text, "    tried     {} (planned again: it fits)", words::fix(fix));
-    }
-    if refusal.fixes.is_empty() {
-        for rule in words::rules(refusal) {
-            let _ = writeln!(text, "    to do     {}", words::advice(rule));
-        }
-    }
-    text
-}
-
-/// The moves in the order of the plan.
-fn moves(view: PlanView<'_>, extent: Extent) -> String {
-    let all = view.waves();
-    let shown = extent.of(all.len());
-    let mut rows = table(["move", "wave", "instance", "from", "to", "how", "why", "after", "size", "start", "end"]);
-    for (wave, step) in &all[..shown] {
-        rows.add_row(move_row(view, *wave, step));
-    }
-    let mut text = format!("\nMoves, in order; those of a wave may run together\n{rows}\n");
-    more(&mut text, all.len() - shown, "move");
-    text
-}
-
-fn move_row(view: PlanView<'_>, wave: usize, step: &Move) -> Vec<Cell> {
-    let flavor = step.flavor.as_ref().map_or_else(String::new, |flavor| format!(" as {flavor}"));
-    let target = if step.source == step.target { "stays".to_owned() } else { step.target.to_string() };
-    let after = words::some_of(step.after.iter(), step.after.len());
-    let mut why = Cell::new(words::why(step.why));
-    if coloured() && step.why != decant_schema::plan::MoveReason::Evacuate {
-        why = why.fg(Color::Yellow);
-    }
-    vec![
-        right(step.id),
-        right(wave),
-        Cell::new(format!("{}{flavor}", view.instance(&step.instance))),
-        Cell::new(&step.source),
-        Cell::new(target),
-        Cell::new(words::mode(step.mode)),
-        why,
-        Cell::new(after),
-        right(words::mebibytes(step.transfer_mb.count())),
-        right(words::seconds(step.start_s)),
-        right(words::seconds(step.end_s)),
-    ]
-}
-
-/// When each move runs, by the plan's estimates.
-fn timeline(view: PlanView<'_>, extent: Extent) -> String {
-    let whole = view.duration_s();
-    let shown = extent.of(view.plan.moves.len());
-    let label = |step: &Move| format!("{:>5} {}", step.id, view.instance(&step.instance));
-    let moves = &view.plan.moves[..shown];
-    let labels = moves.iter().map(|step| label(step).chars().count()).max().unwrap_or(0).min(32);
-    let room = usize::from(width()).saturating_sub(labels + 3).max(20);
-    let mut text = format!("\nTimeline, estimated: 0 to {}\n", words::seconds(whole));
-    for step in moves {
-        let name: String = label(step).chars().take(labels).collect();
-        let _ = writeln!(text, "{name:labels$} │{}", bars::span(step.start_s, step.end_s, whole, room));
-    }
-    more(&mut text, view.plan.moves.len() - shown, "move");
-    text
-}
-
-/// The rounds of a rolling plan.
-fn rounds(plan: &Plan) -> String {
-    let mut rows = table(["round", "hosts out", "moves", "empty at", "back at"]);
-    for (at, round) in plan.rounds.iter().enumerate() {
-        rows.add_row([
-            right(at + 1),
-            Cell::new(words::some_of(round.hosts.iter(), round.hosts.len())),
-            right(round.moves.len()),
-            right(words::seconds(round.empty_at_s)),
-            right(words::seconds(round.returned_at_s)),
-        ]);
-    }
-    format!("\nRounds\n{rows}\n")
-}
-
-/// Every touched host by class: before, at its fullest, after.
-fn hosts(view: PlanView<'_>, extent: Extent) -> String {
-    const BAR: usize = 28;
-    let all = &view.plan.hosts;
-    let shown = extent.of(all.len());
-    let mut rows = table(["host", "class", "before", "peak", "after", "capacity", ""]);
-    for host in &all[..shown] {
-        for (at, class) in view.classes().into_iter().enumerate() {
-            let level = view.level(host, class);
-            let capacity = level.capacity.map_or_else(|| "?".to_owned(), |all| words::amount(class, all));
-            rows.add_row([
-                Cell::new(if at == 0 { host.name.as_str() } else { "" }),
-                Cell::new(words::class(class)),
-                right(words::amount(class, level.before)),
-                right(words::amount(class, level.peak)),
-                right(words::amount(class, level.after)),
-                right(capacity),
-                Cell::new(bars::level(&level, BAR)),
-            ]);
-        }
-    }
-    let against = if view.fleet.is_some() { "" } else { "; --fleet adds capacities" };
-    let mut text = format!("\nHosts   {}{against}\n{rows}\n", bars::LEGEND);
-    more(&mut text, all.len() - shown, "host");
-    text
-}
-
 /// Says that a list goes on.
 fn more(text: &mut String, rest: usize, noun: &str) {
     if rest > 0 {
-        let _ = writeln!(text, "… {} more: decant show --all, or --html", words::count(rest, noun));
+        let _ = writeln!(text, "… {} more: --all shows them, --html makes a page of them", words::count(rest, noun));
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId, MoveId, ResourceClass};
 use decant_schema::plan::{HostUsage, Move, Plan};
+use decant_schema::report::{CapacityReport, Emptying};
 
 /// A plan, and the fleet it was made for where that is at hand.
 #[derive(Clone, Copy)]
@@ -97,4 +98,18 @@ impl<'a> PlanView<'a> {
     pub(crate) fn transfer_mb(&self) -> u64 {
         self.plan.moves.iter().map(|step| step.transfer_mb.count()).sum()
     }
+}
+
+/// How many hosts of a report are empty, can be emptied as things are, can be if others move, cannot be.
+pub(crate) fn emptying_counts(of: &CapacityReport) -> [usize; 4] {
+    let mut counts = [0; 4];
+    for host in &of.hosts {
+        counts[match host.emptying {
+            Emptying::Empty => 0,
+            Emptying::WithoutDisplacing => 1,
+            Emptying::WithDisplacement { .. } => 2,
+            Emptying::Not { .. } => 3,
+        }] += 1;
+    }
+    counts
 }

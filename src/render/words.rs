@@ -6,8 +6,10 @@ use decant_schema::plan::{MoveMode, MoveReason, Outcome, Plan, ProofStatus, Stop
 use decant_schema::request::{Options, RequestKind};
 
 mod refusal;
+mod report;
 
 pub(crate) use refusal::{advice, fix, reason, rule, rules};
+pub(crate) use report::{change, effect, emptying, failures, verdict};
 
 /// An amount of a class in its usual unit: memory in GiB where that is exact enough to read.
 pub(crate) fn amount(class: &ResourceClass, amount: u64) -> String {

@@ -12,9 +12,13 @@ pub(super) fn patterns() -> Markup {
     html! {
         svg.defs width="0" height="0" aria-hidden="true" {
             defs {
-                pattern #freed patternUnits="userSpaceOnUse" width="6" height="6" patternTransform="rotate(45)" {
-                    rect.freed-ground width="6" height="6" {}
-                    rect.freed-line width="2" height="6" {}
+                pattern #leaves patternUnits="userSpaceOnUse" width="6" height="6" patternTransform="rotate(45)" {
+                    rect.leaves-ground width="6" height="6" {}
+                    rect.leaves-line width="2" height="6" {}
+                }
+                pattern #arrives patternUnits="userSpaceOnUse" width="4" height="4" {
+                    rect.arrives-ground width="4" height="4" {}
+                    rect.arrives-line width="4" height="1.4" {}
                 }
                 pattern #passing patternUnits="userSpaceOnUse" width="5" height="5" {
                     rect.passing-ground width="5" height="5" {}
@@ -32,9 +36,10 @@ pub(super) fn legend() -> Markup {
     };
     html! {
         p.legend {
-            (key("after", "used after the moves"))
-            (key("freed", "left free by them"))
-            (key("passing", "used only while they run"))
+            (key("stays", "stays in use"))
+            (key("arrives", "arrives"))
+            (key("leaves", "leaves"))
+            (key("passing", "used only while moves run"))
             (key("unused", "never used"))
         }
     }
@@ -45,11 +50,9 @@ pub(super) fn level(level: &Level, title: &str) -> Markup {
     const BAR: f64 = 220.0;
     let scale = level.scale();
     let until = |amount: u64| share(amount, scale) * BAR;
-    let parts = [
-        ("after", 0, level.after),
-        ("freed", level.after, level.before),
-        ("passing", level.before.max(level.after), level.peak),
-    ];
+    let (least, most) = (level.before.min(level.after), level.before.max(level.after));
+    let change = if level.after > level.before { "arrives" } else { "leaves" };
+    let parts = [("stays", 0, least), (change, least, most), ("passing", most, level.peak)];
     html! {
         svg.level width=(BAR) height="14" role="img" aria-label=(title) {
             title { (title) }
@@ -59,6 +62,11 @@ pub(super) fn level(level: &Level, title: &str) -> Markup {
             }
         }
     }
+}
+
+/// How much of a whole is used, as a plain bar.
+pub(super) fn fill(used: u64, whole: u64, title: &str) -> Markup {
+    level(&Level { before: used, peak: used, after: used, capacity: Some(whole) }, title)
 }
 
 /// A span of time in a row that stands for `whole` seconds.
@@ -75,7 +83,7 @@ pub(super) fn span(class: &str, start: f64, end: f64, whole: f64, title: &str) -
 
 /// How many moves run at each moment, as steps; spans are (start, end) in seconds.
 pub(super) fn concurrency(spans: &[(f64, f64)], whole: f64) -> Markup {
-    const HEIGHT: f64 = 90.0;
+    const HEIGHT: f64 = 60.0;
     let steps = running(spans);
     let most = steps.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let mut path = format!("M0 {HEIGHT}");

@@ -55,7 +55,7 @@ fn goals(plan: &Plan) -> Markup {
     html! {
         p.muted { "The first is the most important. A proven least is a bound that no plan at the values above it can beat." }
         div.scroll {
-            table {
+            table.narrow {
                 thead { tr { th { "Goal" } th.number { "Reached" } th.number { "Proven least" } th { "" } } }
                 tbody {
                     @for tier in &plan.proof.tiers {
@@ -85,7 +85,7 @@ fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
     let markup = html! {
         tr {
             th scope="row" { (name) @if name != refusal.instance.as_str() { br; small.muted { (refusal.instance) } } }
-            td { (host) }
+            td.name { (host) }
             td { ul { @for reason in &refusal.reasons { li { (words::reason(reason)) " " code { (words::rule(reason.rule)) } } }
                 @if let Some(conflict) = &refusal.conflict {
                     li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
@@ -103,7 +103,7 @@ fn help(refusal: &Refusal) -> Markup {
         ul {
             @if let Some(would_fit) = &refusal.would_fit { li { "would fit: " (would_fit) } }
             @for fix in &refusal.fixes { li { (words::fix(fix)) " " small { "(planned again: it fits)" } } }
-            @if refusal.fixes.is_empty() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
+            @if refusal.fixes.is_empty() && refusal.would_fit.is_none() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
         }
     }
 }
@@ -120,7 +120,7 @@ fn moves(view: PlanView<'_>) -> Markup {
     };
     html! {
         p.muted { "In an order in which they can be done. Moves of a wave may run together; a move starts when all it comes “after” have ended. Times are estimates." }
-        (charts::concurrency(&spans, whole))
+        @if spans.len() > 8 { (charts::concurrency(&spans, whole)) }
         (list("move", &headings, &rows))
     }
 }
@@ -133,9 +133,9 @@ fn move_row(view: PlanView<'_>, wave: usize, step: &Move, whole: f64) -> Row {
         tr {
             th.number scope="row" { (step.id) }
             td.number { (wave) }
-            td { (name) @if let Some(flavor) = &step.flavor { " as " (flavor) } }
-            td { (step.source) }
-            td { @if step.source == step.target { "stays" } @else { (step.target) } }
+            td.name { (name) @if let Some(flavor) = &step.flavor { " as " (flavor) } }
+            td.name { (step.source) }
+            td.name { @if step.source == step.target { "stays" } @else { (step.target) } }
             td { (mode) }
             td { (why) }
             td { (words::some_of(step.after.iter(), step.after.len())) }

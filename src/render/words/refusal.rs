@@ -39,6 +39,12 @@ pub(crate) fn reason(of: &Reason) -> String {
             format!("{hosts} already {has} as many of {} as may be", named("its anti-affinity group"))
         }
         RuleName::Order => with_subject("there is room for it, but no order of moves reaches it", subject),
+        RuleName::Together if of.hosts > 0 => {
+            format!(
+                "{hosts} {has} room for it alone, but not with the others that must move{}",
+                numbers(of).unwrap_or_default()
+            )
+        }
         RuleName::Together => with_subject("it fits alone, but not together with the others", subject),
         RuleName::Window => with_subject("there is no time left for it in the window", subject),
     }

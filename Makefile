@@ -1,0 +1,51 @@
+# What one can do here. Every goal sets up what it needs by itself; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# One profile for everything: the solver is built once, and what is tested is what is shipped.
+CARGO := cargo
+PROFILE := --release
+PREFIX ?= /usr/local
+
+.PHONY: help setup build demo test transcripts bless chaos bench lint generated install clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install the system packages that are missing (Debian, Ubuntu)
+	@scripts/setup.sh
+
+build: setup ## build the program: target/release/decant
+	$(CARGO) build $(PROFILE)
+
+demo: build ## see it work on this machine: plan, move real virtual machines, check their disks
+	target/release/decant demo
+
+test: setup ## run every test
+	@scripts/test.sh
+
+bless: setup ## rewrite the command-line transcripts with what the commands print now
+	TRYCMD=overwrite $(CARGO) test $(PROFILE) --test cli
+
+chaos: setup ## kill the executor at random moments, many times, and check every disk
+	@scripts/chaos.sh
+
+bench: setup ## measure the planner
+	@scripts/bench.sh
+
+lint: setup ## format, warnings, the planner on its own
+	$(CARGO) fmt --all --check
+	$(CARGO) build $(PROFILE) -p decant-planner
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+
+generated: setup ## write again everything that is generated
+	@scripts/generate.sh
+
+install: build ## install the program, its manual pages and its completion below PREFIX (/usr/local)
+	install -D -m 755 target/release/decant $(DESTDIR)$(PREFIX)/bin/decant
+	target/release/decant man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	target/release/decant completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/decant
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,47 @@
+//! `decant report`: what a fleet can still take, and what of it can be emptied or lost.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use decant_planner::Limits;
+
+use super::documents;
+use super::plan::{conditions, threads};
+use super::select::Names;
+use crate::cli::{Format, Report};
+use crate::error::{Exit, Failure};
+use crate::output;
+use crate::render::{self, text::Extent};
+
+pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let options = &args.options;
+    let fleet = documents::fleet(&options.fleet)?;
+    let mut names = Names::of(&fleet);
+    let conditions = conditions(&mut names, options);
+    names.finish()?;
+    let bar = output::spinner("trying every host");
+    let report = threads(options)?.install(|| {
+        let limits = Limits { elapsed: &|| began.elapsed(), time: Some(options.time_limit.0), effort: 1 };
+        decant_planner::capacity::report(Arc::clone(&fleet), conditions, &limits)
+    });
+    bar.finish_and_clear();
+    if let Some(page) = &args.html {
+        output::write_document(Some(page), &render::html::report(&report))?;
+    }
+    if let Some(path) = &options.output {
+        output::write_json(Some(path), &report)?;
+    }
+    match options.format {
+        _ if options.output.as_deref().is_some_and(|path| path.as_os_str() == "-") => {}
+        Format::Json => output::write_json(None, &report)?,
+        Format::Human => output::print(&render::text::report(&report, args.extent()))?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Report {
+    fn extent(&self) -> Extent {
+        if self.all { Extent::Full } else { Extent::Brief }
+    }
+}
