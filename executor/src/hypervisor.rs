@@ -12,6 +12,8 @@
 //! Calls about one instance never overlap; calls about different instances do. A call may be dropped at any `await`
 //! (its agent was told to do something newer); whatever it left half done the next call takes up.
 
+pub mod qemu;
+
 use async_trait::async_trait;
 use decant_schema::fleet::Resources;
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};

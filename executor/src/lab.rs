@@ -8,3 +8,4 @@ pub mod ledger;
 pub mod log;
 pub mod oracle;
 pub mod payload;
+pub mod world;

@@ -39,5 +39,6 @@
 
 pub mod hypervisor;
 pub mod lab;
+pub mod layout;
 pub mod step;
 pub mod transfer;

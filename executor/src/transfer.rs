@@ -3,6 +3,8 @@
 //! A transfer serves one host: it sends that host's files and reads that host's files back. Files are named by the
 //! instance and their part in it; where they lie is agreed with the host's driver, which finds what arrived.
 
+pub mod rsync;
+
 use async_trait::async_trait;
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::{Digest, DiskFile};

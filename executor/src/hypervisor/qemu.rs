@@ -1,0 +1,382 @@
+//! Real QEMU: one process a guest, spoken to over its machine protocol, its files in the host's folder.
+//!
+//! Nothing is remembered. Every call looks at the lock, the process and the files ([`process::look`]) and goes on from
+//! there, so a call cut short is finished by the same call made again, by whichever agent makes it. While a guest is
+//! down the caller holds its lock, so neither a second QEMU nor a second tool can come between.
+
+mod definition;
+mod guest;
+mod image;
+pub(crate) mod lock;
+mod process;
+mod qmp;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use decant_schema::id::InstanceId;
+use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::plan::MoveMode;
+use thiserror::Error;
+
+use self::definition::Definition;
+use self::guest::Activity;
+use self::lock::CopyLock;
+use self::process::{Presence, look};
+use self::qmp::QmpError;
+use super::{Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, rename_durably, write_durably};
+
+const DRIVER: &str = "qemu";
+
+/// How processors are provided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accelerator {
+    /// By translation: slow, and works everywhere.
+    #[default]
+    Tcg,
+    /// By the processor, where the kernel offers it.
+    Kvm,
+}
+
+impl Accelerator {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcg => "tcg",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// The programs of a host and how its guests are run.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The emulator, a name on `PATH` or a path.
+    pub qemu: PathBuf,
+    /// The image tool.
+    pub qemu_img: PathBuf,
+    /// How processors are provided.
+    pub accelerator: Accelerator,
+    /// A kernel to start guests with instead of their disk's own.
+    pub kernel: Option<PathBuf>,
+    /// How long a guest may take to obey its power button.
+    pub patience: Duration,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            qemu: "qemu-system-x86_64".into(),
+            qemu_img: "qemu-img".into(),
+            accelerator: Accelerator::default(),
+            kernel: None,
+            // What operating systems are commonly given to end their services.
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The driver of one host.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    host: HostFolder,
+    tools: Tools,
+}
+
+impl Qemu {
+    /// A driver for the copies in this folder.
+    pub fn new(host: HostFolder, tools: Tools) -> Self {
+        Self { host, tools }
+    }
+
+    fn copy(&self, instance: &InstanceId) -> Result<CopyFolder, Fault> {
+        Ok(self.host.copy(instance)?)
+    }
+
+    async fn take_snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), Fault> {
+        let copy = self.copy(instance)?;
+        let mut definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
+        if copy.file(DiskFile::Overlay).exists() && definition.snapshot != Some(generation) {
+            self.merge(&copy).await?;
+        }
+        definition.snapshot = Some(generation);
+        definition.write(&copy)?;
+        match look(&copy).await? {
+            Presence::Down(lock) => self.make_overlay(&lock, &copy).await,
+            Presence::Up(mut qmp) => {
+                if qmp.activity().await? == Activity::DiskError {
+                    guest::go_on(&mut qmp, &copy).await?;
+                }
+                self.make_overlay_beside(&copy).await?;
+                guest::switch_to_overlay(&mut qmp).await
+            }
+        }
+    }
+
+    async fn make_overlay(&self, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
+        if copy.file(DiskFile::Overlay).exists() {
+            return Ok(());
+        }
+        image::create_overlay(&self.tools, lock.share()?, copy).await
+    }
+
+    /// The running guest holds the copy's lock; making a new file beside its disk needs none.
+    async fn make_overlay_beside(&self, copy: &CopyFolder) -> Result<(), Fault> {
+        if copy.file(DiskFile::Overlay).exists() {
+            return Ok(());
+        }
+        image::create_overlay(&self.tools, std::process::Stdio::null(), copy).await
+    }
+
+    async fn merge(&self, copy: &CopyFolder) -> Result<(), Fault> {
+        let lock = match look(copy).await? {
+            Presence::Down(lock) => lock,
+            Presence::Up(mut qmp) => match qmp.activity().await? {
+                // No guest executes in these, and QEMU has let go of the disk: the process is only in the way.
+                Activity::AwaitsMemory | Activity::Saved => process::end(qmp, copy).await?,
+                _ => return guest::merge(&mut qmp, copy).await,
+            },
+        };
+        if copy.file(DiskFile::Overlay).exists() { image::commit(&self.tools, &lock, copy).await } else { Ok(()) }
+    }
+
+    async fn define(&self, wanted: &GuestSpec) -> Result<(), Fault> {
+        let copy = self.copy(&wanted.instance)?;
+        let Presence::Down(lock) = look(&copy).await? else { return Err(Fault::Runs) };
+        if !copy.file(DiskFile::Base).exists() {
+            return Err(Fault::Incomplete(DiskFile::Base));
+        }
+        if copy.file(DiskFile::Overlay).exists() {
+            image::point_at_base(&self.tools, &lock, &copy).await?;
+        }
+        let snapshot = Definition::read(&copy)?.and_then(|old| old.snapshot);
+        Ok(Definition::of(wanted.size, snapshot).write(&copy)?)
+    }
+
+    async fn power_on(&self, instance: &InstanceId) -> Result<(), Fault> {
+        let copy = self.copy(instance)?;
+        let definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
+        if !copy.file(DiskFile::Base).exists() {
+            return Err(Fault::Incomplete(DiskFile::Base));
+        }
+        let lock = match look(&copy).await? {
+            Presence::Down(lock) => lock,
+            Presence::Up(mut qmp) => match qmp.activity().await? {
+                // A process whose memory never arrived knows nothing yet: it is ended and started anew.
+                Activity::AwaitsMemory => process::end(qmp, &copy).await?,
+                _ => return guest::go_on(&mut qmp, &copy).await,
+            },
+        };
+        let mut qmp = process::spawn(&self.tools, lock, &copy, definition).await?;
+        if copy.file(DiskFile::Memory).exists() {
+            let loaded = guest::load_memory(&mut qmp, &copy).await;
+            loaded.map_err(|fault| fault.or_last_words(&copy))?;
+        }
+        guest::go_on(&mut qmp, &copy).await
+    }
+
+    async fn drop_memory(&self, instance: &InstanceId) -> Result<(), Fault> {
+        let copy = self.copy(instance)?;
+        match look(&copy).await? {
+            Presence::Down(_lock) => Ok(remove_durably(&copy.file(DiskFile::Memory))?),
+            Presence::Up(_) => Err(Fault::Runs),
+        }
+    }
+
+    async fn remove(&self, instance: &InstanceId, discard: Discard) -> Result<(), Fault> {
+        let copy = self.copy(instance)?;
+        let _lock = match look(&copy).await? {
+            Presence::Down(lock) => lock,
+            Presence::Up(qmp) => process::end(qmp, &copy).await?,
+        };
+        if !copy.path().exists() {
+            return Ok(());
+        }
+        let written_to = Definition::read(&copy)?.is_some() && copy.file(DiskFile::Overlay).exists();
+        if discard == Discard::KeepOverlay && written_to {
+            // The whole folder: an overlay says nothing without its base.
+            return Ok(rename_durably(&copy.path(), &copy.next_discarded())?);
+        }
+        Definition::remove(&copy)?;
+        Ok(std::fs::remove_dir_all(copy.path())?)
+    }
+
+    async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
+        let copy = self.copy(instance)?;
+        let fence = read_fence(&copy)?;
+        let present = look(&copy).await?;
+        let found = match (Definition::read(&copy)?, present) {
+            (Some(definition), Presence::Up(_)) => Copy::Running(definition.facts(&copy)),
+            (Some(definition), Presence::Down(_)) => Copy::Stopped(definition.facts(&copy)),
+            (None, _) if copy.path().exists() => Copy::Incoming,
+            (None, _) => Copy::Nothing,
+        };
+        Ok(Held { fence, copy: found })
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Qemu {
+    fn supports(&self, mode: MoveMode) -> Result<(), Unsupported> {
+        match mode {
+            MoveMode::Cold | MoveMode::Suspend => Ok(()),
+            MoveMode::Live | MoveMode::Rebuild => Err(Unsupported::Mode { driver: DRIVER, mode }),
+        }
+    }
+
+    async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError> {
+        self.find(instance).await.map_err(|fault| fault.while_doing("look at", instance))
+    }
+
+    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {
+        let context = |fault: Fault| fault.while_doing("fence", instance);
+        let copy = self.copy(instance).map_err(context)?;
+        let held = read_fence(&copy).map_err(|error| context(error.into()))?;
+        if held > generation {
+            return Err(HypervisorError::Fenced { instance: instance.clone(), asked: generation, held });
+        }
+        if held < generation {
+            let text = format!("{generation}\n");
+            write_durably(&copy.fence(), text.as_bytes()).map_err(|error| context(error.into()))?;
+        }
+        Ok(())
+    }
+
+    async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {
+        self.take_snapshot(instance, generation)
+            .await
+            .map_err(|fault| fault.while_doing("freeze the disk of", instance))
+    }
+
+    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        let down = async {
+            let copy = self.copy(instance)?;
+            match look(&copy).await? {
+                Presence::Down(_) => Ok(()),
+                Presence::Up(qmp) => guest::power_down(qmp, &copy, self.tools.patience).await.map(drop),
+            }
+        };
+        down.await.map_err(|fault: Fault| fault.while_doing("shut down", instance))
+    }
+
+    async fn suspend(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        let suspended = async {
+            let copy = self.copy(instance)?;
+            match look(&copy).await? {
+                Presence::Up(qmp) => guest::save_memory(qmp, &copy).await,
+                Presence::Down(_) if copy.file(DiskFile::Memory).exists() => Ok(()),
+                Presence::Down(_) => Err(Fault::Incomplete(DiskFile::Memory)),
+            }
+        };
+        suspended.await.map_err(|fault| fault.while_doing("suspend", instance))
+    }
+
+    async fn create(&self, guest: &GuestSpec) -> Result<(), HypervisorError> {
+        local(&guest.disk)?;
+        self.define(guest).await.map_err(|fault| fault.while_doing("create", &guest.instance))
+    }
+
+    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        self.power_on(instance).await.map_err(|fault| fault.while_doing("start", instance))
+    }
+
+    async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        self.drop_memory(instance).await.map_err(|fault| fault.while_doing("forget the memory of", instance))
+    }
+
+    async fn merge_back(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        let merged = async { self.merge(&self.copy(instance)?).await };
+        merged.await.map_err(|fault| fault.while_doing("merge the overlay of", instance))
+    }
+
+    async fn destroy(&self, instance: &InstanceId, disk: &Disk, discard: Discard) -> Result<(), HypervisorError> {
+        local(disk)?;
+        self.remove(instance, discard).await.map_err(|fault| fault.while_doing("destroy", instance))
+    }
+}
+
+fn local(disk: &Disk) -> Result<(), Unsupported> {
+    match disk {
+        Disk::Local => Ok(()),
+        Disk::Shared(pool) => Err(Unsupported::SharedStorage { driver: DRIVER, pool: pool.clone() }),
+    }
+}
+
+fn read_fence(copy: &CopyFolder) -> io::Result<Generation> {
+    match std::fs::read_to_string(copy.fence()) {
+        Ok(text) => {
+            let garbled =
+                |_| io::Error::new(io::ErrorKind::InvalidData, format!("{} is no number", copy.fence().display()));
+            text.trim().parse().map(Generation).map_err(garbled)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Generation::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What went wrong, before it is known for whom and at what.
+#[derive(Debug, Error)]
+enum Fault {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Qmp(#[from] QmpError),
+    #[error("{0}")]
+    Guest(String),
+    #[error("run {}", program.display())]
+    Tool { program: PathBuf, source: io::Error },
+    #[error("it is not here")]
+    Absent,
+    #[error("it runs")]
+    Runs,
+    #[error("its {0} is missing")]
+    Incomplete(DiskFile),
+}
+
+impl Fault {
+    fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::StorageFull)
+    }
+
+    /// Where QEMU hung up, what it wrote before says more.
+    fn or_last_words(self, copy: &CopyFolder) -> Self {
+        let Self::Qmp(QmpError::Lost(_)) = &self else { return self };
+        match std::fs::read_to_string(copy.join("qemu.log")) {
+            Ok(words) if !words.trim().is_empty() => complaint(&words),
+            _ => self,
+        }
+    }
+
+    fn while_doing(self, action: &'static str, instance: &InstanceId) -> HypervisorError {
+        let instance = instance.clone();
+        match self {
+            Self::Io(source) => HypervisorError::Io { action, instance, source },
+            Self::Qmp(error) => HypervisorError::Guest { action, instance, detail: error.to_string() },
+            Self::Guest(detail) => HypervisorError::Guest { action, instance, detail },
+            Self::Tool { program, source } => {
+                let remedy =
+                    "install the packages qemu-system-x86 and qemu-utils, or name the program's path".to_owned();
+                HypervisorError::Tool { program: program.display().to_string(), remedy, source }
+            }
+            Self::Absent => HypervisorError::Absent { instance },
+            Self::Runs => HypervisorError::Runs { instance },
+            Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
+        }
+    }
+}
+
+/// A program that could not be started.
+fn missing(program: &Path, source: io::Error) -> Fault {
+    Fault::Tool { program: program.to_owned(), source }
+}
+
+/// A program's own words; a full disk is told apart, since the way out is another one.
+fn complaint(words: &str) -> Fault {
+    let words = words.trim();
+    if words.contains("No space left on device") {
+        return Fault::Io(io::Error::new(io::ErrorKind::StorageFull, words.to_owned()));
+    }
+    Fault::Guest(if words.is_empty() { "it ended without a word".to_owned() } else { words.replace('\n', "; ") })
+}

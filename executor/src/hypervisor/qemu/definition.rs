@@ -1,0 +1,64 @@
+//! What makes the files of a copy an instance: its size, kept beside them.
+
+use std::io;
+
+use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::units::mib;
+use serde::{Deserialize, Serialize};
+
+use crate::hypervisor::{CopyFacts, GuestSize};
+use crate::layout::{CopyFolder, write_durably};
+
+const NAME: &str = "definition.json";
+
+/// The stored definition; `format` guards against a reader of another age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Definition {
+    format: u32,
+    pub(super) memory_mb: u64,
+    pub(super) vcpus: u64,
+    /// Whose snapshot the overlay is; absent for one that arrived from elsewhere.
+    pub(super) snapshot: Option<Generation>,
+}
+
+impl Definition {
+    /// An instance of this size, with an overlay from this snapshot, if one of its own.
+    pub(super) fn of(size: GuestSize, snapshot: Option<Generation>) -> Self {
+        Self { format: 1, memory_mb: size.memory.count(), vcpus: size.vcpus, snapshot }
+    }
+
+    /// Reads the definition of a copy; `None` when its files are not an instance yet.
+    pub(super) fn read(copy: &CopyFolder) -> io::Result<Option<Self>> {
+        let text = match std::fs::read(copy.join(NAME)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let definition: Self = serde_json::from_slice(&text)?;
+        if definition.format != 1 {
+            let reason = format!("{NAME} has format {}, this decant reads 1", definition.format);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        Ok(Some(definition))
+    }
+
+    /// Writes it so that a crash leaves the old or the new one.
+    pub(super) fn write(&self, copy: &CopyFolder) -> io::Result<()> {
+        write_durably(&copy.join(NAME), &serde_json::to_vec(self)?)
+    }
+
+    /// Takes the definition away: what is left are files.
+    pub(super) fn remove(copy: &CopyFolder) -> io::Result<()> {
+        crate::layout::remove_durably(&copy.join(NAME))
+    }
+
+    /// The copy as its files show it.
+    pub(super) fn facts(&self, copy: &CopyFolder) -> CopyFacts {
+        CopyFacts {
+            size: GuestSize { memory: mib(self.memory_mb), vcpus: self.vcpus },
+            frozen: copy.file(DiskFile::Overlay).exists(),
+            memory: copy.file(DiskFile::Memory).exists(),
+        }
+    }
+}

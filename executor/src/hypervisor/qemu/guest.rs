@@ -1,0 +1,251 @@
+//! What is asked of a guest whose QEMU exists: its disk layers, its memory, its processors.
+//!
+//! A layer is switched in an order that lets the files alone tell the truth: the overlay exists before the guest
+//! writes to it, and is gone before the guest, halted meanwhile, writes to the base again. So whenever QEMU dies,
+//! "the overlay if there is one, else the base" is the disk the guest knew.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use decant_schema::migration::DiskFile;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::Fault;
+use super::lock::{CopyLock, RETRY};
+use super::process::{self, await_end, node};
+use super::qmp::Qmp;
+use crate::layout::{CopyFolder, remove_durably, rename_durably, with_ending};
+
+const MERGE_JOB: &str = "merge";
+
+/// A halted guest has no rate to keep up with: its memory is written as fast as the disk takes it (bytes per second).
+const MEMORY_RATE: u64 = 1 << 40;
+
+/// What QEMU says the guest is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// Its processors run.
+    Running,
+    /// They are halted and can go on.
+    Halted,
+    /// Its disk is full or failing; it goes on when told to and the disk allows.
+    DiskError,
+    /// A memory was asked for and has not arrived.
+    AwaitsMemory,
+    /// Its memory was saved completely.
+    Saved,
+}
+
+impl Qmp {
+    /// What the guest is doing.
+    pub(super) async fn activity(&mut self) -> Result<Activity, Fault> {
+        let status = self.execute("query-status", json!({})).await?;
+        Ok(match status["status"].as_str().unwrap_or_default() {
+            "running" => Activity::Running,
+            "paused" | "prelaunch" | "finish-migrate" | "save-vm" | "restore-vm" => Activity::Halted,
+            "io-error" => Activity::DiskError,
+            "inmigrate" => Activity::AwaitsMemory,
+            "postmigrate" => Activity::Saved,
+            other => return Err(Fault::Guest(format!("the guest is in the state `{other}`"))),
+        })
+    }
+
+    /// The layer the guest writes to: `base` or `overlay`.
+    async fn top_layer(&mut self) -> Result<String, Fault> {
+        let disks = self.execute("query-block", json!({})).await?;
+        let name = |disk: &Value| disk["inserted"]["node-name"].as_str().map(str::to_owned);
+        let found = disks.as_array().into_iter().flatten().find_map(name);
+        found.ok_or_else(|| Fault::Guest("the guest has no disk".to_owned()))
+    }
+
+    async fn has_layer(&mut self, name: &str) -> Result<bool, Fault> {
+        let layers = self.execute("query-named-block-nodes", json!({ "flat": true })).await?;
+        Ok(layers.as_array().into_iter().flatten().any(|layer| layer["node-name"] == name))
+    }
+
+    async fn merge_job(&mut self) -> Result<Option<Value>, Fault> {
+        let jobs = self.execute("query-jobs", json!({})).await?;
+        Ok(jobs.as_array().into_iter().flatten().find(|job| job["id"] == MERGE_JOB).cloned())
+    }
+}
+
+/// Lets a halted guest go on from its disk and its live memory. A memory saved meanwhile is older from then on and
+/// is removed first.
+pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    if qmp.activity().await? == Activity::Running {
+        return Ok(());
+    }
+    finish_merge(qmp, copy).await?;
+    qmp.execute("migrate_cancel", json!({})).await?;
+    let memory = copy.file(DiskFile::Memory);
+    remove_durably(&with_ending(&memory, "part"))?;
+    remove_durably(&memory)?;
+    qmp.execute("cont", json!({})).await?;
+    match qmp.activity().await? {
+        Activity::DiskError => Err(disk_full()),
+        _ => Ok(()),
+    }
+}
+
+/// Has the guest write to the overlay that lies ready.
+pub(super) async fn switch_to_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
+    if qmp.top_layer().await? == "overlay" {
+        return Ok(());
+    }
+    if !qmp.has_layer("overlay").await? {
+        let layer: Value = serde_json::from_str(&node("overlay", DiskFile::Overlay, None)).unwrap_or_default();
+        qmp.execute("blockdev-add", layer).await?;
+    }
+    qmp.execute("blockdev-snapshot", json!({ "node": "base", "overlay": "overlay" })).await?;
+    Ok(())
+}
+
+/// Merges the overlay into the base under the running guest, and lets the guest go on if it was halted.
+pub(super) async fn merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    if qmp.activity().await? == Activity::DiskError {
+        return Err(disk_full());
+    }
+    if qmp.top_layer().await? == "overlay" {
+        commit(qmp).await?;
+    }
+    finish_merge(qmp, copy).await?;
+    go_on(qmp, copy).await
+}
+
+/// Brings a merge that was begun to its end, and removes an overlay the halted guest does not stand on: it holds
+/// nothing (not yet switched to) or only what the base holds too, and must not be taken for the disk after a crash.
+async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    if qmp.merge_job().await?.is_some() {
+        commit(qmp).await?;
+        qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;
+    }
+    if qmp.top_layer().await? == "overlay" {
+        return Ok(());
+    }
+    if qmp.has_layer("overlay").await? {
+        qmp.execute("blockdev-del", json!({ "node-name": "overlay" })).await?;
+    }
+    File::open(copy.file(DiskFile::Base))?.sync_all()?;
+    Ok(remove_durably(&copy.file(DiskFile::Overlay))?)
+}
+
+/// Runs the merge to the point where the guest, halted, stands on the base.
+async fn commit(qmp: &mut Qmp) -> Result<(), Fault> {
+    if qmp.merge_job().await?.is_none() {
+        let order = json!({ "job-id": MERGE_JOB, "device": "overlay", "top-node": "overlay", "base-node": "base",
+                            "auto-dismiss": false });
+        qmp.execute("block-commit", order).await?;
+    }
+    loop {
+        let job = qmp.merge_job().await?.unwrap_or_default();
+        match job["status"].as_str().unwrap_or_default() {
+            "ready" => {
+                // Halted, so that no write falls between the switch and the end of the overlay's file.
+                qmp.execute("stop", json!({})).await?;
+                qmp.execute("job-complete", json!({ "id": MERGE_JOB })).await?;
+            }
+            "concluded" if job["error"].is_string() => {
+                qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;
+                return Err(super::complaint(job["error"].as_str().unwrap_or_default()));
+            }
+            "concluded" => return Ok(()),
+            _ => {}
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Presses the power button and waits; what does not end by itself within `patience` is ended.
+pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Duration) -> Result<CopyLock, Fault> {
+    match qmp.activity().await? {
+        Activity::Running => {}
+        Activity::Halted | Activity::DiskError => go_on(&mut qmp, copy).await.or_else(unless_full)?,
+        // Neither has a processor to hear the button; a saved memory is complete without the process.
+        Activity::AwaitsMemory | Activity::Saved => return process::end(qmp, copy).await,
+    }
+    qmp.execute("system_powerdown", json!({})).await?;
+    match await_end(copy, patience).await? {
+        Some(lock) => Ok(lock),
+        None => process::end(qmp, copy).await,
+    }
+}
+
+/// A guest on a full disk cannot shut down politely, but it can be ended: nothing it saw acknowledged is outside.
+fn unless_full(fault: Fault) -> Result<(), Fault> {
+    if fault.is_full_disk() { Ok(()) } else { Err(fault) }
+}
+
+/// Halts the guest, saves its memory, and ends its process. From the halt on, the disk does not change.
+pub(super) async fn save_memory(mut qmp: Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    let memory = copy.file(DiskFile::Memory);
+    let part = with_ending(&memory, "part");
+    if qmp.activity().await? != Activity::Saved {
+        qmp.execute("stop", json!({})).await?;
+        if migration_status(&mut qmp).await? != "active" {
+            begin_saving(&mut qmp, &part).await?;
+        }
+        await_saved(&mut qmp).await?;
+    }
+    if part.exists() {
+        File::open(&part)?.sync_all()?;
+        rename_durably(&part, &memory)?;
+    }
+    process::end(qmp, copy).await.map(drop)
+}
+
+/// QEMU gets an open file instead of a name: 7.2 knows no `file:` target, and `exec:` would need a shell.
+async fn begin_saving(qmp: &mut Qmp, part: &std::path::Path) -> Result<(), Fault> {
+    let file = File::create(part)?;
+    qmp.execute("migrate-set-parameters", json!({ "max-bandwidth": MEMORY_RATE })).await?;
+    qmp.give("memory", file.as_fd()).await?;
+    qmp.execute("migrate", json!({ "uri": "fd:memory" })).await?;
+    Ok(())
+}
+
+async fn migration_status(qmp: &mut Qmp) -> Result<String, Fault> {
+    let migration = qmp.execute("query-migrate", json!({})).await?;
+    let status = migration["status"].as_str().unwrap_or("none").to_owned();
+    match status.as_str() {
+        "setup" | "device" | "pre-switchover" => Ok("active".to_owned()),
+        "failed" => Err(super::complaint(migration["error-desc"].as_str().unwrap_or("saving the memory failed"))),
+        _ => Ok(status),
+    }
+}
+
+async fn await_saved(qmp: &mut Qmp) -> Result<(), Fault> {
+    while migration_status(qmp).await? != "completed" {
+        sleep(RETRY).await;
+    }
+    // The state follows the last byte; only then are the disks closed for good.
+    while qmp.activity().await? != Activity::Saved {
+        sleep(RETRY).await;
+    }
+    Ok(())
+}
+
+/// The longest a memory may take to load before the guest is given up.
+const LOAD_MAX: Duration = Duration::from_secs(600);
+
+/// Loads the saved memory into a QEMU that was started to await it; the guest stays halted.
+pub(super) async fn load_memory(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    let file = File::open(copy.file(DiskFile::Memory))?;
+    qmp.give("memory", file.as_fd()).await?;
+    qmp.execute("migrate-incoming", json!({ "uri": "fd:memory" })).await?;
+    let end = Instant::now() + LOAD_MAX;
+    while qmp.activity().await? == Activity::AwaitsMemory {
+        if Instant::now() >= end {
+            return Err(Fault::Guest("its memory does not load".to_owned()));
+        }
+        sleep(RETRY).await;
+    }
+    Ok(())
+}
+
+fn disk_full() -> Fault {
+    Fault::Io(std::io::Error::new(
+        std::io::ErrorKind::StorageFull,
+        "the host's disk is full and the guest waits: make room, then try again; nothing acknowledged is lost",
+    ))
+}

@@ -1,0 +1,53 @@
+//! Disk images at rest, by `qemu-img`. The tool holds the copy's lock as long as it runs, even beyond our death.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+
+use decant_schema::migration::DiskFile;
+use tokio::process::Command;
+
+use super::lock::CopyLock;
+use super::{Fault, Tools};
+use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, with_ending};
+
+/// Makes an empty overlay over the base. The base is named relative to the overlay, so the pair can be moved.
+///
+/// Until something writes to it the overlay shows the base as it is, so it may be made before a running guest is told
+/// of it: whatever happens in between, the pair reads as the guest left it.
+pub(super) async fn create_overlay(tools: &Tools, lock: Stdio, copy: &CopyFolder) -> Result<(), Fault> {
+    let overlay = copy.file(DiskFile::Overlay);
+    let fresh = with_ending(&overlay, "new");
+    let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", file_name(DiskFile::Base)];
+    tools.image(lock, copy, &arguments, &[&fresh]).await?;
+    File::open(&fresh)?.sync_all()?;
+    Ok(rename_durably(&fresh, &overlay)?)
+}
+
+/// Points an overlay that arrived at the base that lies beside it, whatever it was called where they came from.
+pub(super) async fn point_at_base(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
+    let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", file_name(DiskFile::Base)];
+    tools.image(lock.share()?, copy, &arguments, &[&copy.file(DiskFile::Overlay)]).await
+}
+
+/// Writes the overlay's content into the base and removes the overlay. A commit cut short is simply done again: the
+/// overlay covers whatever of the base is half written.
+pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
+    let overlay = copy.file(DiskFile::Overlay);
+    // -d: the overlay is not emptied first, so that it stays whole until the base is durable.
+    tools.image(lock.share()?, copy, &["commit", "-q", "-d", "-f", "qcow2"], &[&overlay]).await?;
+    File::open(copy.file(DiskFile::Base))?.sync_all()?;
+    Ok(remove_durably(&overlay)?)
+}
+
+impl Tools {
+    async fn image(&self, lock: Stdio, copy: &CopyFolder, arguments: &[&str], files: &[&Path]) -> Result<(), Fault> {
+        let mut command = Command::new(&self.qemu_img);
+        command.current_dir(copy.path()).args(arguments).args(files).process_group(0).stdin(lock);
+        let output = command.output().await.map_err(|error| super::missing(&self.qemu_img, error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(super::complaint(&String::from_utf8_lossy(&output.stderr)))
+    }
+}

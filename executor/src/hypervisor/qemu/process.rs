@@ -1,0 +1,151 @@
+//! The QEMU process of a guest: how it is started, found again, and ended.
+//!
+//! It is nobody's child for long: it has a process group of its own, its lock and its socket lie in the host's folder,
+//! and a later agent finds it by them. Where the copy is locked but no socket answers, something is on its way up or
+//! down, or an image tool is at work; then we wait.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use decant_schema::migration::DiskFile;
+use serde_json::json;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use super::definition::Definition;
+use super::lock::{CopyLock, RETRY};
+use super::qmp::Qmp;
+use super::{Fault, Tools, missing};
+use crate::layout::{CopyFolder, file_name, make_parent};
+
+const SOCKET: &str = "qmp.sock";
+const PROCESS_ID: &str = "qemu.pid";
+
+/// A machine type both QEMU 7.2 and 10 know, so that a memory saved by one is read by the other.
+const MACHINE: &str = "pc-i440fx-7.2";
+
+/// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
+const BUSY_MAX: Duration = Duration::from_secs(120);
+
+/// The longest QEMU may take to end after it was told to.
+const QUIT_MAX: Duration = Duration::from_secs(10);
+
+/// What a look at a copy finds. Holding one keeps everybody else out.
+pub(super) enum Presence {
+    /// No process works on it, and none can until the lock is dropped.
+    Down(CopyLock),
+    /// Its QEMU exists and listens to us alone.
+    Up(Qmp),
+}
+
+/// Finds out whether the guest's process exists.
+pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
+    let end = Instant::now() + BUSY_MAX;
+    loop {
+        if let Some(lock) = CopyLock::try_take(&copy.lock())? {
+            return Ok(Presence::Down(lock));
+        }
+        let refused = match Qmp::connect(&copy.path(), SOCKET).await {
+            Ok(qmp) => return Ok(Presence::Up(qmp)),
+            Err(refused) => refused,
+        };
+        if Instant::now() >= end {
+            return Err(refused.into());
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Starts QEMU with the guest's processors halted, waiting for a memory if there is one to load. The process holds the
+/// copy's lock from its first to its last moment.
+pub(super) async fn spawn(tools: &Tools, lock: CopyLock, copy: &CopyFolder, what: Definition) -> Result<Qmp, Fault> {
+    make_parent(&copy.console())?;
+    let log = File::create(copy.join("qemu.log"))?;
+    let mut command = Command::new(&tools.qemu);
+    command
+        .current_dir(copy.path())
+        .args(arguments(tools, copy, what))
+        .process_group(0)
+        .stdin(lock.share()?)
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let mut child = command.spawn().map_err(|error| missing(&tools.qemu, error))?;
+    drop((command, lock));
+    let end = Instant::now() + BUSY_MAX;
+    loop {
+        if child.try_wait()?.is_some() {
+            let said = std::fs::read_to_string(copy.join("qemu.log")).unwrap_or_default();
+            return Err(super::complaint(&said));
+        }
+        match Qmp::connect(&copy.path(), SOCKET).await {
+            Ok(qmp) => return Ok(qmp),
+            Err(error) if Instant::now() >= end => return Err(error.into()),
+            Err(_) => sleep(RETRY).await,
+        }
+    }
+}
+
+fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["-nodefaults", "-no-user-config", "-display", "none", "-S"].map(str::to_owned).into();
+    let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    option("-machine", format!("{MACHINE},accel={}", tools.accelerator.name()));
+    option("-m", format!("{}M", what.memory_mb));
+    option("-smp", what.vcpus.to_string());
+    option("-qmp", format!("unix:{SOCKET},server=on,wait=off"));
+    option("-pidfile", PROCESS_ID.to_owned());
+    option("-chardev", format!("file,id=console,append=on,path={}", escaped(&copy.console())));
+    option("-serial", "chardev:console".to_owned());
+    option("-blockdev", node("base", DiskFile::Base, None));
+    let top = if copy.file(DiskFile::Overlay).exists() {
+        option("-blockdev", node("overlay", DiskFile::Overlay, Some("base")));
+        "overlay"
+    } else {
+        "base"
+    };
+    option("-device", format!("virtio-blk-pci,id=disk,drive={top}"));
+    if let Some(kernel) = &tools.kernel {
+        option("-kernel", kernel.to_string_lossy().into_owned());
+    }
+    if copy.file(DiskFile::Memory).exists() {
+        option("-incoming", "defer".to_owned());
+    }
+    arguments
+}
+
+/// A comma ends a value in QEMU's options unless it is doubled.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+/// The description of a disk layer. The name of a layer says which file it is: `base` or `overlay`.
+pub(super) fn node(name: &str, file: DiskFile, backing: Option<&str>) -> String {
+    let file = json!({ "driver": "file", "filename": file_name(file) });
+    json!({ "driver": "qcow2", "node-name": name, "file": file, "backing": backing }).to_string()
+}
+
+/// Waits for the process to be gone by itself.
+pub(super) async fn await_end(copy: &CopyFolder, patience: Duration) -> Result<Option<CopyLock>, Fault> {
+    Ok(CopyLock::take_within(&copy.lock(), patience).await?)
+}
+
+/// Ends the process: by command, and where QEMU does not follow, by signal. What the guest had flushed is on the disk.
+pub(super) async fn end(mut qmp: Qmp, copy: &CopyFolder) -> Result<CopyLock, Fault> {
+    // QEMU may hang up before it answers; whether it ended is seen by the lock.
+    let _answer = qmp.execute("quit", json!({})).await;
+    if let Some(lock) = await_end(copy, QUIT_MAX).await? {
+        return Ok(lock);
+    }
+    kill(copy)?;
+    let stuck = || Fault::Guest("qemu does not end, not even by SIGKILL: its disk may hang".to_owned());
+    await_end(copy, QUIT_MAX).await?.ok_or_else(stuck)
+}
+
+/// Kills the process that wrote its id here. The copy is locked, so the process exists and the id is still its own.
+fn kill(copy: &CopyFolder) -> Result<(), Fault> {
+    let text = std::fs::read_to_string(copy.join(PROCESS_ID))?;
+    let id = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+    let id = id.ok_or_else(|| Fault::Guest(format!("`{}` holds no process id", PROCESS_ID)))?;
+    Ok(rustix::process::kill_process(id, rustix::process::Signal::KILL).map_err(std::io::Error::from)?)
+}

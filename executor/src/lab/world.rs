@@ -1,0 +1,235 @@
+//! A small fleet of folders on this machine: hosts without iron, instances with real processes and real disks.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::migration::DiskFile;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+
+use super::ledger::Ledger;
+use super::log::{self, Log};
+use super::oracle::{self, Verdict};
+use super::payload;
+use crate::hypervisor::qemu::{Qemu, Tools};
+use crate::hypervisor::{Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
+use crate::layout::{CopyFolder, HostFolder, file_name, make_parent};
+use crate::transfer::rsync::Rsync;
+
+/// Room for sixteen thousand records, ten minutes of a guest's life.
+const DISK_BYTES: u64 = 128 << 20;
+
+/// Why the lab could not do its part.
+#[derive(Debug, Error)]
+pub enum LabError {
+    /// The file system.
+    #[error("use {}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A program the lab needs cannot be run, or failed.
+    #[error("run {program} ({remedy})")]
+    Tool {
+        /// The program.
+        program: &'static str,
+        /// What to do.
+        remedy: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The driver.
+    #[error(transparent)]
+    Hypervisor(#[from] HypervisorError),
+}
+
+/// A guest's process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    id: i32,
+    /// Where it runs.
+    pub host: HostName,
+    /// What it runs.
+    pub instance: InstanceId,
+}
+
+/// The fleet's folder and how its guests run.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    root: PathBuf,
+    hosts: Vec<HostName>,
+    tools: Tools,
+}
+
+impl Lab {
+    /// Opens a lab at `root` with these hosts, making what is missing.
+    ///
+    /// # Errors
+    /// When a program it needs is not installed, or the file system refuses.
+    pub fn open(root: &Path, hosts: &[&str]) -> Result<Self, LabError> {
+        for (program, package) in
+            [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("rsync", "rsync")]
+        {
+            let remedy = format!("install the package {package}");
+            let ran = Command::new(program).arg("--version").output();
+            ran.map_err(|source| LabError::Tool { program, remedy, source })?;
+        }
+        let kernel = root.join("payload.elf");
+        let io = |source| LabError::Io { path: kernel.clone(), source };
+        make_parent(&kernel).map_err(io)?;
+        payload::write_to(&kernel).map_err(io)?;
+        let root = root.canonicalize().map_err(io)?;
+        let tools = Tools { kernel: Some(root.join("payload.elf")), ..Tools::default() };
+        Ok(Self { root, hosts: hosts.iter().map(|host| HostName::new(*host)).collect(), tools })
+    }
+
+    /// The lab's own folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Its hosts.
+    pub fn hosts(&self) -> &[HostName] {
+        &self.hosts
+    }
+
+    /// The folder of a host.
+    pub fn folder(&self, host: &HostName) -> HostFolder {
+        HostFolder::new(self.root.join("hosts").join(host.as_str()))
+    }
+
+    /// The driver of a host.
+    pub fn driver(&self, host: &HostName) -> Qemu {
+        Qemu::new(self.folder(host), self.tools.clone())
+    }
+
+    /// The transfer of a host.
+    pub fn transfer(&self, host: &HostName) -> Rsync {
+        let peers = self.hosts.iter().map(|peer| (peer.clone(), self.folder(peer))).collect();
+        Rsync::new(self.folder(host), peers)
+    }
+
+    /// Makes an instance on a host: a disk with `data_bytes` of noise on it, and its definition. It is not started.
+    ///
+    /// # Errors
+    /// As the file system, `qemu-img` and the driver say.
+    pub async fn install(
+        &self,
+        host: &HostName,
+        instance: &InstanceId,
+        size: GuestSize,
+        data_bytes: usize,
+    ) -> Result<(), LabError> {
+        let copy = self.copy(host, instance)?;
+        let (raw, base) = (copy.join("base.raw"), copy.file(DiskFile::Base));
+        write_noise(&raw, data_bytes).map_err(|source| LabError::Io { path: raw.clone(), source })?;
+        convert("raw", &raw, "qcow2", &base)?;
+        std::fs::remove_file(&raw).map_err(|source| LabError::Io { path: raw, source })?;
+        let guest = GuestSpec { instance: instance.clone(), size, disk: Disk::Local };
+        Ok(self.driver(host).create(&guest).await?)
+    }
+
+    /// Opens the ledger of everything the guests say.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn ledger(&self) -> Result<Ledger, LabError> {
+        let path = self.root.join("ledger");
+        let consoles: BTreeMap<_, _> =
+            self.hosts.iter().map(|host| (host.clone(), self.folder(host).consoles())).collect();
+        Ledger::open(&path, consoles).map_err(|source| LabError::Io { path, source })
+    }
+
+    /// The log on the disk of a copy that does not run.
+    ///
+    /// # Errors
+    /// As the file system and `qemu-img` say.
+    pub fn read_log(&self, host: &HostName, instance: &InstanceId) -> Result<Log, LabError> {
+        self.read_log_in(&self.copy(host, instance)?.path())
+    }
+
+    /// Holds an instance's disk on `host`, where it does not run, against what it was told is safe.
+    ///
+    /// # Errors
+    /// As the file system and `qemu-img` say.
+    pub fn judge(&self, ledger: &Ledger, host: &HostName, instance: &InstanceId) -> Result<Verdict, LabError> {
+        let mut aside = Vec::new();
+        for host in &self.hosts {
+            for folder in self.copy(host, instance)?.discarded() {
+                aside.push(self.read_log_in(&folder)?);
+            }
+        }
+        Ok(oracle::judge(&ledger.acknowledgements(instance), &self.read_log(host, instance)?, &aside))
+    }
+
+    /// Every QEMU of the lab that exists at this moment, as the kernel's process table shows it.
+    pub fn processes(&self) -> Vec<Process> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| self.process(entry.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
+    /// The guest a process runs, known by the console it was told to write to.
+    fn process(&self, id: i32) -> Option<Process> {
+        let command = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
+        let command = String::from_utf8(command).ok()?;
+        let (_, console) = command.split('\0').find_map(|word| word.strip_prefix("file,")?.split_once("path="))?;
+        let within = Path::new(console).strip_prefix(self.root.join("hosts")).ok()?;
+        let (host, instance) = (within.iter().next()?.to_str()?, within.file_stem()?.to_str()?);
+        Some(Process { id, host: host.into(), instance: instance.into() })
+    }
+
+    /// Kills every guest of the lab, at once and without asking. For the end of a demonstration, however it came.
+    pub fn kill_all(&self) {
+        for process in self.processes() {
+            if let Some(id) = rustix::process::Pid::from_raw(process.id) {
+                // One that ended by itself in the meantime is as good.
+                let _gone = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
+        }
+    }
+
+    fn copy(&self, host: &HostName, instance: &InstanceId) -> Result<CopyFolder, LabError> {
+        self.folder(host).copy(instance).map_err(|source| LabError::Io { path: self.root.clone(), source })
+    }
+
+    fn read_log_in(&self, folder: &Path) -> Result<Log, LabError> {
+        let top = [DiskFile::Overlay, DiskFile::Base].map(|file| folder.join(file_name(file)));
+        let top = top.iter().find(|file| file.exists()).unwrap_or(&top[1]);
+        let raw = tempfile::NamedTempFile::new_in(&self.root);
+        let raw = raw.map_err(|source| LabError::Io { path: self.root.clone(), source })?;
+        convert("qcow2", top, "raw", raw.path())?;
+        log::read(raw.path()).map_err(|source| LabError::Io { path: top.clone(), source })
+    }
+}
+
+/// A disk whose upper half begins with noise: something for a transfer to carry, out of the guest's way.
+fn write_noise(path: &Path, bytes: usize) -> io::Result<()> {
+    make_parent(path)?;
+    let file = File::create(path)?;
+    file.set_len(DISK_BYTES)?;
+    let mut noise = vec![0; bytes];
+    ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
+    file.write_all_at(&noise, DISK_BYTES / 2)
+}
+
+fn convert(from_format: &str, from: &Path, to_format: &str, to: &Path) -> Result<(), LabError> {
+    let tool =
+        |source| LabError::Tool { program: "qemu-img", remedy: "install the package qemu-utils".to_owned(), source };
+    let mut command = Command::new("qemu-img");
+    command.args(["convert", "-f", from_format, "-O", to_format]).arg(from).arg(to);
+    let output = command.output().map_err(tool)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(tool(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned())))
+}

@@ -1,0 +1,181 @@
+//! Where a host keeps its copies of instances: the one place that turns an id into paths.
+//!
+//! ```text
+//! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, definition.json; qmp.sock and qemu.log while it runs
+//! <root>/consoles/<id>.log what the guest said on its serial line; only ever appended to, outlives the copy
+//! <root>/fences/<id>       the generation last obeyed; outlives the copy
+//! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
+//! <root>/discarded/<id>.N/ copies that an undo put aside
+//! ```
+//!
+//! An id comes from a document, so it is checked before it becomes part of a path. What must survive a crash is
+//! written under another name, made durable, and renamed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use decant_schema::id::InstanceId;
+use decant_schema::migration::DiskFile;
+
+/// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
+const ID_BYTES_MAX: usize = 200;
+
+/// The folder of one host.
+#[derive(Clone, Debug)]
+pub struct HostFolder {
+    root: PathBuf,
+}
+
+impl HostFolder {
+    /// The folder at `root`; it is made when something is first put into it.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where the host's guests say what they have to say, one `<id>.log` each.
+    pub fn consoles(&self) -> PathBuf {
+        self.root.join("consoles")
+    }
+
+    /// The places of one instance.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the id cannot be a file name.
+    pub fn copy(&self, instance: &InstanceId) -> io::Result<CopyFolder> {
+        let id = instance.as_str();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if id.is_empty() || id.len() > ID_BYTES_MAX || id.starts_with(['.', '-']) || !id.bytes().all(plain) {
+            let reason =
+                format!("`{id}` cannot name files: letters, digits, `-`, `_` and `.` can, at most {ID_BYTES_MAX}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        Ok(CopyFolder { root: self.root.clone(), id: id.to_owned() })
+    }
+}
+
+/// The places of one instance on one host.
+#[derive(Clone, Debug)]
+pub struct CopyFolder {
+    root: PathBuf,
+    id: String,
+}
+
+impl CopyFolder {
+    /// The copy's own folder.
+    pub fn path(&self) -> PathBuf {
+        self.root.join("instances").join(&self.id)
+    }
+
+    /// A file of the copy.
+    pub fn file(&self, file: DiskFile) -> PathBuf {
+        self.path().join(file_name(file))
+    }
+
+    /// Any other file in the copy's folder.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// What the guest says on its serial line.
+    pub fn console(&self) -> PathBuf {
+        self.root.join("consoles").join(format!("{}.log", self.id))
+    }
+
+    /// The generation on record.
+    pub fn fence(&self) -> PathBuf {
+        self.root.join("fences").join(&self.id)
+    }
+
+    /// The lock of everything that works on the copy.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("locks").join(&self.id)
+    }
+
+    /// The lock of a process that sends a file of the copy away.
+    pub fn sending_lock(&self, file: DiskFile) -> PathBuf {
+        self.root.join("locks").join(format!("{}.{file}.sending", self.id))
+    }
+
+    /// The places where an undo may have put copies aside, the ones that exist.
+    pub fn discarded(&self) -> Vec<PathBuf> {
+        (1..).map(|number| self.discarded_at(number)).take_while(|path| path.exists()).collect()
+    }
+
+    /// The next free place to put a copy aside.
+    pub fn next_discarded(&self) -> PathBuf {
+        self.discarded_at(self.discarded().len() + 1)
+    }
+
+    fn discarded_at(&self, number: usize) -> PathBuf {
+        self.root.join("discarded").join(format!("{}.{number}", self.id))
+    }
+}
+
+/// The name of a copy's file within its folder.
+pub fn file_name(file: DiskFile) -> &'static str {
+    match file {
+        DiskFile::Base => "base.qcow2",
+        DiskFile::Overlay => "overlay.qcow2",
+        DiskFile::Memory => "memory",
+    }
+}
+
+/// Makes the folder a file is to lie in.
+pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
+/// Replaces a small file so that after a crash either the old or the new content is there.
+pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    make_parent(path)?;
+    let fresh = with_ending(path, "new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    rename_durably(&fresh, path)
+}
+
+/// Renames, and makes the new name durable.
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    make_parent(to)?;
+    std::fs::rename(from, to)?;
+    sync_folder_of(to)
+}
+
+/// Removes a file durably; one that is gone already is fine.
+pub(crate) fn remove_durably(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_folder_of(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `name.ending` beside `name`.
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_would_leave_its_folder_is_refused() {
+        let host = HostFolder::new("/srv/host");
+        for id in ["", ".", "..", "../x", "a/b", "a b", "-rf", "a\0", "a\n", &"x".repeat(201)] {
+            assert!(host.copy(&id.into()).is_err(), "{id:?}");
+        }
+        let copy = host.copy(&"web-1.prod_2".into()).unwrap();
+        assert_eq!(copy.file(DiskFile::Base), Path::new("/srv/host/instances/web-1.prod_2/base.qcow2"));
+    }
+}

@@ -1,0 +1,358 @@
+//! Files from host to host by `rsync`, trusted no further than the digests at both ends.
+//!
+//! rsync writes to `<name>.part` beside the final name and never to the name itself; what arrived is read back,
+//! compared with what was read here, made durable and renamed. The running rsync holds a lock of this host, so one that
+//! outlived its killed agent is waited for and its work taken up.
+//!
+//! The peers of this transfer are folders of this machine. What would change for a peer elsewhere is in [`Peer`] alone:
+//! the destination rsync is given, and who reads, publishes and removes there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::migration::{Digest, DiskFile};
+use decant_schema::units::Mbps;
+use tokio::process::Command;
+use tokio::time::interval;
+
+use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
+use crate::hypervisor::qemu::lock::CopyLock;
+use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
+
+/// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
+const SILENCE_MAX_S: u64 = 30;
+
+/// The longest we wait for an rsync that a killed agent left behind.
+const LEFTOVER_MAX: Duration = Duration::from_secs(3600);
+
+/// How often progress is looked at.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// The transfer of one host.
+#[derive(Clone, Debug)]
+pub struct Rsync {
+    here: HostFolder,
+    peers: BTreeMap<HostName, HostFolder>,
+    program: PathBuf,
+}
+
+impl Rsync {
+    /// Sends from one host's folder to its peers'.
+    pub fn new(here: HostFolder, peers: BTreeMap<HostName, HostFolder>) -> Self {
+        Self { here, peers, program: "rsync".into() }
+    }
+
+    /// Uses another rsync than the one on `PATH`.
+    pub fn with_program(self, program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), ..self }
+    }
+
+    fn peer(&self, order: &CopyOrder) -> Result<Peer, TransferError> {
+        let unknown = || failed(order).unreachable("it is not among this host's peers");
+        let folder = self.peers.get(&order.peer).ok_or_else(unknown)?;
+        Ok(Peer { copy: folder.copy(&order.instance).map_err(|error| failed(order).io(error))?, file: order.file })
+    }
+
+    async fn send(
+        &self,
+        order: &CopyOrder,
+        from: &Path,
+        peer: &Peer,
+        lock: &CopyLock,
+        progress: ProgressSink<'_>,
+    ) -> Result<u64, TransferError> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments(order, peer.part().exists())).arg(from).arg(peer.part());
+        // A group of its own: a Ctrl-C meant for us does not tear a file that is nearly there.
+        command.process_group(0).stdin(lock.share().map_err(|error| failed(order).io(error))?);
+        let output = command.output();
+        tokio::pin!(output);
+        let mut tick = interval(PROGRESS_EVERY);
+        let output = loop {
+            tokio::select! {
+                output = &mut output => break output.map_err(|error| self.not_run(order, error))?,
+                _ = tick.tick() => progress(peer.arrived()),
+            }
+        };
+        if output.status.success() {
+            return Ok(bytes_sent(&String::from_utf8_lossy(&output.stdout)));
+        }
+        Err(failed(order).rsync(output.status.code(), &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn not_run(&self, order: &CopyOrder, source: io::Error) -> TransferError {
+        if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
+            return failed(order).io(source);
+        }
+        let remedy = "install the package rsync, or name the program's path".to_owned();
+        TransferError::Tool { program: self.program.display().to_string(), remedy, source }
+    }
+}
+
+#[async_trait]
+impl Transfer for Rsync {
+    async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError> {
+        let context = || failed(order);
+        let here = self.here.copy(&order.instance).map_err(|error| context().io(error))?;
+        let from = here.file(order.file);
+        let peer = self.peer(order)?;
+        let lock = CopyLock::take_within(&here.sending_lock(order.file), LEFTOVER_MAX).await;
+        let lock = lock.map_err(|error| context().io(error))?;
+        let lock = lock.ok_or_else(|| context().unreachable("an earlier rsync does not end"))?;
+        let sent = digest_of(&from).await.map_err(|error| context().io(error))?;
+        if peer.has(&sent).await.map_err(|error| context().io(error))? {
+            return Ok(Copied { digest: sent, bytes: 0 });
+        }
+        make_parent(&peer.part()).map_err(|error| context().there(error))?;
+        let bytes = self.send(order, &from, &peer, &lock, progress).await?;
+        let arrived = digest_of(&peer.part()).await.map_err(|error| context().there(error))?;
+        if arrived != sent {
+            // Nothing of it can be trusted: the next attempt begins from nothing.
+            remove_durably(&peer.part()).map_err(|error| context().there(error))?;
+            let CopyOrder { instance, file, .. } = order.clone();
+            return Err(TransferError::Harmed { instance, file, sent, arrived });
+        }
+        peer.publish().map_err(|error| context().there(error))?;
+        progress(bytes);
+        Ok(Copied { digest: sent, bytes })
+    }
+
+    async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError> {
+        let context = |source| Failed { instance, file, peer: None }.io(source);
+        let path = self.here.copy(instance).map_err(context)?.file(file);
+        digest_of(&path).await.map_err(context)
+    }
+}
+
+/// The other end of a copy.
+struct Peer {
+    copy: CopyFolder,
+    file: DiskFile,
+}
+
+impl Peer {
+    /// The name a file has until it is whole.
+    fn part(&self) -> PathBuf {
+        with_ending(&self.copy.file(self.file), "part")
+    }
+
+    /// Bytes that lie there so far; holes are not counted.
+    fn arrived(&self) -> u64 {
+        self.part().metadata().map_or(0, |there| there.blocks() * 512)
+    }
+
+    /// Whether this very content has its name already.
+    async fn has(&self, sent: &Digest) -> io::Result<bool> {
+        match digest_of(&self.copy.file(self.file)).await {
+            Ok(there) => Ok(there == *sent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn publish(&self) -> io::Result<()> {
+        File::open(self.part())?.sync_all()?;
+        rename_durably(&self.part(), &self.copy.file(self.file))
+    }
+}
+
+/// `taking_up`: a part is there, so only what it lacks is sent; else the whole file, without looking for likenesses.
+fn arguments(order: &CopyOrder, taking_up: bool) -> Vec<String> {
+    let mut arguments =
+        ["--inplace", "--sparse", "--ignore-times", "--protect-args", "--stats"].map(str::to_owned).to_vec();
+    arguments.push(if taking_up { "--no-whole-file" } else { "--whole-file" }.to_owned());
+    arguments.push(format!("--timeout={SILENCE_MAX_S}"));
+    if let Some(limit) = order.limit {
+        arguments.push(format!("--bwlimit={}", kib_per_second(limit)));
+    }
+    arguments.push("--".to_owned());
+    arguments
+}
+
+/// rsync counts in KiB per second, and takes 0 for "no limit".
+fn kib_per_second(limit: Mbps) -> u64 {
+    (limit.count().saturating_mul(1_000_000) / 8 / 1024).max(1)
+}
+
+/// The bytes that crossed, from rsync's `--stats`: `Total bytes sent: 1,234`.
+fn bytes_sent(stats: &str) -> u64 {
+    let line = stats.lines().find_map(|line| line.strip_prefix("Total bytes sent:"));
+    let digits: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+async fn digest_of(path: &Path) -> io::Result<Digest> {
+    let path = path.to_owned();
+    let read = move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(path)?)?;
+        Ok(Digest::of(&hasher.finalize()))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+}
+
+/// What was being copied when something went wrong.
+struct Failed<'a> {
+    instance: &'a InstanceId,
+    file: DiskFile,
+    peer: Option<&'a HostName>,
+}
+
+fn failed(order: &CopyOrder) -> Failed<'_> {
+    Failed { instance: &order.instance, file: order.file, peer: Some(&order.peer) }
+}
+
+impl Failed<'_> {
+    /// On this host.
+    fn io(self, source: io::Error) -> TransferError {
+        let (instance, file) = (self.instance.clone(), self.file);
+        match source.kind() {
+            io::ErrorKind::NotFound => TransferError::Absent { instance, file },
+            _ => TransferError::Io { instance, file, source },
+        }
+    }
+
+    /// On the peer.
+    fn there(self, source: io::Error) -> TransferError {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.no_space(),
+            _ => self.unreachable(&source.to_string()),
+        }
+    }
+
+    fn no_space(self) -> TransferError {
+        let peer = self.peer.cloned().unwrap_or_else(|| HostName::new("this host"));
+        TransferError::NoSpace { instance: self.instance.clone(), file: self.file, peer }
+    }
+
+    fn unreachable(self, detail: &str) -> TransferError {
+        let peer = self.peer.cloned().unwrap_or_else(|| HostName::new("this host"));
+        TransferError::Unreachable { instance: self.instance.clone(), file: self.file, peer, detail: detail.to_owned() }
+    }
+
+    /// rsync's own account. Only a full disk is told apart by its words: it has no exit code of its own.
+    fn rsync(self, code: Option<i32>, words: &str) -> TransferError {
+        if words.contains("No space left on device") || words.contains("Disk quota exceeded") {
+            return self.no_space();
+        }
+        let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+        self.unreachable(&format!("rsync ended {code}: {}", words.trim().replace('\n', "; ")))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    fn two_hosts(folder: &Path) -> (Rsync, Rsync, CopyOrder) {
+        let host = |name: &str| HostFolder::new(folder.join(name));
+        let peers = BTreeMap::from([("a".into(), host("a")), ("b".into(), host("b"))]);
+        let order = CopyOrder { instance: "vm-1".into(), file: DiskFile::Base, peer: "b".into(), limit: None };
+        (Rsync::new(host("a"), peers.clone()), Rsync::new(host("b"), peers), order)
+    }
+
+    fn put(folder: &Path, content: &[u8]) -> PathBuf {
+        let path = folder.join("a/instances/vm-1/base.qcow2");
+        make_parent(&path).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A program in rsync's place, that runs `script` with rsync's arguments.
+    fn instead_of_rsync(folder: &Path, script: &str) -> PathBuf {
+        let path = folder.join("instead");
+        std::fs::write(&path, format!("#!/bin/sh\nfor last; do :; done\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn rsync_is_here() -> bool {
+        let here = std::process::Command::new("rsync").arg("--version").output().is_ok();
+        if !here {
+            println!("skipped: rsync is not installed");
+        }
+        here
+    }
+
+    #[tokio::test]
+    async fn a_file_arrives_whole_and_is_not_sent_twice() {
+        if !rsync_is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there, order) = two_hosts(folder.path());
+        let from = put(folder.path(), &[7; 300_000]);
+        File::options().write(true).open(&from).unwrap().set_len(5_000_000).unwrap();
+        let seen = AtomicU64::new(0);
+        let copied = here.copy(&order, &|bytes| seen.store(bytes, Ordering::Relaxed)).await.unwrap();
+        assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), copied.digest);
+        assert!(copied.bytes >= 300_000 && seen.load(Ordering::Relaxed) == copied.bytes, "{copied:?}");
+        let arrived = folder.path().join("b/instances/vm-1/base.qcow2").metadata().unwrap();
+        assert!(arrived.len() == 5_000_000 && arrived.blocks() * 512 < 1_000_000, "the hole was filled: {arrived:?}");
+        assert_eq!(here.copy(&order, &|_| ()).await.unwrap().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_part_from_a_killed_copy_is_taken_up_and_a_changed_file_replaces_the_old() {
+        if !rsync_is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there, order) = two_hosts(folder.path());
+        let content: Vec<u8> = (0..4_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        put(folder.path(), &content);
+        let part = folder.path().join("b/instances/vm-1/base.qcow2.part");
+        make_parent(&part).unwrap();
+        std::fs::write(&part, &content[..3_000_000]).unwrap();
+        let copied = here.copy(&order, &|_| ()).await.unwrap();
+        assert!(copied.bytes < 2_000_000, "sent again what was there: {} bytes", copied.bytes);
+        put(folder.path(), b"another");
+        let again = here.copy(&order, &|_| ()).await.unwrap();
+        assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), again.digest);
+    }
+
+    #[tokio::test]
+    async fn a_flipped_byte_never_gets_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there, order) = two_hosts(folder.path());
+        put(folder.path(), b"what the guest wrote");
+        let flipped = instead_of_rsync(folder.path(), "printf 'what the guest wrotf' > \"$last\"");
+        let error = here.clone().with_program(flipped).copy(&order, &|_| ()).await.unwrap_err();
+        assert!(matches!(error, TransferError::Harmed { .. }), "{error}");
+        assert!(matches!(there.digest(&"vm-1".into(), DiskFile::Base).await, Err(TransferError::Absent { .. })));
+        if rsync_is_here() {
+            here.copy(&order, &|_| ()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_or_full_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, _, order) = two_hosts(folder.path());
+        assert!(matches!(here.copy(&order, &|_| ()).await, Err(TransferError::Absent { .. })));
+        put(folder.path(), b"content");
+        let missing = here.clone().with_program("/nowhere/rsync").copy(&order, &|_| ()).await.unwrap_err();
+        assert!(missing.to_string().contains("install the package rsync"), "{missing}");
+        let words = "echo 'rsync: write failed: No space left on device (28)' >&2; exit 11";
+        let full = here.clone().with_program(instead_of_rsync(folder.path(), words)).copy(&order, &|_| ()).await;
+        assert!(matches!(full, Err(TransferError::NoSpace { .. })), "{full:?}");
+        let stranger = CopyOrder { peer: "c".into(), ..order };
+        assert!(here.copy(&stranger, &|_| ()).await.unwrap_err().is_transient());
+    }
+
+    #[test]
+    fn a_limit_is_never_rounded_to_none() {
+        use decant_schema::units::mbps;
+        assert_eq!(kib_per_second(mbps(400)), 48_828);
+        assert_eq!(kib_per_second(mbps(0)), 1);
+    }
+}

@@ -1,0 +1,286 @@
+//! The QEMU driver and rsync with real guests, every call made twice, watched by the oracle.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use decant_executor::hypervisor::qemu::{Qemu, Tools};
+use decant_executor::hypervisor::{Copy, Discard, Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
+use decant_executor::lab::ledger::{Entry, Ledger};
+use decant_executor::lab::oracle::Finding;
+use decant_executor::lab::world::{Lab, LabError};
+use decant_executor::layout::HostFolder;
+use decant_executor::transfer::{CopyOrder, Transfer};
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::units::mib;
+use tokio::time::sleep;
+
+const SMALL: GuestSize = GuestSize { memory: mib(8), vcpus: 1 };
+const LARGE: GuestSize = GuestSize { memory: mib(16), vcpus: 2 };
+
+/// Two hosts and one guest that writes; all its processes end with it.
+struct World {
+    lab: Lab,
+    ledger: Ledger,
+    a: HostName,
+    b: HostName,
+    vm: InstanceId,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.lab.kill_all();
+    }
+}
+
+impl World {
+    /// `None`, and a word about it, where the programs for real guests are not installed.
+    async fn make() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = match Lab::open(folder.path(), &["a", "b"]) {
+            Ok(lab) => lab,
+            Err(error @ LabError::Tool { .. }) => {
+                println!("skipped: {error}");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let ledger = lab.ledger().unwrap();
+        let world = Self { ledger, a: "a".into(), b: "b".into(), vm: "vm-1".into(), lab, _folder: folder };
+        world.lab.install(&world.a, &world.vm, SMALL, 1 << 20).await.unwrap();
+        Some(world)
+    }
+
+    fn on(&self, host: &HostName) -> Qemu {
+        self.lab.driver(host)
+    }
+
+    /// Waits until the guest has acknowledged this many more records, and says how many there are on `host`.
+    async fn writes(&mut self, host: &HostName, more: usize) -> usize {
+        let on_host =
+            |ledger: &Ledger| ledger.acknowledgements(&"vm-1".into()).iter().filter(|ack| ack.host == *host).count();
+        self.ledger.poll().unwrap();
+        let wanted = on_host(&self.ledger) + more;
+        for _ in 0..3000 {
+            self.ledger.poll().unwrap();
+            if on_host(&self.ledger) >= wanted {
+                return on_host(&self.ledger);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the guest on {host} does not write: {:?}", self.ledger.entries().last());
+    }
+
+    async fn send(&self, file: DiskFile) {
+        let order = CopyOrder { instance: self.vm.clone(), file, peer: self.b.clone(), limit: None };
+        for _ in 0..2 {
+            let copied = self.lab.transfer(&self.a).copy(&order, &|_| ()).await.unwrap();
+            assert_eq!(self.lab.transfer(&self.b).digest(&self.vm, file).await.unwrap(), copied.digest);
+        }
+    }
+
+    async fn arrive(&self, size: GuestSize) {
+        let guest = GuestSpec { instance: self.vm.clone(), size, disk: Disk::Local };
+        self.on(&self.b).create(&guest).await.unwrap();
+        self.on(&self.b).create(&guest).await.unwrap();
+    }
+
+    fn judge(&mut self, host: &HostName) -> Vec<Finding> {
+        self.ledger.poll().unwrap();
+        let verdict = self.lab.judge(&self.ledger, host, &self.vm).unwrap();
+        println!("{verdict:?}");
+        verdict.findings
+    }
+
+    /// The value of a field in the last boot message on `host`.
+    fn booted_with(&self, host: &HostName, field: &str) -> String {
+        let boot = |entry: &&Entry| entry.host == *host && entry.line.starts_with("boot ");
+        self.ledger.entries().iter().rfind(boot).unwrap().field(field).unwrap().to_owned()
+    }
+}
+
+/// Makes a call twice: as a crash after it, and its repetition, would.
+macro_rules! twice {
+    ($call:expr) => {{
+        $call.await.unwrap();
+        $call.await.unwrap();
+    }};
+}
+
+#[tokio::test]
+async fn a_cold_move_keeps_every_write_and_the_guest_sees_its_new_size() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    twice!(world.on(&a).start(&vm));
+    world.writes(&a, 10).await;
+    twice!(world.on(&a).snapshot(&vm, Generation(1)));
+    world.writes(&a, 10).await;
+    world.send(DiskFile::Base).await;
+    twice!(world.on(&a).shutdown(&vm));
+    world.send(DiskFile::Overlay).await;
+    world.arrive(LARGE).await;
+    twice!(world.on(&b).start(&vm));
+    world.writes(&b, 10).await;
+    assert_eq!((world.booted_with(&b, "memory_mb"), world.booted_with(&b, "vcpus")), ("16".into(), "2".into()));
+    twice!(world.on(&a).destroy(&vm, &Disk::Local, Discard::Everything));
+    assert_eq!(world.on(&a).observe(&vm).await.unwrap().copy, Copy::Nothing);
+    // The next migration's snapshot merges the overlay that arrived, under the running guest.
+    twice!(world.on(&b).snapshot(&vm, Generation(5)));
+    world.writes(&b, 10).await;
+    twice!(world.on(&b).merge_back(&vm));
+    world.writes(&b, 10).await;
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&b), []);
+    assert_eq!(world.lab.processes(), []);
+}
+
+#[tokio::test]
+async fn a_suspended_guest_goes_on_elsewhere_with_its_memory_and_its_uptime() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 20).await;
+    world.send(DiskFile::Base).await;
+    twice!(world.on(&a).suspend(&vm));
+    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::Memory).await;
+    world.arrive(SMALL).await;
+    twice!(world.on(&b).start(&vm));
+    world.writes(&b, 20).await;
+    let acks = world.ledger.acknowledgements(&vm);
+    let (first, last) =
+        (acks.iter().find(|ack| ack.host == b).unwrap(), acks.iter().rfind(|ack| ack.host == a).unwrap());
+    assert_eq!((first.epoch, first.sequence), (1, last.sequence + 1), "the guest booted again");
+    assert!(first.uptime_ms > last.uptime_ms, "its uptime went back");
+    let held = world.on(&b).observe(&vm).await.unwrap().copy;
+    assert!(matches!(held, Copy::Running(facts) if !facts.memory), "{held:?}: a memory must be used once");
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&b), []);
+}
+
+#[tokio::test]
+async fn a_revert_keeps_the_discarded_writes_aside_and_the_source_goes_on_with_its_memory() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 10).await;
+    world.send(DiskFile::Base).await;
+    world.on(&a).suspend(&vm).await.unwrap();
+    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::Memory).await;
+    world.arrive(SMALL).await;
+    world.on(&b).start(&vm).await.unwrap();
+    world.writes(&b, 10).await;
+    twice!(world.on(&b).destroy(&vm, &Disk::Local, Discard::KeepOverlay));
+    twice!(world.on(&a).merge_back(&vm));
+    twice!(world.on(&a).start(&vm));
+    world.writes(&a, 10).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&a), []);
+    assert!(world.lab.judge(&world.ledger, &a, &vm).unwrap().set_aside >= 10);
+}
+
+#[tokio::test]
+async fn a_killed_guest_starts_on_the_disk_it_knew() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    for generation in 1..4 {
+        world.on(&a).start(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+        world.on(&a).snapshot(&vm, Generation(generation)).await.unwrap();
+        world.writes(&a, 5).await;
+        world.lab.kill_all();
+        world.on(&a).start(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+        world.on(&a).merge_back(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+        world.lab.kill_all();
+    }
+    while !world.lab.processes().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.judge(&a), []);
+}
+
+#[tokio::test]
+async fn an_older_order_is_refused_and_the_fence_outlives_the_copy() {
+    let Some(world) = World::make().await else { return };
+    let (driver, vm) = (world.on(&world.a), world.vm.clone());
+    twice!(driver.fence(&vm, Generation(7)));
+    driver.destroy(&vm, &Disk::Local, Discard::Everything).await.unwrap();
+    assert!(matches!(driver.fence(&vm, Generation(6)).await, Err(HypervisorError::Fenced { .. })));
+    assert_eq!(driver.observe(&vm).await.unwrap().fence, Generation(7));
+}
+
+#[tokio::test]
+async fn a_missing_program_is_named_with_its_package() {
+    let Some(world) = World::make().await else { return };
+    let folder: HostFolder = world.lab.folder(&world.a);
+    let driver = Qemu::new(folder, Tools { qemu: "/nowhere/qemu".into(), ..Tools::default() });
+    let error = driver.start(&world.vm).await.unwrap_err();
+    assert!(error.to_string().contains("install the packages qemu-system-x86"), "{error}");
+    let held = world.on(&world.a).observe(&world.vm).await.unwrap().copy;
+    assert!(matches!(held, Copy::Stopped(_)), "{held:?}");
+}
+
+#[tokio::test]
+async fn the_oracle_catches_a_forgotten_overlay() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 10).await;
+    world.send(DiskFile::Base).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    world.arrive(SMALL).await;
+    world.on(&b).start(&vm).await.unwrap();
+    world.writes(&b, 5).await;
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert!(!world.judge(&b).is_empty());
+}
+
+#[tokio::test]
+async fn the_oracle_catches_a_memory_newer_than_its_disk() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::Base);
+    let older = base.with_file_name("older");
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 5).await;
+    world.on(&a).suspend(&vm).await.unwrap();
+    std::fs::copy(&base, &older).unwrap();
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 10).await;
+    world.on(&a).suspend(&vm).await.unwrap();
+    std::fs::rename(&older, &base).unwrap();
+    world.on(&a).start(&vm).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    assert!(world.judge(&a).iter().any(|finding| matches!(finding, Finding::Lost { .. })));
+    assert!(world.ledger.entries().iter().any(|entry| entry.line.starts_with("broken ")), "the guest did not notice");
+}
+
+#[tokio::test]
+async fn the_oracle_catches_two_copies_at_once() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 5).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    world.send(DiskFile::Base).await;
+    world.send(DiskFile::Overlay).await;
+    world.arrive(SMALL).await;
+    world.on(&b).start(&vm).await.unwrap();
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 5).await;
+    world.writes(&b, 5).await;
+    assert_eq!(world.lab.processes().len(), 2);
+    world.on(&a).shutdown(&vm).await.unwrap();
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert!(world.judge(&b).iter().any(|finding| matches!(finding, Finding::TwoCopies { .. })));
+}
