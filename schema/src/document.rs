@@ -7,11 +7,13 @@
 mod explain;
 mod load;
 pub(crate) mod locate;
+mod schema;
 mod unpack;
 
 use serde::de::DeserializeOwned;
 
 pub use load::{LoadError, load};
+pub use schema::{fleet_schema, plan_schema};
 pub use unpack::decode;
 
 pub(crate) use explain::List;

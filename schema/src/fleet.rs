@@ -6,6 +6,7 @@
 mod check;
 mod digest;
 mod document;
+pub mod ganeti;
 mod unique;
 
 use std::collections::HashMap;

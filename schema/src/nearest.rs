@@ -1,5 +1,7 @@
 //! "Did you mean": the known name closest to one that is not.
 
+use std::cell::Cell;
+
 /// The known name most like `name`, if any is like it at all. The earliest wins a tie.
 ///
 /// Likeness is Damerau–Levenshtein distance over length; under half is chance.
@@ -13,6 +15,38 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// How many names may be compared for one document: about a second's worth, so that a list of unknown names does not
+/// cost minutes in a large fleet.
+const COMPARISONS_MAX: usize = 200_000;
+
+/// The longest text worth comparing, in bytes: as long as any name may be.
+const COMPARED_BYTES_MAX: usize = 255;
+
+/// "Did you mean" for a whole document, within bounds.
+#[derive(Debug)]
+pub(crate) struct Suggestions {
+    comparisons_left: Cell<usize>,
+}
+
+impl Default for Suggestions {
+    fn default() -> Self {
+        Self { comparisons_left: Cell::new(COMPARISONS_MAX) }
+    }
+}
+
+impl Suggestions {
+    /// The known name most like `name`, whatever their order, while comparisons are left.
+    pub(crate) fn nearest<'a>(&self, name: &str, known: impl ExactSizeIterator<Item = &'a str>) -> Option<&'a str> {
+        if name.len() > COMPARED_BYTES_MAX {
+            return None;
+        }
+        self.comparisons_left.set(self.comparisons_left.get().checked_sub(known.len())?);
+        let mut known: Vec<&str> = known.collect();
+        known.sort_unstable();
+        nearest(name, known)
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::document::{Document, List, ReadError};
 use crate::fleet::Resources;
 use crate::id::{FlavorName, HostName, InstanceId, MoveId, PoolName, ResourceClass};
 use crate::request::Request;
@@ -21,13 +22,15 @@ pub const FORMAT: &str = "decant.plan/1";
 
 /// An immutable, reviewable answer to a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Always `decant.plan/1`.
+    #[schemars(extend("const" = FORMAT))]
     pub format: String,
     /// Tells this plan from every other.
     pub id: Uuid,
     /// When it was made.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub created_at: Timestamp,
     /// Digest of the fleet it was made for, as `blake3:…`; see [`crate::fleet::Fleet::digest`].
     pub fleet_digest: String,
@@ -48,6 +51,27 @@ pub struct Plan {
     pub rounds: Vec<Round>,
 }
 
+impl Document for Plan {
+    const FORMAT: &'static str = FORMAT;
+    const NAME: &'static str = "a plan";
+    const LISTS: &'static [List] = &[
+        List::of::<Move>("moves"),
+        List::of::<Refusal>("refusals"),
+        List::of::<HostUsage>("hosts"),
+        List::of::<Round>("rounds"),
+    ];
+
+    fn format(&self) -> &str {
+        &self.format
+    }
+}
+
+/// Reads a plan document, plain or packed: every error of its structure at once, each with its place. Whether the
+/// plan holds is for the checker to say.
+pub fn read(bytes: &[u8]) -> Result<Plan, ReadError> {
+    crate::document::parse(&crate::document::decode(bytes)?)
+}
+
 /// Whether everything asked for is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +86,7 @@ pub enum Outcome {
 
 /// What is proven of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Proof {
     /// The sum of it.
     pub status: ProofStatus,
@@ -116,6 +141,7 @@ pub enum TierName {
 
 /// A goal, what the plan reaches and what is proven of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Tier {
     /// Which goal.
     pub name: TierName,
@@ -170,6 +196,7 @@ pub struct Tier {
 /// most that many of this pool. As displaced memory is a sum of what third parties claim, its bound is rounded up
 /// further to a multiple of [`PoolCertificate::step`], which must divide the memory of every third party of the pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// One for each pool and tier whose bound needs one; instances and hosts of different pools never meet.
     pub pools: Vec<PoolCertificate>,
@@ -177,6 +204,7 @@ pub struct Certificate {
 
 /// The prices of one pool for one tier; see [`Certificate`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PoolCertificate {
     /// Any host of the pool; the checker finds the others by itself.
     pub host: HostName,
@@ -200,6 +228,7 @@ pub struct PoolCertificate {
 
 /// The price of instances that are alike in what they need, what they claim and where they may go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KindPrice {
     /// One of them.
     pub like: InstanceId,
@@ -209,6 +238,7 @@ pub struct KindPrice {
 
 /// One line of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Move {
     /// Its number in the plan, from 1.
     pub id: MoveId,
@@ -267,6 +297,7 @@ pub enum MoveReason {
 
 /// Why an instance stays though asked to go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// Who stays.
     pub instance: InstanceId,
@@ -285,6 +316,7 @@ pub struct Refusal {
 
 /// A rule and the hosts it rules out for one instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Reason {
     /// The rule.
     pub rule: RuleName,
@@ -362,6 +394,7 @@ pub enum RuleName {
 
 /// A set of instances and rules that cannot hold together; without any one of them it could.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Conflict {
     /// The instances.
     pub instances: Vec<InstanceId>,
@@ -373,7 +406,7 @@ pub struct Conflict {
 
 /// A change that would let a refused instance move.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fix {
     /// Let third parties move.
     AllowDisplacement {
@@ -422,6 +455,7 @@ pub enum Fix {
 /// What the instances of a host claim before, at its fullest during the moves, and after, by class. What the fleet
 /// does not list (`other_usage`) comes on top.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HostUsage {
     /// The host.
     pub name: HostName,
@@ -436,6 +470,7 @@ pub struct HostUsage {
 
 /// One round of a rolling maintenance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Round {
     /// The hosts that are out in it.
     pub hosts: Vec<HostName>,

@@ -9,6 +9,7 @@ use crate::id::{FlavorName, HostName, InstanceId};
 
 /// What is wanted, and under which conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Written")]
 pub struct Request {
     /// The wish itself.
     #[serde(flatten)]
@@ -16,6 +17,50 @@ pub struct Request {
     /// Its conditions.
     #[serde(default)]
     pub options: Options,
+}
+
+/// A request as it is written. Serde refuses unknown fields here, which it cannot beside a flattened field.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Written {
+    /// Empty these hosts.
+    Evacuate {
+        /// The hosts to empty.
+        hosts: BTreeSet<HostName>,
+        /// Its conditions.
+        #[serde(default)]
+        options: Options,
+    },
+    /// Give these instances another flavor.
+    Resize {
+        /// Which gets which; each instance at most once.
+        resizes: Vec<Resize>,
+        /// Its conditions.
+        #[serde(default)]
+        options: Options,
+    },
+    /// Empty each of these hosts once, in rounds.
+    Rolling {
+        /// The hosts to maintain.
+        hosts: BTreeSet<HostName>,
+        /// The rounds' conditions.
+        rounds: RollingOptions,
+        /// Its conditions.
+        #[serde(default)]
+        options: Options,
+    },
+}
+
+impl From<Written> for Request {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Evacuate { hosts, options } => Self { kind: RequestKind::Evacuate { hosts }, options },
+            Written::Resize { resizes, options } => Self { kind: RequestKind::Resize { resizes }, options },
+            Written::Rolling { hosts, rounds, options } => {
+                Self { kind: RequestKind::Rolling { hosts, rounds }, options }
+            }
+        }
+    }
 }
 
 /// The wish itself.
@@ -43,6 +88,7 @@ pub enum RequestKind {
 
 /// An instance and the flavor it is to have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Resize {
     /// The instance.
     pub instance: InstanceId,
@@ -52,6 +98,7 @@ pub struct Resize {
 
 /// Conditions of a rolling maintenance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RollingOptions {
     /// Length of the maintenance window, seconds: moves start within it.
     pub window_s: f64,
@@ -71,7 +118,7 @@ pub struct RollingOptions {
 
 /// Conditions every planning command takes. All of them are part of the plan, so that it can be made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Nobody but the requested instances moves.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

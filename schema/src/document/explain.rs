@@ -2,12 +2,13 @@
 
 mod wording;
 
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::locate::line_column;
+use super::schema::schema_of;
 use super::{Document, ReadError};
 use crate::finding::{Finding, Findings, Path, Place, path_to, shown};
 
@@ -27,11 +28,6 @@ impl List {
     pub(crate) const fn of<T: DeserializeOwned + JsonSchema>(field: &'static str) -> Self {
         Self { field, explain: explain_value::<T>, validator: Explainer::of::<T> }
     }
-}
-
-/// The JSON Schema of a type, self-contained.
-pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
-    schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }
 
 /// Every error of the structure of a text that is not acceptable as a `T`. `error` is what the typed reader says.

@@ -40,6 +40,7 @@ pub type Resources = BTreeMap<ResourceClass, u64>;
 #[serde(deny_unknown_fields)]
 pub struct FleetDocument {
     /// Always `decant.fleet/1`.
+    #[schemars(extend("const" = FORMAT))]
     pub format: String,
     /// When the fleet was read.
     #[schemars(with = "String", extend("format" = "date-time"))]

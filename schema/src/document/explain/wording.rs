@@ -44,12 +44,13 @@ pub(super) fn objections(error: &ValidationError<'_>, schema: &Value) -> Vec<Obj
             vec![Objection::new(at, problem, format!("give {limit} or less"))]
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            match nearest_branch(error, context) {
-                Some(branch) => branch.iter().flat_map(|error| objections(error, schema)).collect(),
-                None => vec![mismatch(error, at)],
+            match (unknown_tag(error, context), nearest_branch(error, context)) {
+                (Some(objection), _) => vec![objection],
+                (None, Some(branch)) => branch.iter().flat_map(|error| objections(error, schema)).collect(),
+                (None, None) => vec![mismatch(error)],
             }
         }
-        _ => vec![mismatch(error, at)],
+        _ => vec![mismatch(error)],
     }
 }
 
@@ -69,38 +70,50 @@ fn known_fields<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Vec<&'a s
     fields.map(|fields| fields.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 
+/// Whether an error is about a word inside the value that says which of several shapes it has.
+fn is_about_tag(whole: &ValidationError<'_>, error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Constant { .. }) && is_inside(whole, error)
+}
+
+fn is_inside(whole: &ValidationError<'_>, error: &ValidationError<'_>) -> bool {
+    error.instance_path().as_str().len() > whole.instance_path().as_str().len()
+}
+
+/// The objection to a word that should say which of several shapes a value has, and says none of them.
+fn unknown_tag(error: &ValidationError<'_>, context: &[Vec<ValidationError<'static>>]) -> Option<Objection> {
+    let tags: Option<Vec<_>> =
+        context.iter().map(|branch| branch.iter().find(|inside| is_about_tag(error, inside))).collect();
+    let tags = tags?;
+    let first = *tags.first()?;
+    let mut expected = Expected::default();
+    tags.iter().for_each(|tag| expected.collect(tag));
+    Some(expected.objection(first))
+}
+
 /// Of several shapes a value may have, the one it comes nearest to: whose errors are inside it, not about it.
 fn nearest_branch<'a>(
     error: &ValidationError<'_>,
     context: &'a [Vec<ValidationError<'static>>],
 ) -> Option<&'a [ValidationError<'static>]> {
-    let whole = error.instance_path().as_str().len();
-    let about_it_all = |error: &ValidationError<'_>| {
-        error.instance_path().as_str().len() == whole
+    let about_it_all = |inside: &ValidationError<'_>| {
+        !is_inside(error, inside)
             && !matches!(
-                error.kind(),
+                inside.kind(),
                 ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::Required { .. }
             )
     };
-    let inside = context.iter().filter(|branch| !branch.iter().any(about_it_all));
-    inside.min_by_key(|branch| branch.len()).map(Vec::as_slice)
+    let shapes = context.iter().filter(|branch| !branch.iter().any(about_it_all));
+    let distance = |branch: &&Vec<ValidationError<'static>>| {
+        (branch.iter().any(|inside| is_about_tag(error, inside)), branch.len())
+    };
+    shapes.min_by_key(distance).map(Vec::as_slice)
 }
 
 /// A value that is not of the shape it should have.
-fn mismatch(error: &ValidationError<'_>, at: Path) -> Objection {
+fn mismatch(error: &ValidationError<'_>) -> Objection {
     let mut expected = Expected::default();
     expected.collect(error);
-    let Expected { words, shapes } = &expected;
-    let text = error.instance().as_str().unwrap_or_default();
-    let remedy = match nearest(text, words.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None if !words.is_empty() => format!("give {}", Vec::from_iter(words.iter().map(String::as_str)).join(", ")),
-        None if !shapes.is_empty() => {
-            format!("give {}", Vec::from_iter(shapes.iter().map(String::as_str)).join(" or "))
-        }
-        None => super::SEE_SCHEMA.to_owned(),
-    };
-    Objection::new(at, format!("{} is not accepted here", summary(error.instance())), remedy)
+    expected.objection(error)
 }
 
 /// All that would have been accepted in the place of an error.
@@ -113,6 +126,21 @@ struct Expected {
 }
 
 impl Expected {
+    fn objection(&self, error: &ValidationError<'_>) -> Objection {
+        let text = error.instance().as_str().unwrap_or_default();
+        let listed = |expected: &BTreeSet<String>, comma: &str| {
+            format!("give {}", expected.iter().map(String::as_str).collect::<Vec<_>>().join(comma))
+        };
+        let remedy = match nearest(text, self.words.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None if !self.words.is_empty() => listed(&self.words, ", "),
+            None if !self.shapes.is_empty() => listed(&self.shapes, " or "),
+            None => super::SEE_SCHEMA.to_owned(),
+        };
+        let problem = format!("{} is not accepted here", summary(error.instance()));
+        Objection::new(path_of(error.instance_path()), problem, remedy)
+    }
+
     fn collect(&mut self, error: &ValidationError<'_>) {
         match error.kind() {
             ValidationErrorKind::Type { kind: TypeKind::Single(json_type) } => {

@@ -1,18 +1,13 @@
 //! Names: well-formed, unique, and known where they are used.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::super::document::FleetDocument;
 use crate::finding::{Findings, Path, path_to, shown};
-use crate::nearest::nearest;
+use crate::nearest::Suggestions;
 
 /// The longest name, in bytes: as long as Nova, Placement and the domain name system allow.
 const NAME_BYTES_MAX: usize = 255;
-
-/// How many names may be compared in search of the one that was meant: about a second's worth, so that a list of
-/// unknown names does not cost minutes in a large fleet.
-const COMPARISONS_MAX: usize = 200_000;
 
 /// Every name of a document, with its position in its list.
 pub(super) struct Names<'a> {
@@ -20,7 +15,7 @@ pub(super) struct Names<'a> {
     flavors: Known<'a>,
     instances: Known<'a>,
     racks: Known<'a>,
-    comparisons_left: Cell<usize>,
+    suggestions: Suggestions,
 }
 
 /// The names of one list.
@@ -43,7 +38,7 @@ impl<'a> Names<'a> {
             flavors: Known::new("flavor", "flavors", "name", flavors, errors),
             instances: Known::new("instance", "instances", "id", instances, errors),
             racks: Known::new("rack", "racks", "name", racks, errors),
-            comparisons_left: Cell::new(COMPARISONS_MAX),
+            suggestions: Suggestions::default(),
         }
     }
 
@@ -92,25 +87,13 @@ impl<'a> Names<'a> {
         let position = known.positions.get(name).copied();
         if position.is_none() {
             let problem = format!("the {} {} is not in the fleet", known.what, shown(name));
-            let remedy = match self.meant(known, name) {
+            let remedy = match self.suggestions.nearest(name, known.positions.keys().copied()) {
                 Some(meant) => format!("did you mean {}?", shown(meant)),
                 None => format!("name one of the fleet's {}s, or add this one", known.what),
             };
             errors.add(at(), problem, remedy);
         }
         position
-    }
-
-    /// The known name that was probably meant. Names of equal likeness are decided by their order.
-    fn meant<'k>(&self, known: &'k Known<'a>, name: &str) -> Option<&'k str> {
-        let left = self.comparisons_left.get().checked_sub(known.positions.len())?;
-        if name.len() > NAME_BYTES_MAX {
-            return None;
-        }
-        self.comparisons_left.set(left);
-        let mut names: Vec<&str> = known.positions.keys().copied().collect();
-        names.sort_unstable();
-        nearest(name, names)
     }
 }
 
