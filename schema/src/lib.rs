@@ -17,4 +17,6 @@ pub mod nearest;
 pub mod plan;
 pub mod report;
 pub mod request;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod units;

@@ -86,6 +86,21 @@ impl Migration {
     pub fn turn(&self) -> Awaits {
         self.state.awaits(&self.subject)
     }
+
+    /// What the instance's record says of it in this state: the target's once it runs there, until it is on its way
+    /// back. In every state the host named can run the instance.
+    pub fn standing(&self) -> &Attributes {
+        match self.state {
+            MigrationState::VerifyMigration { .. }
+            | MigrationState::Finished { outcome: MigrationOutcome::Confirmed } => &self.subject.new,
+            MigrationState::PreMigrating
+            | MigrationState::Migrating
+            | MigrationState::MigratingStep2 { .. }
+            | MigrationState::PostMigrating { .. }
+            | MigrationState::Reverted { .. }
+            | MigrationState::Finished { .. } => &self.subject.old,
+        }
+    }
 }
 
 /// A line of a plan.

@@ -1,0 +1,206 @@
+//! What outlives every process: the fleet as it is known, the plans begun, the migrations and how far they are.
+//!
+//! One SQLite file. Anybody may read it and add a wish; one conductor writes everything else. What is written in one
+//! call is one transaction, so a killed process leaves a whole state: the one before or the one after.
+//!
+//! Transactions that read and then write begin as writers (`BEGIN IMMEDIATE`): one that became a writer halfway would
+//! be refused as soon as two processes meet.
+
+mod fleet;
+mod hosts;
+mod instances;
+mod journal;
+mod migrations;
+mod plans;
+mod wishes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use thiserror::Error;
+
+pub use journal::JournalEntry;
+pub use migrations::NewMigration;
+pub use wishes::WishEntry;
+
+use crate::id::{HostName, InstanceId, ResourceClass};
+use crate::migration::MigrationId;
+
+/// How long a writer waits for another process's transaction; those last milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Write = Transaction<'static, Sqlite>;
+
+/// Called after every committed write; an error makes the caller stop there, as if it had been killed. For tests that
+/// try every such moment.
+pub type WriteHook = Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>;
+
+/// The store.
+#[derive(Clone)]
+pub struct Store {
+    pool: SqlitePool,
+    after_write: Option<WriteHook>,
+}
+
+impl Store {
+    /// Opens the store of this file; makes one where there is none.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was committed must survive the machine: a cast may already have acted on it.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(open)?;
+        Self::migrated(pool, path).await
+    }
+
+    /// A store in memory, that ends with its last clone.
+    pub async fn in_memory() -> Result<Self, StoreError> {
+        let path = Path::new(":memory:");
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        Self::migrated(pool, path).await
+    }
+
+    async fn migrated(pool: SqlitePool, path: &Path) -> Result<Self, StoreError> {
+        sqlx::migrate!("migrations/sqlite")
+            .run(&pool)
+            .await
+            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+        Ok(Self { pool, after_write: None })
+    }
+
+    /// The same store, with a hook after every write.
+    pub fn with_write_hook(mut self, after_write: WriteHook) -> Self {
+        self.after_write = Some(after_write);
+        self
+    }
+
+    async fn write(&self) -> Result<Write, StoreError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(sql("begin to write"))
+    }
+
+    async fn commit(&self, write: Write) -> Result<(), StoreError> {
+        write.commit().await.map_err(sql("commit"))?;
+        self.after_write.as_ref().map_or(Ok(()), |hook| hook())
+    }
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file cannot be opened.
+    #[error("open the store {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file's tables cannot be brought up to date.
+    #[error("bring the store {} up to date", path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed.
+    #[error("{action} in the store")]
+    Sql {
+        /// What was being done.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row does not read as what it must be.
+    #[error("read a {what} from the store")]
+    Unreadable {
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The row has changed since it was read.
+    #[error("change migration {0}: it has changed meanwhile")]
+    Outdated(MigrationId),
+    /// There is no such migration.
+    #[error("find migration {0}")]
+    NoMigration(MigrationId),
+    /// The instance is not, or no longer, what the migration was made for.
+    #[error("move {instance}: it is not on {expected} any more, or not as large as it was")]
+    Moved {
+        /// The instance.
+        instance: InstanceId,
+        /// Where it was to be.
+        expected: HostName,
+    },
+    /// The instance is in a migration already.
+    #[error("move {instance}: it is in another migration")]
+    InMigration {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The fleet cannot be replaced while somebody moves.
+    #[error("take over another fleet: {count} migrations are unfinished")]
+    Unfinished {
+        /// How many.
+        count: usize,
+    },
+    /// The host is not known.
+    #[error("find host {0}")]
+    NoHost(HostName),
+    /// The store holds no fleet yet.
+    #[error("find a fleet in the store")]
+    NoFleet,
+    /// The host has no room for the instance.
+    #[error("claim {need} {class} on {host}: only {headroom} of it are free")]
+    NoRoom {
+        /// The host.
+        host: HostName,
+        /// Of what.
+        class: ResourceClass,
+        /// How much.
+        need: u64,
+        /// How much there is.
+        headroom: u64,
+    },
+    /// A test's hook asked to stop here.
+    #[error("go on: stopped after a write")]
+    Stopped,
+}
+
+fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |source| StoreError::Sql { action, source }
+}
+
+/// Everything stored is made of types that can be written as JSON.
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("documents have text keys and finite numbers")
+}
+
+fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what, source })
+}
+
+#[cfg(test)]
+mod tests;

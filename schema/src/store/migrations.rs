@@ -1,0 +1,186 @@
+//! Migrations: created with their room claimed, changed by comparing first.
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::{Store, StoreError, Write, from_json, hosts, instances, journal, sql, to_json};
+use crate::fleet::Resources;
+use crate::id::InstanceId;
+use crate::migration::{Figures, Generation, Migration, MigrationId, MigrationState, PlanLine, Subject, Terms};
+
+/// A migration to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewMigration {
+    /// Its id; made by the caller, so that asking twice creates one.
+    pub id: MigrationId,
+    /// The line of a plan it carries out.
+    pub line: Option<PlanLine>,
+    /// Who moves. `begun` is set by the store.
+    pub subject: Subject,
+    /// How long it waits for whom.
+    pub terms: Terms,
+}
+
+impl Store {
+    /// Creates a migration and claims its room, or does neither: the instance must still be as the subject says, in no
+    /// other migration, and the target must have the room.
+    pub async fn create_migration(&self, new: NewMigration, now: Timestamp) -> Result<Migration, StoreError> {
+        let instance = new.subject.instance.clone();
+        let mut write = self.write().await?;
+        if instances::attributes_of(&mut write, &instance).await?.as_ref() != Some(&new.subject.old) {
+            return Err(StoreError::Moved { instance, expected: new.subject.old.host });
+        }
+        let begun = first_generation(&mut write, &instance, now).await?;
+        let migration = Migration {
+            id: new.id,
+            line: new.line,
+            state: MigrationState::first(new.subject.mode),
+            subject: Subject { begun, ..new.subject },
+            terms: new.terms,
+            generation: begun,
+            cause: None,
+            lease_until: None,
+            figures: Figures::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        insert(&mut write, &migration).await?;
+        hosts::claim(&mut write, migration.subject.target(), &instance, &room(&migration.subject)).await?;
+        journal::append(&mut write, &migration, "created", now).await?;
+        self.commit(write).await?;
+        Ok(migration)
+    }
+
+    /// Stores a migration's next state if it is still as it was in `before`, together with all that follows from it:
+    /// where its instance is, and, once it is finished, the release of the room it does not need.
+    pub async fn change_migration(
+        &self,
+        before: &Migration,
+        after: &Migration,
+        event: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        update(&mut write, before, after).await?;
+        let (instance, standing) = (&after.subject.instance, after.standing());
+        if standing != before.standing() {
+            instances::place(&mut write, instance, standing).await?;
+            super::fleet::touch(&mut write, now).await?;
+        }
+        if after.state.outcome().is_some() {
+            hosts::settle(&mut write, &standing.host, instance, &standing.claim).await?;
+        }
+        if after.state != before.state {
+            journal::append(&mut write, after, event, now).await?;
+        }
+        self.commit(write).await
+    }
+
+    /// One migration.
+    pub async fn migration(&self, id: MigrationId) -> Result<Migration, StoreError> {
+        let row = sqlx::query("SELECT document FROM migrations WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql("read a migration"))?;
+        row.as_ref().map(migration).ok_or(StoreError::NoMigration(id))?
+    }
+
+    /// All migrations, by creation.
+    pub async fn migrations(&self) -> Result<Vec<Migration>, StoreError> {
+        let rows = sqlx::query("SELECT document FROM migrations ORDER BY id").fetch_all(&self.pool).await;
+        rows.map_err(sql("read the migrations"))?.iter().map(migration).collect()
+    }
+
+    /// The migrations that are not finished, by creation.
+    pub async fn unfinished_migrations(&self) -> Result<Vec<Migration>, StoreError> {
+        let rows = sqlx::query("SELECT document FROM migrations WHERE state <> 'finished' ORDER BY id")
+            .fetch_all(&self.pool)
+            .await;
+        rows.map_err(sql("read the migrations"))?.iter().map(migration).collect()
+    }
+
+    /// The migrations that carry out a plan, by its lines.
+    pub async fn migrations_of(&self, plan: Uuid) -> Result<Vec<Migration>, StoreError> {
+        let rows = sqlx::query("SELECT document FROM migrations WHERE plan = $1 ORDER BY line")
+            .bind(plan.to_string())
+            .fetch_all(&self.pool)
+            .await;
+        rows.map_err(sql("read the migrations"))?.iter().map(migration).collect()
+    }
+}
+
+/// One more than the instance's last migration reached. At least the time in milliseconds: hosts remember generations
+/// for ever, so a store that is made anew must not begin again from the bottom.
+async fn first_generation(write: &mut Write, instance: &InstanceId, now: Timestamp) -> Result<Generation, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(generation) FROM migrations WHERE instance = $1")
+        .bind(instance.as_str())
+        .fetch_one(&mut **write)
+        .await
+        .map_err(sql("read the last generation"))?;
+    let first = last.unwrap_or(0).saturating_add(1).max(now.as_millisecond());
+    Ok(Generation(u64::try_from(first).unwrap_or(0)))
+}
+
+/// What a migration claims at its target; in place, the greater of old and new of each class, since it never runs
+/// twice.
+fn room(subject: &Subject) -> Resources {
+    let mut room = subject.new.claim.clone();
+    if subject.in_place() {
+        for (class, amount) in &subject.old.claim {
+            let most = room.entry(class.clone()).or_insert(0);
+            *most = (*most).max(*amount);
+        }
+    }
+    room
+}
+
+async fn insert(write: &mut Write, migration: &Migration) -> Result<(), StoreError> {
+    let inserted = sqlx::query(
+        "INSERT INTO migrations (id, plan, line, instance, state, generation, document)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(migration.id.to_string())
+    .bind(migration.line.map(|line| line.plan.to_string()))
+    .bind(migration.line.map(|line| line.id.0))
+    .bind(migration.subject.instance.as_str())
+    .bind(migration.state.name())
+    .bind(number(migration.generation))
+    .bind(to_json(migration))
+    .execute(&mut **write)
+    .await;
+    match inserted {
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            Err(StoreError::InMigration { instance: migration.subject.instance.clone() })
+        }
+        other => other.map(drop).map_err(sql("write a migration")),
+    }
+}
+
+/// The compare-and-set on state and generation.
+async fn update(write: &mut Write, before: &Migration, after: &Migration) -> Result<(), StoreError> {
+    let updated = sqlx::query(
+        "UPDATE migrations SET state = $1, generation = $2, document = $3
+         WHERE id = $4 AND state = $5 AND generation = $6",
+    )
+    .bind(after.state.name())
+    .bind(number(after.generation))
+    .bind(to_json(after))
+    .bind(after.id.to_string())
+    .bind(before.state.name())
+    .bind(number(before.generation))
+    .execute(&mut **write)
+    .await
+    .map_err(sql("change a migration"))?;
+    if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Outdated(after.id)) }
+}
+
+fn number(generation: Generation) -> i64 {
+    i64::try_from(generation.0).unwrap_or(i64::MAX)
+}
+
+fn migration(row: &SqliteRow) -> Result<Migration, StoreError> {
+    from_json("migration", row.get("document"))
+}
