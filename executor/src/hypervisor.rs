@@ -13,6 +13,7 @@
 //! (its agent was told to do something newer); whatever it left half done the next call takes up.
 
 pub mod qemu;
+pub mod simulated;
 
 use async_trait::async_trait;
 use decant_schema::fleet::Resources;
@@ -25,8 +26,9 @@ use thiserror::Error;
 /// What a host can do with the copies of instances it holds.
 #[async_trait]
 pub trait Hypervisor: Send + Sync {
-    /// Whether this driver moves instances in this mode, and if not, why. Asked before anything is begun.
-    fn supports(&self, mode: MoveMode) -> Result<(), Unsupported>;
+    /// Whether this driver moves instances in this mode and with such a disk, and if not, why. Asked before anything is
+    /// begun.
+    fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported>;
 
     /// What this host really holds of the instance, found out by looking, not by remembering.
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
@@ -150,6 +152,13 @@ pub enum Disk {
     Local,
     /// On a pool that other hosts see too.
     Shared(PoolName),
+}
+
+impl Disk {
+    /// Where the fleet says that it is.
+    pub fn of(storage: Option<&PoolName>) -> Self {
+        storage.map_or(Self::Local, |pool| Self::Shared(pool.clone()))
+    }
 }
 
 /// What [`Hypervisor::destroy`] does with the writes only this copy has.

@@ -37,8 +37,23 @@
 //! - `progress` hears what happens, in order, on the caller's runtime; it must not block.
 //! - One process at a time conducts a store ([`ApplyError::Busy`]); `list`, `show` and `fleet` always work.
 
+pub mod admit;
+pub mod agent;
+pub mod apply;
+pub mod bus;
+pub mod clock;
+pub mod conductor;
+pub mod driver;
 pub mod hypervisor;
 pub mod lab;
 pub mod layout;
+pub mod progress;
 pub mod step;
 pub mod transfer;
+
+pub use apply::{
+    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, MoveReport, UnsupportedMove,
+    apply, decide, fleet, import, list, show,
+};
+pub use driver::{Drivers, HostDriver};
+pub use progress::{Progress, ProgressSink};

@@ -189,6 +189,22 @@ pub enum StoreError {
     Stopped,
 }
 
+impl StoreError {
+    /// Whether the store works, and what was asked does not fit what is in it.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Outdated(_)
+                | Self::NoMigration(_)
+                | Self::Moved { .. }
+                | Self::InMigration { .. }
+                | Self::Unfinished { .. }
+                | Self::NoHost(_)
+                | Self::NoRoom { .. }
+        )
+    }
+}
+
 fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |source| StoreError::Sql { action, source }
 }

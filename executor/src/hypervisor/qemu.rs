@@ -219,9 +219,9 @@ impl Qemu {
 
 #[async_trait]
 impl Hypervisor for Qemu {
-    fn supports(&self, mode: MoveMode) -> Result<(), Unsupported> {
+    fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported> {
         match mode {
-            MoveMode::Cold | MoveMode::Suspend => Ok(()),
+            MoveMode::Cold | MoveMode::Suspend => local(disk),
             MoveMode::Live | MoveMode::Rebuild => Err(Unsupported::Mode { driver: DRIVER, mode }),
         }
     }

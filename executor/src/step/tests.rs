@@ -196,7 +196,7 @@ fn straight_through(mode: MoveMode, target: &str) -> Vec<String> {
                 Work::StopAndCopy => Report::RestCopied { copied: Manifest::new() },
                 Work::Build { .. } => Report::Started,
                 Work::DestroySource => Report::SourceDestroyed,
-                Work::CleanTarget => Report::TargetCleaned,
+                Work::CleanTarget { .. } => Report::TargetCleaned,
                 Work::RestoreSource { .. } => Report::SourceRestored,
             }),
             Awaits::Decision { .. } => MigrationEvent::Asked(Wish::Confirm),

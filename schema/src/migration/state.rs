@@ -118,7 +118,10 @@ pub enum Work {
     /// Source, after the confirmation: destroy the old copy.
     DestroySource,
     /// Target, on the way back: leave nothing of the instance here.
-    CleanTarget,
+    CleanTarget {
+        /// Whether the instance may have written here what nobody else has: that is put aside.
+        keep_writes: bool,
+    },
     /// Source, on the way back: run as before, overlay merged back.
     RestoreSource {
         /// Whether a memory saved here still fits the disk.
@@ -135,7 +138,7 @@ impl Work {
             Self::StopAndCopy => "stop-and-copy",
             Self::Build { .. } => "build",
             Self::DestroySource => "destroy-source",
-            Self::CleanTarget => "clean-target",
+            Self::CleanTarget { .. } => "clean-target",
             Self::RestoreSource { .. } => "restore-source",
         }
     }
@@ -149,7 +152,7 @@ impl fmt::Display for Work {
             Self::StopAndCopy => "stop the instance and copy the rest",
             Self::Build { .. } => "build and start the instance",
             Self::DestroySource => "destroy the old copy",
-            Self::CleanTarget => "remove the new copy",
+            Self::CleanTarget { .. } => "remove the new copy",
             Self::RestoreSource { .. } => "restore the instance",
         })
     }
@@ -217,7 +220,9 @@ impl MigrationState {
                 Awaits::Decision { automatic_at: *automatic_at }
             }
             Self::VerifyMigration { confirm: Confirm::Given } => agent(Party::Source, Work::DestroySource),
-            Self::Reverted { turn: Party::Target, .. } => agent(Party::Target, Work::CleanTarget),
+            Self::Reverted { turn: Party::Target, started, .. } => {
+                agent(Party::Target, Work::CleanTarget { keep_writes: *started })
+            }
             Self::Reverted { turn: Party::Source, started, .. } => {
                 agent(Party::Source, Work::RestoreSource { memory_fits: subject.copies_disk() || !started })
             }

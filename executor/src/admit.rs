@@ -1,0 +1,203 @@
+//! Which moves of a plan may start now. Pure: the plan, how far its moves are, and the limits go in.
+//!
+//! `after` is the plan's promise: the room a move needs may be another's until that one has ended for good, which is
+//! when it is confirmed. A move that was undone never gave its room, so what waits for it never starts: the rest is
+//! to be planned again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use decant_schema::id::{HostName, MoveId};
+use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState};
+use decant_schema::plan::{Move, Plan};
+
+/// How much may go on at once.
+#[derive(Clone, Debug)]
+pub struct AdmitLimits {
+    /// Migrations a host takes part in, as source or target, for hosts not listed.
+    pub per_host: u32,
+    /// The same for hosts that say so themselves.
+    pub by_host: BTreeMap<HostName, u32>,
+    /// Migrations in the whole fleet; none: no limit.
+    pub in_fleet: Option<u32>,
+}
+
+impl AdmitLimits {
+    fn of(&self, host: &HostName) -> u32 {
+        // A limit of none at all would leave the plan hanging without a word.
+        self.by_host.get(host).copied().unwrap_or(self.per_host).max(1)
+    }
+}
+
+/// Why a move has not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Moves before it are under way or have not started either.
+    Before {
+        /// Which.
+        moves: Vec<MoveId>,
+    },
+    /// Moves before it have arrived, and somebody must confirm them.
+    Confirmation {
+        /// Which.
+        moves: Vec<MoveId>,
+    },
+    /// Moves before it were undone or refused: it never starts.
+    Undone {
+        /// Which.
+        moves: Vec<MoveId>,
+    },
+    /// The world is not as planned: it never starts.
+    Refused {
+        /// In what it differs.
+        why: String,
+    },
+    /// A host takes part in as many migrations as it may.
+    HostBusy {
+        /// Which.
+        host: HostName,
+    },
+    /// The fleet has as many migrations as it may.
+    FleetBusy,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |moves: &[MoveId]| moves.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Before { moves } => write!(f, "waits for the end of move {}", list(moves)),
+            Self::Confirmation { moves } => write!(f, "waits until move {} is confirmed", list(moves)),
+            Self::Undone { moves } => write!(f, "does not start: move {} before it was undone or refused", list(moves)),
+            Self::Refused { why } => write!(f, "does not start: failed to {why}"),
+            Self::HostBusy { host } => write!(f, "waits: {host} takes part in as many migrations as it may"),
+            Self::FleetBusy => write!(f, "waits: the fleet has as many migrations as it may"),
+        }
+    }
+}
+
+/// What may start, and what the others wait for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Moves that may start now, in the plan's order.
+    pub start: Vec<MoveId>,
+    /// Moves that have not started and may not yet, or never.
+    pub waits: BTreeMap<MoveId, Wait>,
+}
+
+/// Decides for every move of `plan` that has no migration yet. `migrations` are the plan's own, by move; `elsewhere`
+/// those of others that are unfinished, which count against the limits too; `refused` are moves that were tried, and
+/// why they could not begin.
+pub fn admit(
+    plan: &Plan,
+    migrations: &BTreeMap<MoveId, Migration>,
+    elsewhere: &[Migration],
+    refused: &BTreeMap<MoveId, String>,
+    limits: &AdmitLimits,
+) -> Admission {
+    let mut load = Load::default();
+    for migration in migrations.values().chain(elsewhere).filter(|migration| is_at_work(migration)) {
+        load.add(migration.subject.source(), migration.subject.target());
+    }
+    let mut admission = Admission::default();
+    let undone = never_starting(plan, migrations, refused);
+    for line in plan.moves.iter().filter(|line| !migrations.contains_key(&line.id)) {
+        let refused = refused.get(&line.id).map(|why| Wait::Refused { why: why.clone() });
+        let before = || wait_before(plan, line, migrations, &undone);
+        match refused.or_else(before).or_else(|| load.wait(line, limits)) {
+            Some(wait) => _ = admission.waits.insert(line.id, wait),
+            None => {
+                load.add(&line.source, &line.target);
+                admission.start.push(line.id);
+            }
+        }
+    }
+    admission
+}
+
+/// Migrations under way, by host and in all.
+#[derive(Default)]
+struct Load {
+    by_host: BTreeMap<HostName, u32>,
+    in_fleet: u32,
+}
+
+impl Load {
+    fn add(&mut self, source: &HostName, target: &HostName) {
+        self.in_fleet += 1;
+        *self.by_host.entry(source.clone()).or_default() += 1;
+        if target != source {
+            *self.by_host.entry(target.clone()).or_default() += 1;
+        }
+    }
+
+    fn wait(&self, line: &Move, limits: &AdmitLimits) -> Option<Wait> {
+        if limits.in_fleet.is_some_and(|most| self.in_fleet >= most.max(1)) {
+            return Some(Wait::FleetBusy);
+        }
+        let busy = |host: &&HostName| self.by_host.get(host.as_str()).copied().unwrap_or(0) >= limits.of(host);
+        [&line.source, &line.target].into_iter().find(busy).map(|host| Wait::HostBusy { host: host.clone() })
+    }
+}
+
+/// Whether a migration uses its hosts' network and disks; one that waits for a person does not.
+fn is_at_work(migration: &Migration) -> bool {
+    !matches!(
+        migration.state,
+        MigrationState::Finished { .. } | MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } }
+    )
+}
+
+fn wait_before(plan: &Plan, line: &Move, migrations: &BTreeMap<MoveId, Migration>, undone: &[MoveId]) -> Option<Wait> {
+    let before = predecessors(plan, line);
+    let chosen = |filter: &dyn Fn(&MoveId) -> bool| -> Vec<MoveId> { before.iter().copied().filter(filter).collect() };
+    let never = chosen(&|id| undone.contains(id));
+    if !never.is_empty() {
+        return Some(Wait::Undone { moves: never });
+    }
+    let unfinished = |id: &MoveId| migrations.get(id).is_none_or(|migration| migration.state.outcome().is_none());
+    let arrived = |id: &MoveId| {
+        migrations.get(id).is_some_and(|migration| {
+            matches!(migration.state, MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } })
+        })
+    };
+    let working = chosen(&|id| unfinished(id) && !arrived(id));
+    if !working.is_empty() {
+        return Some(Wait::Before { moves: working });
+    }
+    let moves = chosen(&arrived);
+    (!moves.is_empty()).then_some(Wait::Confirmation { moves })
+}
+
+/// The moves a move waits for: those it names, and those of the same instance before it.
+fn predecessors(plan: &Plan, line: &Move) -> Vec<MoveId> {
+    let same = plan.moves.iter().take_while(|other| other.id != line.id).filter(|o| o.instance == line.instance);
+    let mut before: Vec<MoveId> = line.after.iter().copied().chain(same.map(|other| other.id)).collect();
+    before.sort_unstable();
+    before.dedup();
+    before
+}
+
+/// The moves that were undone or refused, and those that wait for them, however indirectly.
+fn never_starting(
+    plan: &Plan,
+    migrations: &BTreeMap<MoveId, Migration>,
+    refused: &BTreeMap<MoveId, String>,
+) -> Vec<MoveId> {
+    let undone = migrations
+        .iter()
+        .filter(|(_, migration)| {
+            migration.state.outcome().is_some_and(|came_to| came_to != MigrationOutcome::Confirmed)
+        })
+        .map(|(id, _)| *id);
+    let mut never: Vec<MoveId> = undone.chain(refused.keys().copied()).collect();
+    // The plan's lines stand in an order in which they can be done: one pass reaches every follower.
+    for line in plan.moves.iter().filter(|line| !migrations.contains_key(&line.id)) {
+        if predecessors(plan, line).iter().any(|id| never.contains(id)) {
+            never.push(line.id);
+        }
+    }
+    never
+}
+
+#[cfg(test)]
+mod tests;

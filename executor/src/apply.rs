@@ -1,0 +1,339 @@
+//! Carries a whole plan out, or goes on with one: the one call a command needs.
+//!
+//! All that has to be remembered is in the store, so there is no difference between beginning, going on after a kill,
+//! and finding that everything is done already.
+
+mod decide;
+mod error;
+mod session;
+mod stale;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use decant_schema::fleet::{Fleet, FleetDocument};
+use decant_schema::id::{HostName, InstanceId, MoveId};
+use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
+use decant_schema::plan::Plan;
+use decant_schema::store::{JournalEntry, Store};
+use decant_schema::units::Mbps;
+use jiff::Timestamp;
+
+pub use decide::decide;
+pub use error::{ApplyError, UnsupportedMove};
+pub use stale::Difference;
+
+use crate::admit::{AdmitLimits, Wait, admit};
+use crate::clock::{Clock, SystemClock};
+use crate::conductor::CreateError;
+use crate::driver::Drivers;
+use crate::hypervisor::Disk;
+use crate::progress::{Progress, ProgressSink};
+use session::Session;
+
+/// A plan to be carried out.
+pub struct ApplyJob<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The fleet as somebody outside tells it now; without one the store's own counts.
+    pub fleet: Option<&'a Fleet>,
+    /// The store's file; made where there is none.
+    pub store: &'a Path,
+    /// The hosts that can be reached.
+    pub drivers: Drivers,
+    /// How.
+    pub options: ApplyOptions,
+    /// Who watches.
+    pub progress: ProgressSink,
+}
+
+/// How a plan is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Who decides that a moved instance stays.
+    pub confirm: ConfirmPolicy,
+    /// Migrations at once in the fleet; none: as the fleet says.
+    pub max_migrations: Option<u32>,
+    /// Migrations at once on a host; none: as the fleet says.
+    pub max_migrations_per_host: Option<u32>,
+    /// Limit of each transfer; none: as fast as it goes.
+    pub bandwidth: Option<Mbps>,
+    /// How long an agent may be silent before it is told again. Much shorter than the longest boot or check of a
+    /// digest it makes noise, but no harm.
+    pub lease: Duration,
+}
+
+impl Default for ApplyOptions {
+    /// Leaves the decision to people, and gives an agent half a minute.
+    fn default() -> Self {
+        Self {
+            confirm: ConfirmPolicy::Manual,
+            max_migrations: None,
+            max_migrations_per_host: None,
+            bandwidth: None,
+            lease: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ApplyOptions {
+    fn terms(&self) -> Terms {
+        let milliseconds = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let confirm_after_ms = match self.confirm {
+            ConfirmPolicy::Manual => None,
+            ConfirmPolicy::Auto { after } => Some(milliseconds(after)),
+        };
+        Terms { lease_ms: milliseconds(self.lease), confirm_after_ms }
+    }
+
+    fn limits(&self, fleet: &FleetDocument) -> AdmitLimits {
+        let own = |host: &decant_schema::fleet::Host| Some((host.name.clone(), host.max_migrations?));
+        AdmitLimits {
+            per_host: self.max_migrations_per_host.unwrap_or(fleet.defaults.max_migrations_per_host),
+            by_host: match self.max_migrations_per_host {
+                Some(_) => BTreeMap::new(),
+                None => fleet.hosts.iter().filter_map(own).collect(),
+            },
+            in_fleet: self.max_migrations.or(fleet.defaults.max_migrations),
+        }
+    }
+}
+
+/// Who decides that a moved instance stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmPolicy {
+    /// A person. What waits for its room waits for that person.
+    Manual,
+    /// Time.
+    Auto {
+        /// How long it can be looked at, and reverted, before.
+        after: Duration,
+    },
+}
+
+/// What became of a plan.
+#[derive(Clone, Debug)]
+pub struct ApplyReport {
+    /// Every move of the plan, in its order.
+    pub moves: Vec<MoveReport>,
+}
+
+impl ApplyReport {
+    /// Whether every move was made and confirmed.
+    pub fn is_complete(&self) -> bool {
+        self.moves.iter().all(|line| line.outcome() == Some(MigrationOutcome::Confirmed))
+    }
+}
+
+/// What became of a move.
+#[derive(Clone, Debug)]
+pub struct MoveReport {
+    /// The move.
+    pub id: MoveId,
+    /// Who.
+    pub instance: InstanceId,
+    /// From where.
+    pub source: HostName,
+    /// To where.
+    pub target: HostName,
+    /// Its migration; none if it has not begun.
+    pub migration: Option<Migration>,
+    /// Why it has not.
+    pub wait: Option<Wait>,
+}
+
+impl MoveReport {
+    /// What it came to; none while it is not over.
+    pub fn outcome(&self) -> Option<MigrationOutcome> {
+        self.migration.as_ref()?.state.outcome()
+    }
+}
+
+/// A migration and all it went through.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The migration.
+    pub migration: Migration,
+    /// Its states, in order.
+    pub journal: Vec<JournalEntry>,
+}
+
+/// Carries a plan out. Returns when every move of it is over, waits for a person, or never starts.
+pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
+    let clock = SystemClock;
+    let held = session::hold(job.store).await?;
+    begin(&held.store, &job, clock.now()).await?;
+    let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
+    let mut run =
+        Run { plan: job.plan, session, options: job.options, refused: BTreeMap::new(), told: BTreeMap::new() };
+    run.to_the_end(&job.progress).await
+}
+
+/// All migrations a store knows, by creation.
+pub async fn list(store: &Path) -> Result<Vec<Migration>, ApplyError> {
+    Ok(session::look(store).await?.migrations().await?)
+}
+
+/// One migration and all it went through.
+pub async fn show(store: &Path, id: MigrationId) -> Result<History, ApplyError> {
+    let store = session::look(store).await?;
+    Ok(History { migration: store.migration(id).await?, journal: store.journal(id).await? })
+}
+
+/// The fleet as a store knows it now.
+pub async fn fleet(store: &Path) -> Result<FleetDocument, ApplyError> {
+    Ok(session::look(store).await?.fleet().await?)
+}
+
+/// Has a store take over a fleet, in place of the one it knew; makes the store where there is none.
+pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
+    let held = session::hold(store).await?;
+    Ok(held.store.import_fleet(fleet, Timestamp::now()).await?)
+}
+
+/// Checks a plan that was never begun against the world, and records that it is begun now.
+async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
+    if store.plan(job.plan.id).await?.is_none() {
+        let known;
+        let fleet = match job.fleet {
+            Some(fleet) => fleet,
+            None => {
+                known = stored_fleet(store).await?;
+                &known
+            }
+        };
+        let differences = stale::differences(job.plan, fleet);
+        if !differences.is_empty() {
+            return Err(ApplyError::Stale { differences });
+        }
+        if job.fleet.is_some() {
+            store.import_fleet(fleet, now).await?;
+        }
+        can_be_done(job.plan, fleet, &job.drivers)?;
+        store.begin_plan(job.plan, now).await?;
+    }
+    Ok(())
+}
+
+async fn stored_fleet(store: &Store) -> Result<Fleet, ApplyError> {
+    let document = store.fleet().await?;
+    Fleet::from_document(document).map_err(|findings| ApplyError::BadFleet { findings })
+}
+
+/// Asks every driver before anything is begun, and names everything that cannot be done.
+fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
+    let mut missing = Vec::new();
+    let mut unsupported = Vec::new();
+    for line in &plan.moves {
+        let storage =
+            fleet.instance_index(line.instance.as_str()).and_then(|at| fleet.instances()[at].storage.as_ref());
+        let disk = Disk::of(storage);
+        for host in [&line.source, &line.target] {
+            match drivers.get(host) {
+                Some(driver) => {
+                    if let Err(reason) = driver.hypervisor.supports(line.mode, &disk) {
+                        unsupported.push(UnsupportedMove { line: line.id, host: host.clone(), reason });
+                    }
+                }
+                // A rebuild's source is down, whoever serves it.
+                None if line.mode == decant_schema::plan::MoveMode::Rebuild && *host == line.source => {}
+                None => missing.push(host.clone()),
+            }
+        }
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    match (missing.is_empty(), unsupported.is_empty()) {
+        (false, _) => Err(ApplyError::NoDriver { hosts: missing }),
+        (true, false) => Err(ApplyError::Unsupported { moves: unsupported }),
+        (true, true) => Ok(()),
+    }
+}
+
+/// A plan being carried out.
+struct Run<'a> {
+    plan: &'a Plan,
+    session: Session,
+    options: ApplyOptions,
+    /// Moves the world refused though the plan wants them.
+    refused: BTreeMap<MoveId, String>,
+    /// What was last said of moves that wait.
+    told: BTreeMap<MoveId, Wait>,
+}
+
+impl Run<'_> {
+    async fn to_the_end(&mut self, progress: &ProgressSink) -> Result<ApplyReport, ApplyError> {
+        let limits = self.options.limits(&self.session.store().fleet().await?);
+        loop {
+            let waits = self.start_what_may(&limits).await?;
+            self.tell(&waits, progress);
+            if self.is_over(&waits).await? {
+                return self.report(waits).await;
+            }
+            self.session.go_on().await?;
+        }
+    }
+
+    async fn migrations(&self) -> Result<BTreeMap<MoveId, Migration>, ApplyError> {
+        let migrations = self.session.store().migrations_of(self.plan.id).await?;
+        Ok(migrations.into_iter().filter_map(|migration| Some((migration.line?.id, migration))).collect())
+    }
+
+    async fn start_what_may(&mut self, limits: &AdmitLimits) -> Result<BTreeMap<MoveId, Wait>, ApplyError> {
+        loop {
+            let migrations = self.migrations().await?;
+            let mut elsewhere = self.session.store().unfinished_migrations().await?;
+            elsewhere.retain(|migration| migration.line.is_none_or(|line| line.plan != self.plan.id));
+            let admission = admit(self.plan, &migrations, &elsewhere, &self.refused, limits);
+            if admission.start.is_empty() {
+                return Ok(admission.waits);
+            }
+            for id in admission.start {
+                self.start(id).await?;
+            }
+        }
+    }
+
+    async fn start(&mut self, id: MoveId) -> Result<(), ApplyError> {
+        let Some(line) = self.plan.moves.iter().find(|line| line.id == id) else { return Ok(()) };
+        match self.session.conductor.begin(self.plan.id, line, self.options.terms()).await {
+            Ok(_) => Ok(()),
+            Err(CreateError::Store(error)) if !error.is_refusal() => Err(error.into()),
+            // The world is not as planned: what depends on this move is to be planned again, the rest goes on.
+            Err(refused) => {
+                self.refused.insert(id, refused.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&mut self, waits: &BTreeMap<MoveId, Wait>, progress: &ProgressSink) {
+        for (line, wait) in waits {
+            if self.told.get(line) != Some(wait) {
+                progress(Progress::Waiting { line: *line, wait: wait.clone() });
+            }
+        }
+        self.told.clone_from(waits);
+    }
+
+    /// Whether nothing more happens by itself.
+    async fn is_over(&self, waits: &BTreeMap<MoveId, Wait>) -> Result<bool, ApplyError> {
+        let at_rest = self.migrations().await?.values().all(session::is_at_rest);
+        let queueing = waits.values().any(|wait| matches!(wait, Wait::HostBusy { .. } | Wait::FleetBusy));
+        Ok(at_rest && !queueing)
+    }
+
+    async fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> Result<ApplyReport, ApplyError> {
+        let mut migrations = self.migrations().await?;
+        let report = |line: &decant_schema::plan::Move| MoveReport {
+            id: line.id,
+            instance: line.instance.clone(),
+            source: line.source.clone(),
+            target: line.target.clone(),
+            migration: migrations.remove(&line.id),
+            wait: waits.remove(&line.id),
+        };
+        Ok(ApplyReport { moves: self.plan.moves.iter().map(report).collect() })
+    }
+}

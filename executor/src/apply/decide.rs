@@ -1,0 +1,62 @@
+//! Confirm, revert or abort one migration.
+
+use std::path::Path;
+use std::time::Duration;
+
+use decant_schema::migration::{Migration, MigrationId, Wish};
+use decant_schema::store::Store;
+
+use super::session::{self, Session, is_at_rest};
+use super::{ApplyError, ApplyOptions};
+use crate::driver::Drivers;
+use crate::progress::ProgressSink;
+
+/// How often a wish left for another process is looked after.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Confirms, reverts or aborts a migration; returns it when that is carried out, or the refusal when it cannot be.
+///
+/// The wish is left in the store first. Then this process conducts, or, where another one does already, waits for
+/// that one to do it; should it end before, this one takes over.
+pub async fn decide(
+    store: &Path,
+    drivers: Drivers,
+    id: MigrationId,
+    wish: Wish,
+    options: ApplyOptions,
+    progress: ProgressSink,
+) -> Result<Migration, ApplyError> {
+    let wishes = session::look(store).await?;
+    wishes.migration(id).await?;
+    let number = wishes.add_wish(id, wish).await?;
+    loop {
+        match session::hold(store).await {
+            Ok(held) => {
+                let session = Session::open(held, drivers, options.bandwidth, progress);
+                session.conductor.grant_wishes().await?;
+                loop {
+                    if let Some(migration) = carried_out(session.store(), number, id, wish).await? {
+                        return Ok(migration);
+                    }
+                    session.go_on().await?;
+                }
+            }
+            Err(ApplyError::Busy { .. }) => {
+                if let Some(migration) = carried_out(&wishes, number, id, wish).await? {
+                    return Ok(migration);
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The migration, once the wish was granted and nothing more happens by itself.
+async fn carried_out(store: &Store, number: i64, id: MigrationId, wish: Wish) -> Result<Option<Migration>, ApplyError> {
+    match store.wish_answer(number).await? {
+        None => Ok(None),
+        Some(refusal) if !refusal.is_empty() => Err(ApplyError::NotGranted { wish, id, refusal }),
+        Some(_) => Ok(Some(store.migration(id).await?).filter(is_at_rest)),
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a plan, or a decision, is not carried out.
+
+use std::path::PathBuf;
+
+use decant_schema::finding::Finding;
+use decant_schema::id::{HostName, MoveId};
+use decant_schema::migration::{MigrationId, Wish};
+use decant_schema::store::StoreError;
+use thiserror::Error;
+
+use super::Difference;
+use crate::hypervisor::Unsupported;
+
+/// Why a plan, or a decision, is not carried out. Nothing was begun unless the store failed on the way.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The plan was made for another fleet.
+    #[error("carry out the plan: the fleet has changed since it was made")]
+    Stale {
+        /// Everything that matters and differs.
+        differences: Vec<Difference>,
+    },
+    /// Hosts the plan needs cannot be reached from here.
+    #[error("reach {} from here", names(.hosts))]
+    NoDriver {
+        /// Which.
+        hosts: Vec<HostName>,
+    },
+    /// Moves the drivers of their hosts do not do.
+    #[error("make {} of the moves", .moves.len())]
+    Unsupported {
+        /// Each with its reason.
+        moves: Vec<UnsupportedMove>,
+    },
+    /// Another process conducts the store.
+    #[error("conduct the store {}: another process does", path.display())]
+    Busy {
+        /// The store.
+        path: PathBuf,
+    },
+    /// There is no store.
+    #[error("find a store at {}", path.display())]
+    NoStore {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The store's lock cannot be taken.
+    #[error("lock {}", path.display())]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's own fleet would not be accepted at the door.
+    #[error("read the store's fleet: {}", .findings.first().map_or(String::new(), ToString::to_string))]
+    BadFleet {
+        /// Everything that is wrong with it.
+        findings: Vec<Finding>,
+    },
+    /// The wish does not fit the migration's state.
+    #[error("{wish} migration {id}: {refusal}")]
+    NotGranted {
+        /// What was wanted.
+        wish: Wish,
+        /// Of which migration.
+        id: MigrationId,
+        /// Why not.
+        refusal: String,
+    },
+}
+
+/// A move the driver of one of its hosts does not do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("move {line} on {host}: {reason}")]
+pub struct UnsupportedMove {
+    /// The move.
+    pub line: MoveId,
+    /// The host.
+    pub host: HostName,
+    /// Why not.
+    pub reason: Unsupported,
+}
+
+fn names(hosts: &[HostName]) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,100 @@
+//! A conductor and the agents of all reachable hosts, in this process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use decant_schema::migration::{Awaits, Migration};
+use decant_schema::store::Store;
+use decant_schema::units::Mbps;
+use rustix::fs::FlockOperation;
+use tokio::task::JoinSet;
+
+use super::ApplyError;
+use crate::agent::Agent;
+use crate::bus::{Bus, InProcessBus};
+use crate::clock::{Clock, SystemClock};
+use crate::conductor::Conductor;
+use crate::driver::Drivers;
+use crate::progress::ProgressSink;
+
+/// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A store that this process alone conducts.
+pub(super) struct Held {
+    pub(super) store: Store,
+    /// Released by the kernel when the process ends, however it ends.
+    _lock: File,
+}
+
+/// Opens a store to conduct it; fails if another process does.
+pub(super) async fn hold(path: &Path) -> Result<Held, ApplyError> {
+    let lock_path = lock_path(path);
+    let failed = |source| ApplyError::Lock { path: lock_path.clone(), source };
+    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Held { store: Store::open(path).await?, _lock: lock }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ApplyError::Busy { path: path.to_owned() }),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Opens a store that must be there, to read it or leave a wish.
+pub(super) async fn look(path: &Path) -> Result<Store, ApplyError> {
+    if !path.exists() {
+        return Err(ApplyError::NoStore { path: path.to_owned() });
+    }
+    Ok(Store::open(path).await?)
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Whether a migration does nothing more by itself.
+pub(super) fn is_at_rest(migration: &Migration) -> bool {
+    matches!(migration.turn(), Awaits::Nobody | Awaits::Decision { automatic_at: None })
+}
+
+/// A conductor and its agents; they end with it.
+pub(super) struct Session {
+    pub(super) conductor: Conductor,
+    bus: Arc<InProcessBus>,
+    clock: Arc<dyn Clock>,
+    _agents: JoinSet<()>,
+    _held: Held,
+}
+
+impl Session {
+    pub(super) fn open(held: Held, drivers: Drivers, bandwidth: Option<Mbps>, progress: ProgressSink) -> Self {
+        let bus = Arc::new(InProcessBus::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut agents = JoinSet::new();
+        for (host, driver) in drivers {
+            let agent = Agent::new(host, driver, bus.clone(), clock.clone(), bandwidth);
+            agents.spawn(Arc::new(agent).run());
+        }
+        let conductor = Conductor::new(held.store.clone(), bus.clone(), clock.clone(), progress);
+        Self { conductor, bus, clock, _agents: agents, _held: held }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.conductor.store()
+    }
+
+    /// Takes in what agents say until the next look at the clock, then does what time brings.
+    pub(super) async fn go_on(&self) -> Result<(), ApplyError> {
+        tokio::select! {
+            notification = self.bus.next_notification() => self.conductor.hear(notification).await?,
+            () = self.clock.sleep(POLL) => {
+                self.conductor.grant_wishes().await?;
+                self.conductor.tick().await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! How a migration comes into being: its room is claimed and its record written in one transaction, then it is cast.
+
+use decant_schema::cast::Prep;
+use decant_schema::fleet::{Flavor, FleetDocument, Instance, InstanceState};
+use decant_schema::id::{FlavorName, HostName, InstanceId};
+use decant_schema::migration::{Attributes, Generation, Migration, MigrationId, PlanLine, Subject, Terms};
+use decant_schema::plan::{Move, MoveMode};
+use decant_schema::store::{NewMigration, StoreError};
+use jiff::Timestamp;
+use thiserror::Error;
+use tracing::debug;
+use uuid::{Builder, Uuid};
+
+use super::Conductor;
+
+/// How long an actor is given where nobody said otherwise.
+const PREP_TERMS: Terms = Terms { lease_ms: 30_000, confirm_after_ms: None };
+
+/// Why a migration is not created.
+#[derive(Debug, Error)]
+pub enum CreateError {
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The instance is not known.
+    #[error("find instance {0}")]
+    NoInstance(InstanceId),
+    /// The flavor is not known.
+    #[error("find flavor {0}")]
+    NoFlavor(FlavorName),
+    /// What the instance is doing cannot be taken along.
+    #[error(
+        "move {instance}: it is {state:?}, which does not survive a {mode:?} move; resume it or shut it down first"
+    )]
+    Unmovable {
+        /// The instance.
+        instance: InstanceId,
+        /// What it is doing.
+        state: InstanceState,
+        /// How it was to move.
+        mode: MoveMode,
+    },
+    /// Memory cannot be given another size on the way.
+    #[error("resize {instance} in {mode:?} mode: its memory would come along as large as it is; resize it cold")]
+    ResizeWithMemory {
+        /// The instance.
+        instance: InstanceId,
+        /// How it was to move.
+        mode: MoveMode,
+    },
+}
+
+/// What a migration is to do, before it is known what the instance is now.
+struct Wanted<'a> {
+    instance: &'a InstanceId,
+    source: &'a HostName,
+    target: &'a HostName,
+    mode: MoveMode,
+    flavor: Option<&'a FlavorName>,
+}
+
+impl Conductor {
+    /// Begins to carry out a line of a plan. Begun by one that was killed before it could cast, it is cast when time
+    /// next is looked after.
+    pub async fn begin(&self, plan: Uuid, line: &Move, terms: Terms) -> Result<Migration, CreateError> {
+        let wanted = Wanted {
+            instance: &line.instance,
+            source: &line.source,
+            target: &line.target,
+            mode: line.mode,
+            flavor: line.flavor.as_ref(),
+        };
+        self.create(&wanted, Some(PlanLine { plan, id: line.id }), terms).await
+    }
+
+    /// A host offers itself as target for an instance somebody wants moved. Said twice, it is in a migration already.
+    pub(super) async fn hear_wanted(&self, prep: Prep) -> Result<(), StoreError> {
+        let Some(target) = &prep.target else { return Ok(()) };
+        let wanted = Wanted {
+            instance: &prep.instance,
+            source: &prep.source,
+            target,
+            mode: prep.mode,
+            flavor: prep.flavor.as_ref(),
+        };
+        match self.create(&wanted, None, PREP_TERMS).await {
+            Ok(_) => Ok(()),
+            Err(CreateError::Store(error)) if !error.is_refusal() => Err(error),
+            Err(refused) => {
+                debug!(instance = %prep.instance, %refused, "refused a migration");
+                Ok(())
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        wanted: &Wanted<'_>,
+        line: Option<PlanLine>,
+        terms: Terms,
+    ) -> Result<Migration, CreateError> {
+        let found = self.store.instance(wanted.instance).await?;
+        let (instance, old) = found.ok_or_else(|| CreateError::NoInstance(wanted.instance.clone()))?;
+        let moved = || StoreError::Moved { instance: instance.id.clone(), expected: wanted.source.clone() };
+        if old.host != *wanted.source {
+            return Err(moved().into());
+        }
+        let subject = subject(&self.store.fleet().await?, &instance, old, wanted)?;
+        let now = self.clock.now();
+        let id = new_id(&subject, line, now);
+        let migration = self.store.create_migration(NewMigration { id, line, subject, terms }, now).await?;
+        self.cast_first(&migration).await?;
+        Ok(migration)
+    }
+}
+
+fn subject(
+    fleet: &FleetDocument,
+    instance: &Instance,
+    old: Attributes,
+    wanted: &Wanted<'_>,
+) -> Result<Subject, CreateError> {
+    let mode = wanted.mode;
+    let runs = runs_afterwards(instance, mode)?;
+    let flavor = wanted.flavor.map(|name| find_flavor(fleet, name)).transpose()?;
+    if flavor.is_some() && runs && matches!(mode, MoveMode::Live | MoveMode::Suspend) {
+        return Err(CreateError::ResizeWithMemory { instance: instance.id.clone(), mode });
+    }
+    let host = wanted.target.clone();
+    let new = match flavor {
+        Some(Flavor { name, resources, .. }) => {
+            Attributes { host, flavor: name.clone(), claim: resources.clone(), own_claim: false }
+        }
+        None => Attributes { host, ..old.clone() },
+    };
+    let storage = instance.storage.clone();
+    // The store knows the instance's last generation.
+    let begun = Generation::default();
+    Ok(Subject { instance: instance.id.clone(), mode, runs, storage, old, new, begun })
+}
+
+/// Whether the instance is to run once it has moved; refuses what would be lost on the way.
+fn runs_afterwards(instance: &Instance, mode: MoveMode) -> Result<bool, CreateError> {
+    match (instance.state, mode) {
+        (InstanceState::Active, _) => Ok(true),
+        (InstanceState::Stopped, _) => Ok(false),
+        // Its memory died with its host; so did whatever it was doing.
+        (_, MoveMode::Rebuild) => Ok(true),
+        (state, _) => Err(CreateError::Unmovable { instance: instance.id.clone(), state, mode }),
+    }
+}
+
+fn find_flavor<'a>(fleet: &'a FleetDocument, name: &FlavorName) -> Result<&'a Flavor, CreateError> {
+    let found = fleet.flavors.iter().find(|flavor| flavor.name == *name);
+    found.ok_or_else(|| CreateError::NoFlavor(name.clone()))
+}
+
+/// An id that sorts by creation; the rest of it follows from what the migration is, so nothing here is random.
+fn new_id(subject: &Subject, line: Option<PlanLine>, now: Timestamp) -> MigrationId {
+    let facts = format!("{}\n{}\n{}\n{line:?}\n{now}", subject.instance, subject.source(), subject.target());
+    let hash = blake3::hash(facts.as_bytes());
+    let mut tail = [0; 10];
+    tail.copy_from_slice(&hash.as_bytes()[..10]);
+    let millisecond = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    MigrationId(Builder::from_unix_timestamp_millis(millisecond, &tail).into_uuid())
+}
