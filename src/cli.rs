@@ -7,7 +7,7 @@ mod values;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use documents::{Check, FleetCommand, Show};
+pub(crate) use documents::{Check, FleetCommand, FleetFormat, SchemaOf, Show};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Resize};
 pub(crate) use values::{Percent, Seconds};
 
@@ -67,6 +67,11 @@ pub(crate) enum Command {
     /// Check, read or convert a fleet document.
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Print the JSON Schema of a document.
+    Schema {
+        /// Which document.
+        of: SchemaOf,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  decant completion bash > /etc/bash_completion.d/decant")]
     Completion {

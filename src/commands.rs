@@ -6,6 +6,7 @@ mod documents;
 mod fleet;
 mod man;
 mod plan;
+mod schema;
 mod select;
 mod show;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Fleet(command) => fleet::run(&command),
+        Command::Schema { of } => schema::run(of),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { folder } => man::run(folder.as_deref()),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Format;
 
@@ -55,4 +55,33 @@ pub(crate) enum FleetCommand {
         #[arg(value_name = "FILE")]
         fleet: PathBuf,
     },
+    /// Convert a file of another program into a fleet document.
+    #[command(after_help = "Example:\n  decant fleet import --from ganeti cluster.data -o fleet.json")]
+    Import {
+        /// The format it is in.
+        #[arg(long, value_enum, value_name = "FORMAT")]
+        from: FleetFormat,
+        /// The file; `-` is standard input, and .gz or .zst is unpacked.
+        #[arg(value_name = "FILE")]
+        input: PathBuf,
+        /// Write the fleet document to this file; by default to standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// A format of another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FleetFormat {
+    /// The text format of Ganeti's htools, which `hbal -t` reads and `gnt-cluster` exports.
+    Ganeti,
+}
+
+/// Which document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The fleet: what is.
+    Fleet,
+    /// The plan: what to do.
+    Plan,
 }

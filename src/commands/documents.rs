@@ -6,7 +6,7 @@ use std::sync::Arc;
 use decant_schema::document::{self, LoadError};
 use decant_schema::finding::Finding;
 use decant_schema::fleet::{self, Fleet};
-use decant_schema::plan::Plan;
+use decant_schema::plan::{self, Plan};
 
 use crate::error::Failure;
 use crate::output;
@@ -20,9 +20,7 @@ pub(crate) fn fleet(path: &Path) -> Result<Arc<Fleet>, Failure> {
 
 /// The plan in a file.
 pub(crate) fn plan(path: &Path) -> Result<Plan, Failure> {
-    let text = text(path)?;
-    let remedy = "give a plan document that decant wrote";
-    serde_json::from_str(&text).map_err(|error| Failure::input(name(path), error.to_string(), remedy))
+    plan::read(&bytes(path)?).map_err(|error| Failure::findings(name(path), &error.errors))
 }
 
 /// The text of a file.

@@ -5,7 +5,7 @@ use std::path::Path;
 use decant_schema::fleet::Fleet;
 
 use super::documents;
-use crate::cli::FleetCommand;
+use crate::cli::{FleetCommand, FleetFormat};
 use crate::error::{Exit, Failure};
 use crate::output;
 use crate::render::words;
@@ -13,6 +13,7 @@ use crate::render::words;
 pub(super) fn run(command: &FleetCommand) -> Result<Exit, Failure> {
     match command {
         FleetCommand::Check { fleet } => check(fleet)?,
+        FleetCommand::Import { from, input, output } => import(*from, input, output.as_deref())?,
     }
     Ok(Exit::Done)
 }
@@ -31,4 +32,15 @@ fn contents(fleet: &Fleet) -> String {
         words::count(fleet.server_groups().len(), "server group"),
     ];
     parts.join(", ")
+}
+
+fn import(from: FleetFormat, input: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let text = documents::text(input)?;
+    let imported = match from {
+        FleetFormat::Ganeti => decant_schema::fleet::ganeti::import(&text),
+    };
+    let checked = imported.map_err(|error| Failure::findings(documents::name(input), &error.errors))?;
+    documents::warn(input, &checked.warnings);
+    output::note(&format!("{}: a fleet of {}", documents::name(input), contents(&checked.fleet)));
+    output::write_json(output, checked.fleet.document())
 }
