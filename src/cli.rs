@@ -1,15 +1,17 @@
 //! The arguments as typed. The doc comments are the help, written for someone who has never seen the program.
 
 mod documents;
+mod executing;
 mod planning;
 mod values;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use documents::{Check, FleetCommand, FleetFormat, SchemaOf, Show};
+pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
+pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Resize};
-pub(crate) use values::{Percent, Seconds};
+pub(crate) use values::{Percent, Seconds, When};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +66,11 @@ pub(crate) enum Command {
     Show(Show),
     /// Verify a plan against a fleet, moment by moment, sharing no code with the planner.
     Check(Check),
+    /// Carry a plan out; after any interruption the same command goes on.
+    Apply(Apply),
+    /// Look after migrations: list, show, confirm, revert, abort.
+    #[command(subcommand)]
+    Migration(MigrationCommand),
     /// Check, read or convert a fleet document.
     #[command(subcommand)]
     Fleet(FleetCommand),

@@ -1,14 +1,18 @@
 //! The commands, one file a verb.
 
+mod apply;
 mod check;
 mod completion;
 mod documents;
 mod fleet;
 mod man;
+mod migration;
 mod plan;
 mod schema;
 mod select;
 mod show;
+mod site;
+mod watch;
 
 use decant_schema::fleet::Fleet;
 use decant_schema::plan::Plan;
@@ -22,6 +26,8 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Plan(command) => plan::run(&command),
         Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Migration(command) => migration::run(&command),
         Command::Fleet(command) => fleet::run(&command),
         Command::Schema { of } => schema::run(of),
         Command::Completion { shell } => completion::run(shell),

@@ -60,9 +60,14 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Whether a person watches stderr.
+pub(crate) fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// A sign of life on a terminal while something takes long; invisible elsewhere.
 pub(crate) fn spinner(doing: &str) -> ProgressBar {
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target).with_message(doing.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar

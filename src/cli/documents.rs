@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Format;
+use super::{Format, StoreFile};
 
 /// Show a plan to a person.
 #[derive(Debug, Args)]
@@ -55,6 +55,18 @@ pub(crate) enum FleetCommand {
         #[arg(value_name = "FILE")]
         fleet: PathBuf,
     },
+    /// Read the fleet as it is now.
+    #[command(after_help = "Example:\n  decant fleet pull --from store -o fleet.json")]
+    Pull {
+        /// Where to read it from.
+        #[arg(long, value_enum, value_name = "SOURCE")]
+        from: FleetSource,
+        #[command(flatten)]
+        store: StoreFile,
+        /// Write the fleet document to this file; by default to standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Convert a file of another program into a fleet document.
     #[command(after_help = "Example:\n  decant fleet import --from ganeti cluster.data -o fleet.json")]
     Import {
@@ -68,6 +80,13 @@ pub(crate) enum FleetCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// Where a fleet can be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FleetSource {
+    /// What decant's own store knows, kept true by what agents report.
+    Store,
 }
 
 /// A format of another program.

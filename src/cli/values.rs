@@ -39,6 +39,30 @@ impl FromStr for Percent {
     }
 }
 
+/// When an instance that arrived is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// By a person.
+    Manual,
+    /// By itself, this long after it arrived.
+    After(Duration),
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "now" => Ok(Self::After(Duration::ZERO)),
+            "manual" => Ok(Self::Manual),
+            time => match time.parse::<Seconds>() {
+                Ok(Seconds(length)) => Ok(Self::After(length)),
+                Err(problem) => Err(format!("write now, manual or a time: {problem}")),
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

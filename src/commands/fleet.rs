@@ -4,8 +4,8 @@ use std::path::Path;
 
 use decant_schema::fleet::Fleet;
 
-use super::documents;
-use crate::cli::{FleetCommand, FleetFormat};
+use super::{documents, site};
+use crate::cli::{FleetCommand, FleetFormat, FleetSource, StoreFile};
 use crate::error::{Exit, Failure};
 use crate::output;
 use crate::render::words;
@@ -13,6 +13,7 @@ use crate::render::words;
 pub(super) fn run(command: &FleetCommand) -> Result<Exit, Failure> {
     match command {
         FleetCommand::Check { fleet } => check(fleet)?,
+        FleetCommand::Pull { from: FleetSource::Store, store, output } => pull(store, output.as_deref())?,
         FleetCommand::Import { from, input, output } => import(*from, input, output.as_deref())?,
     }
     Ok(Exit::Done)
@@ -32,6 +33,13 @@ fn contents(fleet: &Fleet) -> String {
         words::count(fleet.server_groups().len(), "server group"),
     ];
     parts.join(", ")
+}
+
+/// The store's fleet, as the agents last reported it.
+fn pull(store: &StoreFile, output: Option<&Path>) -> Result<(), Failure> {
+    let store = site::store(store)?;
+    let document = site::run("read the store", decant_executor::apply::fleet(&store))?;
+    output::write_json(output, &document)
 }
 
 fn import(from: FleetFormat, input: &Path, output: Option<&Path>) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! Documents as text for the terminal.
 
+mod migrations;
 mod plan;
 mod report;
 
@@ -7,6 +8,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment};
 
+pub(crate) use migrations::{applied, applied_rows, fell_short, history, migrations};
 pub(crate) use plan::plan;
 pub(crate) use report::report;
 

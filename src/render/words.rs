@@ -5,9 +5,11 @@ use decant_schema::id::ResourceClass;
 use decant_schema::plan::{MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
 use decant_schema::request::{Options, RequestKind};
 
+mod migration;
 mod refusal;
 mod report;
 
+pub(crate) use migration::{state, turn};
 pub(crate) use refusal::{advice, fix, reason, rule, rules};
 pub(crate) use report::{change, effect, emptying, failures, verdict};
 

@@ -1,0 +1,120 @@
+//! Arguments of the commands that carry plans out and look after migrations.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Format, Seconds, When};
+
+/// Carry a plan out.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant apply plan.json --fleet-source fleet.json --hosts-in /srv/decant
+  decant apply plan.json --hosts-in /srv/decant --confirm 10m
+  decant apply plan.json --fleet-source fleet.json --rehearse      on simulated hosts; nothing real moves
+
+Interrupted by Ctrl-C, a kill or a crash, the same command goes on where it was.
+A plan is carried out only for the fleet it was made for; a changed fleet is refused (exit code 4), naming what changed.")]
+pub(crate) struct Apply {
+    /// The plan document; `-` is standard input, and .gz or .zst is unpacked.
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// The fleet as it is now, as a document; by default what the store knows of it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet_source: Option<PathBuf>,
+    /// Carry it out on simulated hosts, in a store that is thrown away: nothing real moves.
+    #[arg(long, requires = "fleet_source", conflicts_with = "hosts_in")]
+    pub(crate) rehearse: bool,
+    #[command(flatten)]
+    pub(crate) site: Site,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+    /// What standard output carries at the end: a summary for people, or a list for programs.
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Where migrations are remembered and where hosts are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Site")]
+pub(crate) struct Site {
+    #[command(flatten)]
+    pub(crate) store: StoreFile,
+    /// The folder of this machine's hosts, one folder a host, whose guests run in QEMU here.
+    #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
+    pub(crate) hosts_in: Option<PathBuf>,
+}
+
+/// Where migrations are remembered.
+#[derive(Debug, Args)]
+pub(crate) struct StoreFile {
+    /// The database of the fleet and its migrations; by default ~/.local/state/decant/store.db.
+    #[arg(long, value_name = "FILE", env = "DECANT_STORE")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// How moves are carried out.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(crate) struct Terms {
+    /// When an instance that arrived and runs is confirmed, after which its old copy is destroyed: `now`, `manual`
+    /// (by `decant migration confirm`), or a time to look at it first, as 10m.
+    #[arg(long, value_name = "WHEN", default_value = "now", env = "DECANT_CONFIRM")]
+    pub(crate) confirm: When,
+    /// Migrations at once in the whole fleet; by default what the fleet document says.
+    #[arg(long, value_name = "NUMBER", env = "DECANT_MAX_MIGRATIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_migrations: Option<u32>,
+    /// Migrations at once on one host; by default what the fleet document says.
+    #[arg(long, value_name = "NUMBER", env = "DECANT_MAX_MIGRATIONS_PER_HOST", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_migrations_per_host: Option<u32>,
+    /// Limit of each transfer, megabit per second; by default as fast as it goes.
+    #[arg(long, value_name = "MBPS", env = "DECANT_BANDWIDTH", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) bandwidth: Option<u64>,
+    /// How long a host may be silent before it is told again what to do.
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "DECANT_LEASE")]
+    pub(crate) lease: Seconds,
+}
+
+/// Look after migrations: moves being carried out, or that were.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrationCommand {
+    /// List the migrations the store remembers.
+    List {
+        #[command(flatten)]
+        store: StoreFile,
+        /// Only those that are not over.
+        #[arg(long)]
+        unfinished: bool,
+        /// What standard output carries: a table for people, or a list for programs.
+        #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+        format: Format,
+    },
+    /// Show a migration: its state, whose turn it is, what it went through.
+    Show {
+        /// Its id, or the instance, meaning its latest migration.
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        store: StoreFile,
+        /// What standard output carries: text for people, or the record for programs.
+        #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+        format: Format,
+    },
+    /// Keep a migrated instance where it arrived; its old copy is destroyed. There is no way back from this.
+    Confirm(Decide),
+    /// Take a migrated instance back to where it was. What it wrote since it arrived is put aside.
+    Revert(Decide),
+    /// Call a migration off that has not arrived; the instance stays where it was.
+    Abort(Decide),
+}
+
+/// Decide about one migration.
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// Its id, or the instance, meaning its latest migration.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) site: Site,
+}

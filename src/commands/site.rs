@@ -1,0 +1,122 @@
+//! Where a command finds the store and the hosts, and how what the executor says becomes a failure of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use decant_executor::apply::ApplyError;
+use decant_executor::hypervisor::qemu::{Qemu, Tools};
+use decant_executor::layout::HostFolder;
+use decant_executor::transfer::rsync::Rsync;
+use decant_executor::{Drivers, HostDriver};
+use decant_schema::id::HostName;
+
+use crate::cli::{Site, StoreFile};
+use crate::error::{Complaint, Failure};
+
+/// The store's file.
+pub(super) fn store(args: &StoreFile) -> Result<PathBuf, Failure> {
+    args.store.clone().or_else(usual_store).ok_or_else(|| {
+        Failure::input("the request", "there is no home folder to keep the store in", "name a file by --store")
+    })
+}
+
+/// `$XDG_STATE_HOME/decant/store.db`, by default under `~/.local/state`.
+fn usual_store() -> Option<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(folder.join("decant").join("store.db"))
+}
+
+/// What the agents of these hosts work with: QEMU in the host's folder, rsync between the folders.
+pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers, Failure> {
+    let Some(root) = &site.hosts_in else {
+        let remedy = "name the folder of this machine's hosts by --hosts-in, or try the plan out by --rehearse";
+        return Err(Failure::input("the request", "nothing says where the hosts are", remedy));
+    };
+    if !root.is_dir() {
+        let problem = format!("{} is no folder", root.display());
+        return Err(Failure::input("--hosts-in", problem, "name the folder that holds one folder a host"));
+    }
+    let folder = |host: &HostName| HostFolder::new(root.join(host.as_str()));
+    let folders: BTreeMap<_, _> = hosts.iter().map(|host| (host.clone(), folder(host))).collect();
+    let driver = |here: &HostFolder| HostDriver {
+        hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
+        transfer: std::sync::Arc::new(Rsync::new(here.clone(), folders.clone())),
+    };
+    Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
+}
+
+/// Runs the executor until it is done or the person interrupts it; either is safe at any moment.
+pub(super) fn run<T>(what: &str, work: impl Future<Output = Result<T, ApplyError>>) -> Result<T, Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::environment("start the executor's threads", error))?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = work => done.map_err(failure),
+            _ = tokio::signal::ctrl_c() => {
+                Err(Failure::environment(what, "it was interrupted").with_hint("run the same command again: it goes on where it was"))
+            }
+        }
+    })
+}
+
+/// What kind of failure the executor's is, and what to do about it.
+fn failure(error: ApplyError) -> Failure {
+    let of = "the request".to_owned();
+    match error {
+        ApplyError::Stale { differences } => Failure::DoesNotHold {
+            what: "the fleet has changed since the plan was made; nothing was begun".to_owned(),
+            differences: differences
+                .iter()
+                .map(|difference| Complaint { problem: difference.to_string(), remedy: None })
+                .chain([Complaint::new("the plan no longer fits", "read the fleet again and plan again")])
+                .collect(),
+        },
+        ApplyError::NoDriver { hosts } => Failure::Input {
+            of,
+            errors: hosts
+                .iter()
+                .map(|host| Complaint::new(format!("host {host} cannot be reached from here"), "check --hosts-in"))
+                .collect(),
+        },
+        ApplyError::Unsupported { moves } => Failure::Input {
+            of,
+            errors: moves
+                .iter()
+                .map(|one| {
+                    Complaint::new(one.to_string(), "set the instance's mobility to suspend or cold and plan again")
+                })
+                .collect(),
+        },
+        ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
+        ApplyError::NoStore { path } => no_store(&path),
+        ApplyError::NotGranted { wish, refusal, .. } => Failure::Input {
+            of,
+            errors: vec![Complaint::new(
+                format!("cannot {wish}: {refusal}"),
+                "decant migration show says how far it is",
+            )],
+        },
+        busy @ ApplyError::Busy { .. } => executor_failed(busy)
+            .with_hint("wait for the other decant to end, or stop it; one at a time conducts a store"),
+        failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {
+            executor_failed(failed).with_hint("check the store's disk and rights, then run the same command again")
+        }
+    }
+}
+
+fn no_store(path: &Path) -> Failure {
+    let remedy = "name another by --store, or make one: decant apply PLAN --fleet-source FLEET";
+    Failure::input(path.display().to_string(), "there is no such store", remedy)
+}
+
+/// The executor's messages read after "failed to", with their causes behind them.
+fn executor_failed(error: ApplyError) -> Failure {
+    let doing = error.to_string();
+    match std::error::Error::source(&error) {
+        Some(cause) => Failure::environment(doing, cause.to_string()),
+        None => Failure::environment(doing, "see above"),
+    }
+}

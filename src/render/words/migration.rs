@@ -1,0 +1,36 @@
+//! Migrations in words.
+
+use decant_schema::migration::{Awaits, Confirm, Migration, MigrationOutcome, MigrationState};
+
+/// How far a migration is.
+pub(crate) fn state(of: &MigrationState) -> String {
+    match of {
+        MigrationState::PreMigrating => "freezing its disk".to_owned(),
+        MigrationState::Migrating => "copying its disk while it runs".to_owned(),
+        MigrationState::MigratingStep2 { .. } => "stopped, copying the rest".to_owned(),
+        MigrationState::PostMigrating { .. } => "verifying and starting at the target".to_owned(),
+        MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: None } } => {
+            "runs at the target, to be confirmed or reverted".to_owned()
+        }
+        MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: Some(at) } } => {
+            format!("runs at the target, confirmed by itself at {}", at.strftime("%H:%M:%S UTC"))
+        }
+        MigrationState::VerifyMigration { confirm: Confirm::Given } => "confirmed, removing the old copy".to_owned(),
+        MigrationState::Reverted { .. } => "on the way back".to_owned(),
+        MigrationState::Finished { outcome } => match outcome {
+            MigrationOutcome::Confirmed => "done".to_owned(),
+            MigrationOutcome::Reverted => "reverted, as before".to_owned(),
+            MigrationOutcome::Failed => "failed, as before".to_owned(),
+            MigrationOutcome::Aborted => "called off, as before".to_owned(),
+        },
+    }
+}
+
+/// Whose turn it is, and what a person can do.
+pub(crate) fn turn(of: &Migration) -> String {
+    match of.turn() {
+        Awaits::Agent { host, work } => format!("{host} is to {work}"),
+        Awaits::Decision { .. } => "a person: decant migration confirm, or revert".to_owned(),
+        Awaits::Nobody => "nobody".to_owned(),
+    }
+}
