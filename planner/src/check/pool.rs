@@ -1,0 +1,159 @@
+//! Who may do what, and in which pool: the parties of a certificate, found from the fleet and the request alone.
+//!
+//! Whoever may leave joins its host with every host it may go to; the connected parts are the pools. Nobody ever
+//! leaves one, so their bounds add up.
+
+use std::collections::HashMap;
+
+use decant_schema::fleet::{Mobility, Resources};
+use decant_schema::id::{PoolName, ZoneName};
+use petgraph::unionfind::UnionFind;
+
+use super::rule::{Wish, immobile, objections};
+use super::scene::{Amounts, Asked, Scene};
+
+/// Instances alike in what they need, what they claim and where they may go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    pub(super) need: Amounts,
+    pub(super) claim: Amounts,
+    /// Position in [`Pools::admitted`].
+    pub(super) admitted: usize,
+}
+
+/// What an instance has to decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Departs, unless nothing lets it, or is refused.
+    Evacuee { stuck: bool },
+    /// Departs, unless nothing lets it, or is resized in place, or is refused.
+    Resized { stuck: bool },
+    /// Departs or stays.
+    ThirdParty,
+}
+
+/// An instance that has something to decide.
+pub(super) struct Party {
+    pub(super) instance: usize,
+    pub(super) kind: usize,
+    pub(super) role: Role,
+}
+
+/// Everybody who has something to decide, and the pools they are in.
+pub(super) struct Pools {
+    pub(super) kinds: Vec<Kind>,
+    /// Distinct sets of hosts, each in order.
+    pub(super) admitted: Vec<Vec<usize>>,
+    /// By host: who is there and has something to decide.
+    pub(super) parties: Vec<Vec<Party>>,
+    /// By host: its pool, as the host that stands for it.
+    pub(super) pool: Vec<usize>,
+}
+
+impl Pools {
+    pub(super) fn new(scene: &Scene<'_>) -> Self {
+        let hosts = scene.fleet.hosts().len();
+        let mut kinds = Interned::default();
+        let mut admission = Admission::default();
+        let mut parties: Vec<Vec<Party>> = (0..hosts).map(|_| Vec::new()).collect();
+        for instance in 0..scene.fleet.instances().len() {
+            let Some(role) = role(scene, instance) else { continue };
+            let wish = Wish::of(scene, instance);
+            let admitted = admission.of(scene, wish);
+            let kind = Kind { need: scene.dense(wish.resources), claim: scene.claim(instance), admitted };
+            parties[scene.home[instance]].push(Party { instance, kind: kinds.position(kind), role });
+        }
+        let mut joined = UnionFind::new(hosts);
+        for admitted in &admission.sets.items {
+            admitted.windows(2).for_each(|pair| {
+                joined.union(pair[0], pair[1]);
+            });
+        }
+        for (host, parties) in parties.iter().enumerate() {
+            for party in parties.iter().filter(|party| party.may_depart()) {
+                if let Some(other) = admission.sets.items[kinds.items[party.kind].admitted].first() {
+                    joined.union(host, *other);
+                }
+            }
+        }
+        let pool = (0..hosts).map(|host| joined.find(host)).collect();
+        Self { kinds: kinds.items, admitted: admission.sets.items, parties, pool }
+    }
+
+    /// The hosts of a pool.
+    pub(super) fn hosts(&self, pool: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.pool.len()).filter(move |host| self.pool[*host] == pool)
+    }
+
+    /// Everybody of a pool who has something to decide.
+    pub(super) fn parties_of(&self, pool: usize) -> impl Iterator<Item = &Party> {
+        self.hosts(pool).flat_map(|host| &self.parties[host])
+    }
+}
+
+impl Party {
+    fn may_depart(&self) -> bool {
+        !matches!(self.role, Role::Evacuee { stuck: true } | Role::Resized { stuck: true })
+    }
+}
+
+fn role(scene: &Scene<'_>, at: usize) -> Option<Role> {
+    let instance = scene.instance(at);
+    let stuck = immobile(scene, at).is_some();
+    match scene.asked(at) {
+        Some(Asked::Leave) => Some(Role::Evacuee { stuck }),
+        Some(Asked::Resize(_)) => Some(Role::Resized { stuck }),
+        None => {
+            let fixed = stuck || instance.mobility == Mobility::None || scene.options().no_displace;
+            (!fixed && scene.host(scene.home[at]).up).then_some(Role::ThirdParty)
+        }
+    }
+}
+
+/// Distinct values by their position.
+struct Interned<T> {
+    items: Vec<T>,
+    positions: HashMap<T, usize>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), positions: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
+    fn position(&mut self, item: T) -> usize {
+        *self.positions.entry(item).or_insert_with_key(|item| {
+            self.items.push(item.clone());
+            self.items.len() - 1
+        })
+    }
+}
+
+/// All of a wish that decides where it is admitted.
+type Asking<'a> = (&'a str, &'a Resources, Option<&'a ZoneName>, Option<&'a PoolName>, Option<u64>);
+
+/// Where instances are admitted; each wish is judged once, whoever has it.
+#[derive(Default)]
+struct Admission<'a> {
+    sets: Interned<Vec<usize>>,
+    known: HashMap<Asking<'a>, usize>,
+}
+
+impl<'a> Admission<'a> {
+    fn of(&mut self, scene: &Scene<'_>, wish: Wish<'a>) -> usize {
+        let instance = wish.instance;
+        let asking = (
+            wish.flavor.name.as_str(),
+            wish.resources,
+            instance.zone.as_ref(),
+            instance.storage.as_ref(),
+            wish.version_min,
+        );
+        *self.known.entry(asking).or_insert_with(|| {
+            let hosts = 0..scene.fleet.hosts().len();
+            self.sets.position(hosts.filter(|host| objections(scene, &wish, scene.host(*host)).is_empty()).collect())
+        })
+    }
+}
