@@ -52,7 +52,7 @@ impl Verdict {
 
 /// Judges a plan for a fleet. A plan with unknown names, or whose moves are in no order, is not followed further.
 pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
-    let mut violations = identity(plan);
+    let mut violations = identity(fleet, plan);
     let unreadable = [itinerary::unknown_names(fleet, plan), itinerary::disorder(plan)].concat();
     if !unreadable.is_empty() {
         violations.extend(unreadable);
@@ -75,11 +75,15 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     Verdict { violations, refused_min: certified.refused, displaced_mb_min: certified.displaced_mb }
 }
 
-/// Whether the plan is one.
-fn identity(plan: &Plan) -> Vec<Violation> {
+/// Whether the plan is one, and for this fleet.
+fn identity(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
     let mut violations = Vec::new();
     if plan.format != FORMAT {
         violations.push(Violation::Format { found: plan.format.clone(), expected: FORMAT });
+    }
+    let given = fleet.digest();
+    if plan.fleet_digest != given {
+        violations.push(Violation::Digest { planned: plan.fleet_digest.clone(), given });
     }
     violations
 }

@@ -44,7 +44,8 @@ pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
     violations
 }
 
-/// Printed amounts that are outside of what is so. A class that is not printed is taken for 0.
+/// Printed amounts that are outside of what is so. They are what instances claim, without what the fleet does not
+/// list; a class that is not printed is taken for 0.
 fn amounts(
     scene: &Scene<'_>,
     host: usize,
@@ -53,13 +54,14 @@ fn amounts(
     least: &Amounts,
     most: &Amounts,
 ) -> Vec<Violation> {
-    let printed = scene.classes.iter().map(|class| i128::from(printed.get(*class).copied().unwrap_or(0)));
+    let unlisted = scene.dense(&scene.host(host).other_usage);
     let mut violations = Vec::new();
-    for ((found, class), (least, most)) in printed.zip(&scene.classes).zip(least.iter().zip(most)) {
-        if found < *least || found > *most {
+    for (at, class) in scene.classes.iter().enumerate() {
+        let found = i128::from(printed.get(*class).copied().unwrap_or(0));
+        let (least, most) = (least[at] - unlisted[at], most[at] - unlisted[at]);
+        if !(least..=most).contains(&found) {
             let (host, class) = (scene.host(host).name.clone(), (*class).clone());
-            let actual = if found < *least { *least } else { *most };
-            violations.push(Violation::HostAmount { host, class, moment, found, actual });
+            violations.push(Violation::HostAmount { host, class, moment, found, actual: found.clamp(least, most) });
         }
     }
     violations

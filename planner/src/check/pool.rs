@@ -32,6 +32,17 @@ pub(super) enum Role {
     ThirdParty,
 }
 
+impl Role {
+    /// The same, knowing where it may go: nowhere is as good as stuck.
+    fn admitted_to(self, hosts: &[usize]) -> Self {
+        match self {
+            Self::Evacuee { stuck } => Self::Evacuee { stuck: stuck || hosts.is_empty() },
+            Self::Resized { stuck } => Self::Resized { stuck: stuck || hosts.is_empty() },
+            Self::ThirdParty => Self::ThirdParty,
+        }
+    }
+}
+
 /// An instance that has something to decide.
 pub(super) struct Party {
     pub(super) instance: usize,
@@ -60,6 +71,7 @@ impl Pools {
             let Some(role) = role(scene, instance) else { continue };
             let wish = Wish::of(scene, instance);
             let admitted = admission.of(scene, wish);
+            let role = role.admitted_to(&admission.sets.items[admitted]);
             let kind = Kind { need: scene.dense(wish.resources), claim: scene.claim(instance), admitted };
             parties[scene.home[instance]].push(Party { instance, kind: kinds.position(kind), role });
         }

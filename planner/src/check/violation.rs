@@ -11,6 +11,8 @@ use decant_schema::plan::{MoveMode, MoveReason, Outcome, ProofStatus, RuleName, 
 pub enum Violation {
     #[error("the format is {found:?}, not {expected:?}")]
     Format { found: String, expected: &'static str },
+    #[error("the plan was made for the fleet {planned}, not for this one ({given})")]
+    Digest { planned: String, given: String },
     #[error("{place}: the fleet has no {what} named {name:?}")]
     UnknownName { place: Place, what: &'static str, name: String },
 

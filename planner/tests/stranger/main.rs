@@ -1,0 +1,9 @@
+//! Every plan judged by a stranger: on random fleets with all rules mixed, against brute force and an exact model, and
+//! the stranger itself against plans that are wrong on purpose.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fleets;
+mod planned;
+mod probe;
+mod random;
