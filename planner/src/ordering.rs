@@ -13,8 +13,8 @@
 //! both its hosts. One that is resized in place counts once, with the greater of its two sizes.
 //!
 //! The list rule ([`sequence`]) orders nearly everything. Where it gets stuck, only hosts that wait for each other
-//! ([`knot`]) are searched ([`search`]): other orders first, then hops of instances that move anyway, then third
-//! parties that step aside. A placement with no order is handed back as [`Unorderable`]: a no-good.
+//! ([`knot`]) are searched ([`untie`], [`search`]): other orders first, then hops of instances that move anyway, then
+//! third parties that step aside. A placement with no order is handed back as [`Unorderable`]: a no-good.
 //!
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
 
@@ -26,8 +26,13 @@ mod knot;
 mod peak;
 mod ports;
 mod room;
+mod search;
 mod sequence;
+mod stops;
+#[cfg(test)]
+mod tests;
 mod timeline;
+mod untie;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -39,6 +44,7 @@ use crate::problem::{Amounts, HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use carry::{Haul, seconds};
 use room::{Room, Step};
+use sequence::Sequence;
 use timeline::Event;
 
 /// The moves of a placement, in an order that cannot deadlock or overfill a host.
@@ -105,8 +111,11 @@ impl Schedule {
 /// A placement without an order: these moves wait for each other, and nothing within reach makes room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unorderable {
-    /// The moves that are stuck, by instance. A placement that keeps all of them will be stuck again.
+    /// The moves that are stuck in the end, by instance.
     pub stuck: Vec<Stuck>,
+    /// All moves that start on hosts that wait for each other, by instance, with their targets: as long as a placement
+    /// has all of these, it has no order.
+    pub moves: Vec<(InstanceIdx, HostIdx)>,
     /// The hosts that wait for each other, by index.
     pub hosts: Vec<HostIdx>,
     /// What cut the search short; `None`: there is no order, whatever hops.
@@ -144,13 +153,13 @@ pub struct Lack {
 pub fn order(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> Result<Schedule, Unorderable> {
     let start = Room::at_start(problem);
     let wanted = sequence::wanted(problem, placement);
-    let steps = sequence::sequence(&start, &wanted, limits)?;
-    Ok(schedule(&start, placement, &wanted, &steps))
+    let sequence = sequence::sequence(&start, &wanted, limits)?;
+    Ok(schedule(&start, placement, &wanted, &sequence))
 }
 
 /// Chains an order of single moves and puts it into time.
-fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], steps: &[Step]) -> Schedule {
-    let problem = start.problem;
+fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: &Sequence) -> Schedule {
+    let (problem, steps) = (start.problem, sequence.steps.as_slice());
     let hauls = hauls(start, steps);
     let durations: Vec<f64> = hauls.iter().map(|haul| seconds(haul.shortest(problem))).collect();
     let after = chain::chain(start, steps, &durations);
@@ -195,7 +204,7 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], steps: &[S
         peak,
         placement: reached,
         stepped_aside: moved.into_iter().filter(|instance| !asked.contains(instance)).collect(),
-        stopped_by: None,
+        stopped_by: sequence.stopped_by,
     }
 }
 

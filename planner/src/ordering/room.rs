@@ -132,15 +132,20 @@ impl<'p> Room<'p> {
         }
     }
 
-    /// Whether the rules about one instance and one host let it stop at `target` on its way from one host to another.
-    /// A live move never goes to an older hypervisor, on no leg of the way.
-    pub(super) fn may_stop(&self, instance: InstanceIdx, target: HostIdx, onwards: HostIdx) -> bool {
+    /// Whether a move could be the last one of an order that ends here: within capacity, not only within what the
+    /// host held at the start, and without touching the headroom to keep.
+    pub(super) fn fits_for_good(&self, step: Step) -> bool {
+        let facts = &self.problem.hosts[step.target.at()];
+        let spare = |class: usize| self.free(step.target)[class] + facts.free[class].min(0) - facts.keep[class];
+        let classes = 0..self.problem.classes.len();
+        self.fits(step) && classes.into_iter().all(|class| self.takes(step, class) <= spare(class).max(0))
+    }
+
+    /// Whether a move goes to no older hypervisor, or is not live: on a way with stops, every leg must.
+    pub(super) fn climbs(&self, step: Step) -> bool {
         let version = |host: HostIdx| self.problem.fleet.hosts()[host.at()].hypervisor_version;
-        let climbs = version(self.host(instance)) <= version(target) && version(target) <= version(onwards);
-        let source = self.host(instance);
-        target != source
-            && self.problem.admits(instance, target)
-            && (climbs || self.problem.instances[instance.at()].mode != MoveMode::Live)
+        self.problem.instances[step.instance.at()].mode != MoveMode::Live
+            || version(self.host(step.instance)) <= version(step.target)
     }
 
     /// Whether an instance may stop anywhere on its way: one that is resized takes its new size along, and one that

@@ -1,7 +1,7 @@
 //! The list rule: displaced first, busiest source first, whatever has room.
 //!
 //! It orders nearly everything, in near-linear time: a move that lacks room waits at its target until something
-//! leaves there. What it leaves stuck is [`super::knot`]'s.
+//! leaves there. What it leaves stuck is [`super::untie`]'s.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -12,8 +12,9 @@ use decant_schema::units::Mib;
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
+use super::Unorderable;
 use super::room::{Room, Step};
-use super::{Lack, Stuck, Unorderable, knot};
+use super::untie::untie;
 
 /// The moves a placement asks for, by instance: everyone whose host changes, and who is resized in place.
 pub(super) fn wanted(problem: &Problem, placement: &Placement) -> Vec<Step> {
@@ -65,45 +66,19 @@ pub(super) fn by_list(room: &mut Room<'_>, steps: &[Step]) -> (Vec<Step>, Vec<St
     (gone, stuck.into_iter().map(|rank| steps[rank]).collect())
 }
 
-/// An order in which the wanted moves can be carried out one by one.
-pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], _: &Limits<'_>) -> Result<Vec<Step>, Unorderable> {
+/// An order in which moves can be carried out one by one.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) steps: Vec<Step>,
+    /// What cut short a search whose answer may therefore not be the cheapest.
+    pub(super) stopped_by: Option<StoppedBy>,
+}
+
+/// Finds an order for the wanted moves, by the rule where that does.
+pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], limits: &Limits<'_>) -> Result<Sequence, Unorderable> {
     let mut steps = wanted.to_vec();
     sort(start, &mut steps);
     let mut room = start.clone();
     let (gone, stuck) = by_list(&mut room, &steps);
-    if stuck.is_empty() {
-        return Ok(gone);
-    }
-    untie(start, &steps)
-}
-
-/// The same, component by component.
-fn untie(start: &Room<'_>, steps: &[Step]) -> Result<Vec<Step>, Unorderable> {
-    let mut room = start.clone();
-    let mut order = Vec::with_capacity(steps.len());
-    for knot in knot::knots(start, steps) {
-        for part in [&knot.outward, &knot.inner] {
-            let (gone, stuck) = by_list(&mut room, part);
-            order.extend(gone);
-            if !stuck.is_empty() {
-                return Err(unorderable(&room, &knot.hosts, &stuck, None));
-            }
-        }
-    }
-    Ok(order)
-}
-
-/// Says what is stuck, and what its targets are short of.
-fn unorderable(room: &Room<'_>, hosts: &[HostIdx], stuck: &[Step], stopped_by: Option<StoppedBy>) -> Unorderable {
-    let lack = |step: Step| {
-        let free = room.free(step.target);
-        let lacking = (0..free.len()).filter(|class| room.takes(step, *class) > free[*class]);
-        let lacks = lacking.map(|class| Lack { class, need: room.takes(step, class), free: free[class] });
-        // The relatively greatest shortfall, compared as fractions of the need without dividing.
-        lacks.max_by(|a, b| (i128::from(b.free) * i128::from(a.need)).cmp(&(i128::from(a.free) * i128::from(b.need))))
-    };
-    let mut stuck: Vec<Stuck> =
-        stuck.iter().map(|step| Stuck { instance: step.instance, target: step.target, lacks: lack(*step) }).collect();
-    stuck.sort_by_key(|stuck| stuck.instance);
-    Unorderable { stuck, hosts: hosts.to_vec(), stopped_by }
+    if stuck.is_empty() { Ok(Sequence { steps: gone, stopped_by: None }) } else { untie(start, &steps, limits) }
 }
