@@ -8,7 +8,6 @@
 //! the peers' packages; `--page` writes the figures as a page. `--only NAME` (repeatable) takes the fleets so named.
 #![expect(clippy::disallowed_methods, reason = "the planner is pure, its benchmark is not")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to clean up")]
-#![expect(clippy::cast_precision_loss, reason = "counts and sizes that are printed")]
 
 #[path = "scale/answer.rs"]
 mod answer;

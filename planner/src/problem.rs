@@ -213,13 +213,18 @@ impl Problem {
                 kinds.push(kind.clone());
                 KindIdx::new(kinds.len() - 1)
             });
+            let mode = mode(hosts[host.at()].up, instance, task);
             instances.push(InstanceFacts {
                 host,
                 kind,
                 task,
-                mode: mode(fleet.hosts()[host.at()].up, instance),
+                mode,
                 priority: instance.priority,
-                transfer: transfer(&fleet, instance),
+                transfer: transfer(
+                    instance,
+                    mode,
+                    mib(fleet.claim(instance).get(ResourceClass::MEMORY_MB).copied().unwrap_or(0)),
+                ),
                 groups: std::mem::take(&mut groups_of[at]),
             });
         }
@@ -334,27 +339,24 @@ fn narrowed(
     Arc::new(eligible)
 }
 
-/// How an instance moves, by what it can and what it is doing.
-fn mode(source_up: bool, instance: &Instance) -> MoveMode {
-    match (source_up, instance.state, instance.mobility) {
+/// How an instance moves, by what it can and what it is doing. A new size needs a new start.
+fn mode(source_up: bool, instance: &Instance, task: Task) -> MoveMode {
+    let running = matches!(instance.state, InstanceState::Active | InstanceState::Paused) && task != Task::Resize;
+    match (source_up, running, instance.mobility) {
         (false, _, _) => MoveMode::Rebuild,
-        (true, InstanceState::Active | InstanceState::Paused, Mobility::Live) => MoveMode::Live,
-        (true, InstanceState::Active | InstanceState::Paused, Mobility::Suspend) => MoveMode::Suspend,
+        (true, true, Mobility::Live) => MoveMode::Live,
+        (true, true, Mobility::Suspend) => MoveMode::Suspend,
         (true, _, _) => MoveMode::Cold,
     }
 }
 
 /// Disk that is not shared, and memory where the mode carries it.
-fn transfer(fleet: &Fleet, instance: &Instance) -> Mib {
-    let up = fleet.hosts()[fleet.host_index(instance.host.as_str()).expect("the door knows every host")].up;
+fn transfer(instance: &Instance, mode: MoveMode, memory: Mib) -> Mib {
     let disk = if instance.storage.is_some() { mib(0) } else { instance.local_disk_mb + instance.overlay_mb };
-    let memory = match mode(up, instance) {
-        MoveMode::Live | MoveMode::Suspend => {
-            mib(fleet.claim(instance).get(ResourceClass::MEMORY_MB).copied().unwrap_or(0))
-        }
-        MoveMode::Cold | MoveMode::Rebuild => mib(0),
-    };
-    disk + memory
+    match mode {
+        MoveMode::Live | MoveMode::Suspend => disk + memory,
+        MoveMode::Cold | MoveMode::Rebuild => disk,
+    }
 }
 
 fn group_facts(fleet: &Fleet) -> Vec<GroupFacts> {
