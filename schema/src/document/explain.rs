@@ -127,6 +127,9 @@ struct Element<'a> {
 /// The typed reader judges; where it objects, the schema says all that is wrong, or else the reader what stopped it.
 fn explain_value<T: DeserializeOwned>(raw: &RawValue, element: &Element<'_>, findings: &mut Findings) {
     let Err(error) = serde_json::from_str::<T>(raw.get()) else { return };
+    if findings.is_full() {
+        return findings.count();
+    }
     let found = match serde_json::from_str::<Value>(raw.get()) {
         Ok(value) => element.explainer.explain(&value, &element.path, findings),
         Err(_) => 0,

@@ -36,11 +36,21 @@ impl Findings {
     }
 
     fn push(&mut self, path: Path, offset: Option<usize>, problem: String, remedy: String) {
-        if self.kept.len() < KEPT_MAX {
-            self.kept.push(Raw { path, offset, problem, remedy });
+        if self.is_full() {
+            self.count();
         } else {
-            self.more += 1;
+            self.kept.push(Raw { path, offset, problem, remedy });
         }
+    }
+
+    /// Whether a further one would only be counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.len() >= KEPT_MAX
+    }
+
+    /// Counts one that is not worth wording any more.
+    pub(crate) fn count(&mut self) {
+        self.more += 1;
     }
 
     /// Whether there is none.
