@@ -68,7 +68,7 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Result<
                 assignments: unorderable.stuck.iter().map(|stuck| (stuck.instance, stuck.target)).collect(),
             }),
         }
-        placed = placement::place(problem, limits, &no_goods);
+        placed = placement::place_again(problem, limits, &no_goods, &placed);
     }
 }
 

@@ -166,7 +166,8 @@ pub struct Tier {
 /// * *Resized*: instances the request resizes, on hosts that are not evacuated. One departs, or is resized in place if
 ///   its host is up, or is refused. It does not depart where a rule about the instance alone forbids a move.
 /// * *Third parties*: all others that may move: on a host that is up and not evacuated, not pinned by the fleet or the
-///   request, mobility other than `none`, and displacement not forbidden by the request. One departs or stays.
+///   request, mobility other than `none`, and displacement neither forbidden by the request nor put before refusals by
+///   its tier order. One departs or stays.
 ///
 /// Instances with equal need, claim and admitted hosts are of one *kind*, whatever their groups and priorities.
 ///

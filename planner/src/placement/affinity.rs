@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use decant_schema::fleet::GroupPolicy;
-
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Task};
 
 use super::tally::{Ground, Tally};
@@ -25,7 +23,7 @@ pub(super) fn units(ground: &Ground<'_>, asked: &[InstanceIdx]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     let mut unit_of: BTreeMap<GroupIdx, usize> = BTreeMap::new();
     for instance in asked {
-        let groups: Vec<_> = binding_groups(ground, *instance).collect();
+        let groups: Vec<_> = ground.binding_groups(*instance).collect();
         let known = groups.iter().find_map(|group| unit_of.get(group).copied());
         let at = known.unwrap_or(units.len());
         if known.is_none() {
@@ -42,15 +40,8 @@ pub(super) fn units(ground: &Ground<'_>, asked: &[InstanceIdx]) -> Vec<Unit> {
     units
 }
 
-/// The affinity groups of more than one that hold this instance.
-fn binding_groups<'a>(ground: &'a Ground<'_>, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + 'a {
-    ground
-        .groups_of(instance, GroupPolicy::Affinity)
-        .filter(|group| ground.problem.groups[group.at()].members.len() > 1)
-}
-
 fn followed(ground: &Ground<'_>, members: &[InstanceIdx]) -> Vec<GroupIdx> {
-    let mut groups: Vec<_> = members.iter().flat_map(|member| binding_groups(ground, *member)).collect();
+    let mut groups: Vec<_> = members.iter().flat_map(|member| ground.binding_groups(*member)).collect();
     groups.sort_unstable();
     groups.dedup();
     groups.retain(|group| ground.problem.groups[group.at()].members.iter().any(|member| !members.contains(member)));

@@ -43,7 +43,10 @@ fn ejections(tally: &Tally<'_>, unit: &Unit, host: HostIdx) -> Vec<(i64, HostIdx
         .iter()
         .copied()
         .filter(|at| {
-            problem.instances[at.at()].task == Task::MayMove && !tally.is_moved(*at) && !tally.ground.is_bound(*at)
+            problem.instances[at.at()].task == Task::MayMove
+                && tally.ground.departs(*at)
+                && !tally.is_moved(*at)
+                && !tally.ground.is_bound(*at)
         })
         .collect();
     let enough = |set: &[InstanceIdx]| {

@@ -8,6 +8,7 @@
 //! model ──► generate (table, pricing, master) ──► integers ──► slots, for `assign`
 //! ```
 
+mod dive;
 mod generate;
 mod integers;
 mod master;
@@ -83,8 +84,8 @@ impl Patterns {
     }
 
     /// Whole patterns for every host, as slots; `None` if none were found.
-    pub(super) fn slots(&self, effort: u32) -> Option<Slots> {
-        let chosen = integers::choose(&self.model, &self.generated, effort)?;
+    pub(super) fn slots(&mut self, limits: &Limits<'_>) -> Option<Slots> {
+        let chosen = integers::choose(&self.model, &mut self.generated, limits)?;
         let mut slots = Slots::default();
         let mut taken = vec![0; self.model.hosts.len()];
         for (at, times) in chosen {

@@ -43,8 +43,8 @@ pub(super) fn pools(ground: &Ground<'_>) -> Vec<Pool> {
         let pool = pools.entry(union.root(facts.host.at())).or_default();
         match facts.task {
             Task::Leave | Task::Resize => pool.asked.push(at),
-            Task::MayMove => pool.third_parties.push(at),
-            Task::Stay => {}
+            Task::MayMove if ground.departs(at) => pool.third_parties.push(at),
+            Task::MayMove | Task::Stay => {}
         }
     }
     pools.into_values().filter(|pool| !pool.asked.is_empty()).collect()

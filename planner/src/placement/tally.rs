@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use decant_schema::fleet::GroupPolicy;
+use decant_schema::plan::TierName;
 
-use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, Problem, Task};
+use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, KindIdx, Problem, Task};
 
 /// What every tally of a problem starts from.
 pub(super) struct Ground<'a> {
@@ -16,19 +17,21 @@ pub(super) struct Ground<'a> {
     members: HashMap<(GroupIdx, HostIdx), u32>,
     /// Instances that may not leave their host, whatever is asked.
     fixed: Vec<bool>,
-    /// Assignments that earlier rounds proved impossible to order.
-    pub(super) banned: HashSet<(InstanceIdx, HostIdx)>,
+    /// Hosts that a kind keeps away from, because earlier placements came to grief there.
+    banned: HashSet<(KindIdx, HostIdx)>,
 }
 
 impl<'a> Ground<'a> {
-    pub(super) fn new(problem: &'a Problem, banned: HashSet<(InstanceIdx, HostIdx)>) -> Self {
+    pub(super) fn new(problem: &'a Problem, banned: HashSet<(KindIdx, HostIdx)>) -> Self {
         let mut members = HashMap::new();
         for (at, group) in problem.groups.iter().enumerate() {
             for member in &group.members {
                 *members.entry((GroupIdx::new(at), problem.instances[member.at()].host)).or_default() += 1;
             }
         }
-        let fixed = (0..problem.instances.len()).map(|at| is_fixed(problem, InstanceIdx::new(at))).collect();
+        let may_displace = !displacement_counts_more(&problem.request.options.tier_order);
+        let fixed =
+            (0..problem.instances.len()).map(|at| is_fixed(problem, InstanceIdx::new(at), may_displace)).collect();
         Self { problem, members, fixed, banned }
     }
 
@@ -45,18 +48,33 @@ impl<'a> Ground<'a> {
 
     /// Whether the instance may be at the host, but for room and groups.
     pub(super) fn admits(&self, instance: InstanceIdx, host: HostIdx) -> bool {
-        let admitted = if host == self.problem.instances[instance.at()].host {
+        if host == self.problem.instances[instance.at()].host {
             self.resizes_in_place(instance)
         } else {
-            self.departs(instance) && self.problem.admits(instance, host)
-        };
-        admitted && !self.banned.contains(&(instance, host))
+            self.departs(instance) && self.may_hold(self.problem.instances[instance.at()].kind, host)
+        }
+    }
+
+    /// Whether one of the kind may go to the host, but for room and groups.
+    pub(super) fn may_hold(&self, kind: KindIdx, host: HostIdx) -> bool {
+        self.problem.kinds[kind.at()].eligible.contains(host) && !self.banned.contains(&(kind, host))
+    }
+
+    /// Whether anything is kept away from anywhere because of earlier placements.
+    pub(super) fn has_bans(&self) -> bool {
+        !self.banned.is_empty()
     }
 
     /// Members of a hard anti-affinity group that a host may hold: never more than the rule says, or than are there.
-    fn member_limit(&self, group: GroupIdx, host: HostIdx) -> u32 {
+    pub(super) fn member_limit(&self, group: GroupIdx, host: HostIdx) -> u32 {
         let standing = self.members.get(&(group, host)).copied().unwrap_or(0);
         self.problem.groups[group.at()].max_per_host.max(standing)
+    }
+
+    /// The hosts on which a group has members at the start.
+    pub(super) fn hosts_of(&self, group: GroupIdx) -> BTreeSet<HostIdx> {
+        let members = &self.problem.groups[group.at()].members;
+        members.iter().map(|member| self.problem.instances[member.at()].host).collect()
     }
 
     /// The instance's groups of a policy.
@@ -65,16 +83,29 @@ impl<'a> Ground<'a> {
         groups.iter().copied().filter(move |group| self.problem.groups[group.at()].policy == policy)
     }
 
-    /// Whether others must be where this instance is: it has a hard affinity group of more than itself.
+    /// The hard affinity groups of more than itself that hold this instance.
+    pub(super) fn binding_groups(&self, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + '_ {
+        let groups = self.groups_of(instance, GroupPolicy::Affinity);
+        groups.filter(|group| self.problem.groups[group.at()].members.len() > 1)
+    }
+
+    /// Whether others must be where this instance is.
     pub(super) fn is_bound(&self, instance: InstanceIdx) -> bool {
-        self.groups_of(instance, GroupPolicy::Affinity).any(|group| self.problem.groups[group.at()].members.len() > 1)
+        self.binding_groups(instance).next().is_some()
     }
 }
 
-fn is_fixed(problem: &Problem, instance: InstanceIdx) -> bool {
+/// Whether the request would rather refuse anyone than displace anyone: then nobody is displaced.
+fn displacement_counts_more(order: &[TierName]) -> bool {
+    let displaced = order.iter().position(|tier| *tier == TierName::DisplacedMemoryMb);
+    let refused = order.iter().position(|tier| *tier == TierName::Refused);
+    displaced.is_some_and(|displaced| refused.is_none_or(|refused| displaced < refused))
+}
+
+fn is_fixed(problem: &Problem, instance: InstanceIdx, may_displace: bool) -> bool {
     match problem.instances[instance.at()].task {
         Task::Leave | Task::Resize => problem::forbidden(problem, instance).is_some(),
-        Task::MayMove => false,
+        Task::MayMove => !may_displace,
         Task::Stay => true,
     }
 }
@@ -230,13 +261,34 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Where an instance is now; a lifted one is nowhere.
+    fn host(&self, instance: InstanceIdx) -> Option<HostIdx> {
+        let lifted = self.lifted.contains(&instance);
+        let standing = self.problem().instances[instance.at()].host;
+        (!lifted).then(|| self.moved.get(&instance).copied().unwrap_or(standing))
+    }
+
+    /// The hosts on which a group has members now.
+    pub(super) fn hosts_of(&self, group: GroupIdx) -> BTreeSet<HostIdx> {
+        self.problem().groups[group.at()].members.iter().filter_map(|member| self.host(*member)).collect()
+    }
+
+    /// Whether every hard affinity group that was touched holds: who moved has company, and there are no more hosts.
+    pub(super) fn affinity_holds(&self) -> bool {
+        self.moved.iter().all(|(instance, host)| {
+            self.ground.binding_groups(*instance).all(|group| {
+                let home = self.problem().instances[instance.at()].host;
+                (*host == home || self.members(group, *host) > 1)
+                    && self.hosts_of(group).len() <= self.ground.hosts_of(group).len()
+            })
+        })
+    }
+
     /// Memory of the third parties that move, MiB.
-    pub(super) fn displaced(&self) -> i64 {
+    pub(super) fn displaced(&self) -> u64 {
         let third_party = |instance: &InstanceIdx| self.problem().instances[instance.at()].task == Task::MayMove;
-        self.moved
-            .keys()
-            .filter(|instance| third_party(instance))
-            .map(|instance| self.problem().kind(*instance).memory)
-            .sum()
+        let displaced = self.moved.keys().chain(&self.lifted).filter(|instance| third_party(instance));
+        let memory: i64 = displaced.map(|instance| self.problem().kind(*instance).memory).sum();
+        u64::try_from(memory).expect("no instance claims a negative amount")
     }
 }

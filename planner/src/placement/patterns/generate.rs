@@ -33,6 +33,8 @@ pub(super) struct Generated {
     pub(super) bound: i64,
     /// Price units in a step of the tier.
     pub(super) step: i64,
+    /// What the master paid for not placing one of a kind.
+    pub(super) caps: Vec<i64>,
     /// Every pattern that was worth a column.
     pub(super) columns: Vec<Column>,
     /// The last answer of the master.
@@ -66,8 +68,8 @@ pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Ge
             break;
         }
     }
-    let Generation { master, center, bound, step, denominator, solved, .. } = generation;
-    Generated { prices: center, denominator, bound, step, columns: master.columns, solved }
+    let Generation { master, center, bound, step, denominator, caps, solved, .. } = generation;
+    Generated { prices: center, denominator, bound, step, caps, columns: master.columns, solved }
 }
 
 /// Column generation between two rounds.
@@ -135,7 +137,7 @@ impl<'a> Generation<'a> {
     /// Whether the column would improve the master's last answer.
     fn promises(&self, column: &Column) -> bool {
         let idle = column.flow(self.model).is_empty() && column.pattern.in_place.is_empty();
-        let gain = |solved: &Solved| -reduced_cost(self.model, column, solved) / self.step as f64;
+        let gain = |solved: &Solved| -column.reduced_cost(self.model, solved) / self.step as f64;
         !idle && self.solved.as_ref().is_none_or(|solved| gain(solved) > 1e-6)
     }
 
@@ -213,10 +215,4 @@ fn first_prices(model: &Model, charge: Charge) -> Vec<i64> {
 fn between(center: &[i64], target: &[f64], smoothing: f64) -> Vec<i64> {
     let mix = |(center, target): (&i64, &f64)| (smoothing * *center as f64 + (1.0 - smoothing) * target).round() as i64;
     center.iter().zip(target).map(mix).collect()
-}
-
-/// What using the column once would change, in price units.
-fn reduced_cost(model: &Model, column: &Column, solved: &Solved) -> f64 {
-    let flow: f64 = column.flow(model).into_iter().map(|(row, count)| solved.prices[row] * count as f64).sum();
-    column.cost as f64 - flow + solved.hosts[column.host]
 }

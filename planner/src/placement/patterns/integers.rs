@@ -1,19 +1,21 @@
 //! From fractions of patterns to whole ones.
 //!
-//! Column generation leaves few hosts fractional, often none. What is left is an integer model over few columns: one
-//! that costs more than the bound leaves room for cannot be part of a solution at the bound (reduced-cost fixing), and
-//! the first solution at the bound ends the search.
+//! Column generation leaves few hosts fractional, often none. A dive makes them whole; where that ends above the bound,
+//! an integer model over few columns follows: a column that costs more than the bound leaves room for cannot be part of
+//! a solution at the bound (reduced-cost fixing), and the first solution at the bound ends the search.
 
+use crate::limits::Limits;
 use crate::mip::{Effort, Model as Mip, Position};
 
-use super::generate::{Generated, price};
+use super::dive;
+use super::generate::{Generated, fixed_cost, price};
 use super::master::Column;
 use super::model::Model;
 use super::table;
 
 /// How many steps above the bound an integer solution may be, tried in turn: most are at the bound, and the fewer the
 /// columns the faster.
-const SLACKS: [i64; 3] = [0, 4, 64];
+const SLACKS: [i64; 2] = [0, 8];
 
 /// Nodes of one integer model.
 const NODES: i32 = 200;
@@ -22,8 +24,33 @@ const NODES: i32 = 200;
 pub(super) type Chosen = Vec<(usize, u32)>;
 
 /// Whole patterns for every host, at or near the bound; `None` if there are none among the columns.
-pub(super) fn choose(model: &Model, generated: &Generated, effort: u32) -> Option<Chosen> {
-    whole(generated).or_else(|| SLACKS.iter().find_map(|slack| search(model, generated, *slack, effort)))
+pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
+    if let Some(chosen) = whole(generated) {
+        return Some(chosen);
+    }
+    let mut best = dive::dive(model, generated, limits);
+    for slack in SLACKS {
+        if best.as_ref().is_some_and(|best| cost(model, generated, best) <= generated.bound_steps() * generated.step) {
+            break;
+        }
+        let found = search(model, generated, slack, limits.effort);
+        best = [best, found].into_iter().flatten().min_by_key(|chosen| cost(model, generated, chosen));
+    }
+    best
+}
+
+/// What chosen patterns cost, in price units, those that nobody placed included.
+fn cost(model: &Model, generated: &Generated, chosen: &Chosen) -> i64 {
+    let mut waiting: Vec<i64> = model.kinds.iter().map(|kind| kind.evacuees as i64).collect();
+    let mut cost = fixed_cost(model, generated.prices.refusal);
+    for (at, count) in chosen {
+        let column = &generated.columns[*at];
+        cost += column.cost * i64::from(*count);
+        for (row, flow) in column.flow(model) {
+            waiting[row] -= flow * i64::from(*count);
+        }
+    }
+    cost + generated.prices.refusal * waiting.into_iter().map(|waiting| waiting.max(0)).sum::<i64>()
 }
 
 /// The master's answer, if it is whole and refuses nobody.
@@ -35,7 +62,7 @@ fn whole(generated: &Generated) -> Option<Chosen> {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of hosts")]
-fn rounded(used: &[f64]) -> Chosen {
+pub(super) fn rounded(used: &[f64]) -> Chosen {
     let counts = used.iter().map(|used| used.round() as u32);
     counts.enumerate().filter(|(_, count)| *count > 0).collect()
 }
@@ -63,7 +90,7 @@ fn search(model: &Model, generated: &Generated, slack: i64, effort: u32) -> Opti
             mip.integer(added);
         }
     }
-    let fixed = super::generate::fixed_cost(model, generated.prices.refusal) as f64 / step;
+    let fixed = fixed_cost(model, generated.prices.refusal) as f64 / step;
     let target = generated.bound_steps() as f64 - fixed + 0.5;
     let nodes = NODES.saturating_mul(i32::try_from(effort).unwrap_or(i32::MAX));
     let answer = mip.solve_integer(Effort { nodes, target, seconds: 60.0 });

@@ -36,6 +36,12 @@ impl Column {
         Self { host, pattern, cost }
     }
 
+    /// What using it once would change by the master's prices, in price units.
+    pub(super) fn reduced_cost(&self, model: &Model, solved: &Solved) -> f64 {
+        let flow: f64 = self.flow(model).into_iter().map(|(row, count)| solved.prices[row] * count as f64).sum();
+        self.cost as f64 - flow + solved.hosts[self.host]
+    }
+
     /// Arrivals less departures by kind: what the column adds to the flow rows.
     pub(super) fn flow(&self, model: &Model) -> Vec<(usize, i64)> {
         let content = &model.hosts[self.host].content;
@@ -107,6 +113,11 @@ impl<'a> Master<'a> {
         self.linear.column(column.cost as f64 / self.step, f64::INFINITY, &entries);
         self.columns.push(column);
         true
+    }
+
+    /// From now on a column is used at least so often.
+    pub(super) fn use_at_least(&mut self, column: usize, least: f64) {
+        self.linear.bounds(self.unplaced + column, least, f64::INFINITY);
     }
 
     /// Changes what not placing one of a kind costs.

@@ -93,8 +93,9 @@ pub(super) enum Role {
 
 impl Model {
     /// The pool as it stands in the tally: who has moved there already has its place and is no longer in the pool.
-    /// `bound_too` says whether third parties bound by affinity may move: in a relaxation they may.
-    pub(super) fn new(tally: &Tally<'_>, pool: &Pool, bound_too: bool) -> Self {
+    /// Relaxed, everybody may move as the rules about one instance and one host allow; otherwise those bound by affinity
+    /// are left out, and what came to grief before is avoided.
+    pub(super) fn new(tally: &Tally<'_>, pool: &Pool, relaxed: bool) -> Self {
         let problem = tally.ground.problem;
         let mobile: Vec<InstanceIdx> = pool
             .asked
@@ -102,7 +103,7 @@ impl Model {
             .chain(&pool.third_parties)
             .copied()
             .filter(|at| !tally.is_moved(*at))
-            .filter(|at| bound_too || !tally.ground.is_bound(*at))
+            .filter(|at| relaxed || !tally.ground.is_bound(*at))
             .collect();
         let rows = rows_of(tally, &mobile);
         let classes = binding_classes(tally, pool, &rows.order);
@@ -133,7 +134,10 @@ impl Model {
             .max(1);
         let mut model =
             Self { classes: classes.clone(), kinds, hosts: Vec::new(), admitted: Vec::new(), hopeless: 0, step };
-        model.fill(tally, pool, &mobile, &rows.of, point);
+        let may_hold = |kind: KindIdx, host| {
+            if relaxed { problem.kinds[kind.at()].eligible.contains(host) } else { tally.ground.may_hold(kind, host) }
+        };
+        model.fill(tally, pool, &mobile, &rows.of, point, may_hold);
         model
     }
 
@@ -145,6 +149,7 @@ impl Model {
         mobile: &[InstanceIdx],
         row_of: &BTreeMap<KindIdx, Row>,
         point: impl Fn(&[i64]) -> Point,
+        may_hold: impl Fn(KindIdx, HostIdx) -> bool,
     ) {
         let problem = tally.ground.problem;
         let mut contents: BTreeMap<HostIdx, BTreeMap<(Row, Role), u32>> = BTreeMap::new();
@@ -171,8 +176,7 @@ impl Model {
         let mut alike: BTreeMap<(Point, Vec<Content>, usize), usize> = BTreeMap::new();
         for host in &pool.hosts {
             let rows = 0..self.kinds.len();
-            let admits: Vec<Row> =
-                rows.filter(|row| problem.kinds[self.kinds[*row].kind.at()].eligible.contains(*host)).collect();
+            let admits: Vec<Row> = rows.filter(|row| may_hold(self.kinds[*row].kind, *host)).collect();
             let content: Vec<Content> = contents
                 .remove(host)
                 .unwrap_or_default()

@@ -1,0 +1,97 @@
+//! The exact model: how many of each type go where, with every rule, groups included, over some hosts of a pool.
+//!
+//! A type is a kind, or a single instance where a group or a resize tells it from its kind: integer flows between types
+//! and hosts, not one binary an instance and host. Over a whole small pool it decides; over a neighbourhood of a large
+//! one it improves (large neighbourhood search, Shaw 1998). The tally, not the solver, says whether an answer holds.
+
+mod build;
+
+use std::collections::BTreeSet;
+
+use crate::mip::{Effort, Ended};
+use crate::problem::{HostIdx, InstanceIdx, Task};
+
+use super::tally::Tally;
+use build::{Built, build};
+
+/// Which part of a pool is decided anew.
+pub(super) struct Scope<'p> {
+    /// The hosts.
+    pub(super) hosts: &'p [HostIdx],
+    /// Of those asked: whoever is among them and not placed, or on one of the hosts, takes part.
+    pub(super) asked: &'p [InstanceIdx],
+}
+
+/// What the exact model found.
+pub(super) struct Found<'a> {
+    /// The placement, which the tally accepted; `None` if none was found.
+    pub(super) tally: Option<Tally<'a>>,
+    /// If it was searched to the end: the fewest refused and then the least memory displaced among who takes part.
+    pub(super) optimal: bool,
+}
+
+/// Columns of a model that may be decided at a stroke; larger ones are left to neighbourhoods.
+const COLUMNS_MAX: usize = 6000;
+
+/// Decides the scope anew: the fewest refused, the least important first, then the least memory displaced.
+pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, nodes: i32) -> Found<'a> {
+    let start = cleared(tally, scope);
+    let none = Found { tally: None, optimal: false };
+    let Some(mut built) = build(&start, scope, COLUMNS_MAX) else { return none };
+    let effort = Effort { nodes, target: f64::NEG_INFINITY, seconds: 60.0 };
+    built.count_refused();
+    let first = built.mip.solve_integer(effort);
+    if first.values.is_empty() {
+        return Found { optimal: first.ended == Ended::Infeasible, ..none };
+    }
+    built.keep_refused(first.objective);
+    built.count_memory();
+    built.mip.offer(&first.values);
+    let second = built.mip.solve_integer(effort);
+    let optimal = first.ended == Ended::Optimal && second.ended == Ended::Optimal;
+    let values = if second.values.is_empty() { first.values } else { second.values };
+    Found { tally: carry_out(&start, &built, &values), optimal }
+}
+
+/// The tally with everybody who takes part where they started, or off their hosts if that is outside the scope.
+fn cleared<'a>(tally: &Tally<'a>, scope: &Scope<'_>) -> Tally<'a> {
+    let inside: BTreeSet<HostIdx> = scope.hosts.iter().copied().collect();
+    let mut start = tally.clone();
+    for (instance, host) in tally.moved() {
+        let facts = &tally.ground.problem.instances[instance.at()];
+        match (inside.contains(&host), facts.task) {
+            (false, _) => {}
+            (true, Task::MayMove) if !inside.contains(&facts.host) => start.lift(instance),
+            (true, Task::Resize) if !inside.contains(&facts.host) => start.lift(instance),
+            (true, _) => start.take_back(instance),
+        }
+    }
+    start
+}
+
+/// Carries the solver's numbers out; `None` unless every step is accepted.
+fn carry_out<'a>(start: &Tally<'a>, built: &Built, values: &[f64]) -> Option<Tally<'a>> {
+    let mut tally = start.clone();
+    let mut arrivals = Vec::new();
+    for of in &built.types {
+        let departing = of.departing(values);
+        departing.iter().for_each(|instance| tally.lift(*instance));
+        arrivals.push((departing, of.targets(values)));
+    }
+    for (instance, host) in built.types.iter().filter_map(|of| of.resized_in_place(values)) {
+        // What grows in place needs the room that others leave, so it comes after the departures.
+        let accepted = tally.accepts(instance, host);
+        accepted.then(|| tally.put(instance, host))?;
+    }
+    for (of, (departing, targets)) in built.types.iter().zip(arrivals) {
+        let movers = of.waiting.iter().copied().chain(departing);
+        for (instance, host) in movers.zip(targets) {
+            if tally.ground.problem.instances[instance.at()].host == host {
+                tally.take_back(instance);
+            } else {
+                tally.accepts(instance, host).then(|| tally.put(instance, host))?;
+            }
+        }
+    }
+    (tally.lifted().is_empty() && tally.affinity_holds()).then_some(tally)
+}

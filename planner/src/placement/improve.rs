@@ -1,0 +1,141 @@
+//! The later goals at fixed earlier ones: groups that would rather be together or apart, ports that share the bytes,
+//! hosts that are evenly full.
+//!
+//! Local search: whoever moves may move elsewhere instead, if all rules hold there and the cost falls. Nobody more is
+//! refused or displaced by it. The cost is a sum of squares, so that it falls whenever the greater of two shares does.
+
+use decant_schema::fleet::GroupPolicy;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::problem::{HostIdx, InstanceIdx, Task};
+
+use super::pools::Pool;
+use super::tally::Tally;
+
+/// Passes over all that move; later ones find little.
+const PASSES: u32 = 3;
+
+/// Hosts looked at for one instance and pass.
+const TRIALS: usize = 48;
+
+/// Seconds of transfer that one broken wish of a soft group is worth: more than any port.
+const WISH: f64 = 1e9;
+
+/// Moves what moves anyway to better hosts.
+pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng) {
+    let problem = tally.ground.problem;
+    let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
+    let mut incoming = incoming(tally);
+    for _ in 0..PASSES {
+        let moved: Vec<(InstanceIdx, HostIdx)> = tally.moved().collect();
+        let mut improved = false;
+        for (instance, host) in moved {
+            let home = problem.instances[instance.at()].host;
+            if host == home || tally.ground.is_bound(instance) {
+                continue;
+            }
+            improved |= move_on(tally, &mut incoming, instance, host, &sample(&receiving, random));
+        }
+        if !improved {
+            return;
+        }
+    }
+}
+
+/// All hosts, or some of many.
+fn sample(hosts: &[HostIdx], random: &mut ChaCha8Rng) -> Vec<HostIdx> {
+    if hosts.len() <= TRIALS { hosts.to_vec() } else { hosts.sample(random, TRIALS).copied().collect() }
+}
+
+/// Seconds of transfer into each host.
+fn incoming(tally: &Tally<'_>) -> Vec<f64> {
+    let mut incoming = vec![0.0; tally.ground.problem.hosts.len()];
+    for (instance, host) in tally.moved() {
+        incoming[host.at()] += seconds(tally, instance, host);
+    }
+    incoming
+}
+
+/// Seconds the instance's bytes take through the host's port.
+fn seconds(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx) -> f64 {
+    let problem = tally.ground.problem;
+    let bits = problem.instances[instance.at()].transfer.bytes() as f64 * 8.0;
+    bits / (problem.hosts[host.at()].network.count().max(1) as f64 * 1e6)
+}
+
+/// Moves an instance to the best of these hosts, if that is better than where it goes now.
+fn move_on(
+    tally: &mut Tally<'_>,
+    incoming: &mut [f64],
+    instance: InstanceIdx,
+    host: HostIdx,
+    hosts: &[HostIdx],
+) -> bool {
+    tally.lift(instance);
+    incoming[host.at()] -= seconds(tally, instance, host);
+    let cost = |tally: &Tally<'_>, at: HostIdx| cost(tally, incoming, instance, at);
+    let now = cost(tally, host);
+    let open = hosts.iter().copied().filter(|at| tally.ground.problem.instances[instance.at()].host != *at);
+    let best = open
+        .filter(|at| tally.accepts(instance, *at))
+        .map(|at| (cost(tally, at), at))
+        .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+        .filter(|(there, _)| *there < now * (1.0 - 1e-9));
+    let target = best.map_or(host, |(_, at)| at);
+    tally.put(instance, target);
+    incoming[target.at()] += seconds(tally, instance, target);
+    target != host
+}
+
+/// What it costs that an instance off its host goes to this one.
+fn cost(tally: &Tally<'_>, incoming: &[f64], instance: InstanceIdx, host: HostIdx) -> f64 {
+    let problem = tally.ground.problem;
+    let (facts, kind) = (&problem.hosts[host.at()], problem.kind(instance));
+    let own = seconds(tally, instance, host);
+    let port = (incoming[host.at()] + own).powi(2) - incoming[host.at()].powi(2);
+    let share = |class: usize| {
+        let capacity = facts.capacity[class].max(1) as f64;
+        let used = capacity - tally.room(host)[class] as f64;
+        ((used + kind.need[class] as f64) / capacity).powi(2) - (used / capacity).powi(2)
+    };
+    let full: f64 = (0..problem.classes.len()).map(share).sum();
+    port + full + WISH * wishes(tally, instance, host)
+}
+
+/// How many members of soft groups would rather not have it there.
+fn wishes(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx) -> f64 {
+    let problem = tally.ground.problem;
+    let of = |group: &crate::problem::GroupIdx| {
+        let (facts, there) = (&problem.groups[group.at()], tally.members(*group, host));
+        match facts.policy {
+            GroupPolicy::SoftAntiAffinity => f64::from((there + 1).saturating_sub(facts.max_per_host)),
+            GroupPolicy::SoftAffinity => facts.members.len() as f64 - 1.0 - f64::from(there),
+            GroupPolicy::Affinity | GroupPolicy::AntiAffinity => 0.0,
+        }
+    };
+    problem.instances[instance.at()].groups.iter().map(of).sum()
+}
+
+/// Gives the places of the less important to the more important that are refused, where one fits for the other.
+pub(super) fn prefer_important(tally: &mut Tally<'_>, pool: &Pool) {
+    let problem = tally.ground.problem;
+    let priority = |at: InstanceIdx| problem.instances[at.at()].priority;
+    let mut left: Vec<InstanceIdx> = pool.asked.iter().copied().filter(|at| !tally.is_moved(*at)).collect();
+    left.sort_by_key(|at| (std::cmp::Reverse(priority(*at)), *at));
+    for refused in left {
+        let mut placed: Vec<(InstanceIdx, HostIdx)> = tally
+            .moved()
+            .filter(|(at, _)| problem.instances[at.at()].task == Task::Leave && priority(*at) < priority(refused))
+            .collect();
+        placed.sort_by_key(|(at, _)| (priority(*at), *at));
+        for (less, host) in placed {
+            tally.take_back(less);
+            if tally.accepts(refused, host) && !tally.ground.is_bound(refused) && !tally.ground.is_bound(less) {
+                tally.put(refused, host);
+                break;
+            }
+            tally.put(less, host);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! One pool, layer by layer: the best placement so far and what is proven, until they meet.
+
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use decant_schema::plan::{PoolCertificate, StoppedBy};
+
+use crate::limits::Limits;
+use crate::problem::{HostIdx, InstanceIdx, Task};
+
+use super::affinity::{self, Unit};
+use super::patterns::{Charge, Patterns};
+use super::pools::Pool;
+use super::tally::{Ground, Tally};
+use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve};
+
+/// One in this many left over by one order is too much for another order to place.
+const FAR_FROM_FITTING: usize = 20;
+
+/// Nodes of an exact model.
+const NODES: i32 = 2000;
+
+/// Neighbourhoods tried, at the usual effort.
+const NEIGHBOURHOODS: u32 = 24;
+
+/// Hosts in a neighbourhood: what an exact model decides in tenths of a second.
+const NEIGHBOURS: usize = 10;
+
+/// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Neighbourhoods,
+    Improvement,
+}
+
+/// How many are refused, and the memory displaced, MiB: what is compared, in this order.
+type Value = (u64, u64);
+
+/// The best placement of a pool so far, and what is proven.
+pub(super) struct Search<'a> {
+    ground: &'a Ground<'a>,
+    pool: &'a Pool,
+    limits: &'a Limits<'a>,
+    units: Vec<Unit>,
+    best: Tally<'a>,
+    bound: Value,
+    certificates: Vec<PoolCertificate>,
+    /// Whether column generation has had its say about the bounds.
+    is_bounded: bool,
+    stopped_by: Option<StoppedBy>,
+}
+
+impl<'a> Search<'a> {
+    /// Nothing moved yet; only those without any host are proven to be refused.
+    pub(super) fn new(ground: &'a Ground<'a>, pool: &'a Pool, limits: &'a Limits<'a>) -> Self {
+        let hopeless = pool.asked.iter().filter(|instance| !has_anywhere(ground, **instance)).count() as u64;
+        Self {
+            ground,
+            pool,
+            limits,
+            units: affinity::units(ground, &pool.asked),
+            best: Tally::new(ground),
+            bound: (hopeless, 0),
+            certificates: Vec::new(),
+            is_bounded: false,
+            stopped_by: None,
+        }
+    }
+
+    /// What is already proven of the pool: bans on assignments do not change it.
+    pub(super) fn with_proof_of(mut self, before: &PoolPlaced) -> Self {
+        self.bound = (before.refused.bound, before.displaced.bound);
+        self.certificates.clone_from(&before.certificates);
+        self.is_bounded = true;
+        self
+    }
+
+    /// Whether the best meets the bounds.
+    pub(super) fn is_proven(&self) -> bool {
+        self.value(&self.best) == self.bound
+    }
+
+    fn value(&self, tally: &Tally<'_>) -> Value {
+        (self.left(tally).len() as u64, tally.displaced())
+    }
+
+    /// Those that are asked and stay.
+    fn left(&self, tally: &Tally<'_>) -> Vec<InstanceIdx> {
+        self.pool.asked.iter().copied().filter(|instance| !tally.is_moved(*instance)).collect()
+    }
+
+    /// Takes the placement if it is whole and better.
+    fn offer(&mut self, tally: Tally<'a>) -> bool {
+        let better = tally.lifted().is_empty() && tally.affinity_holds() && self.value(&tally) < self.value(&self.best);
+        if better {
+            self.best = tally;
+        }
+        better
+    }
+
+    /// Places by direct fit, in several orders.
+    pub(super) fn fit_directly(&mut self) {
+        for order in direct::ORDERS {
+            let mut tally = Tally::new(self.ground);
+            let left = direct::fit(&mut tally, &self.units, &self.pool.hosts, order);
+            self.offer(tally);
+            if self.is_proven() || left.len() > self.units.len() / FAR_FROM_FITTING {
+                return;
+            }
+        }
+    }
+
+    /// Runs column generation: bounds, prices that prove them, and a placement near them.
+    pub(super) fn follow_patterns(&mut self) {
+        if !self.is_plain() {
+            let start = self.units_placed();
+            let mut plan = Patterns::new(&start, self.pool, Charge::Displaced, false, self.limits);
+            self.follow(&start, &mut plan);
+        }
+        if !self.is_bounded {
+            self.prove();
+        }
+    }
+
+    /// Proves bounds by the relaxation in which rules about one instance and one host alone count.
+    fn prove(&mut self) {
+        let start = Tally::new(self.ground);
+        let mut relaxed = Patterns::new(&start, self.pool, Charge::Displaced, true, self.limits);
+        if self.is_plain() {
+            self.follow(&start, &mut relaxed);
+        }
+        if self.value(&self.best).0 > self.bound.0 {
+            self.prove_refusals(&start);
+        }
+        let refused = self.value(&self.best).0;
+        self.bound.1 = relaxed.bound(refused);
+        self.certificates.push(relaxed.certificate(&start, self.pool, Charge::Displaced, refused));
+        self.is_bounded = true;
+    }
+
+    /// Whether patterns say all there is: nobody is bound by affinity and nothing is avoided.
+    fn is_plain(&self) -> bool {
+        let mut all = self.pool.asked.iter().chain(&self.pool.third_parties);
+        !self.ground.has_bans() && !all.any(|instance| self.ground.is_bound(*instance))
+    }
+
+    /// Those bound by affinity in place, as far as they find one; patterns place the others around them.
+    fn units_placed(&self) -> Tally<'a> {
+        let mut tally = Tally::new(self.ground);
+        let bound: Vec<Unit> =
+            self.units.iter().filter(|unit| self.ground.is_bound(unit.members[0])).cloned().collect();
+        let left = direct::fit(&mut tally, &bound, &self.pool.hosts, direct::Order::Sum);
+        eject::eject(&mut tally, left, &self.pool.hosts);
+        tally
+    }
+
+    /// Turns patterns into a placement.
+    fn follow(&mut self, start: &Tally<'a>, patterns: &mut Patterns) {
+        let Some(slots) = patterns.slots(self.limits) else { return };
+        let mut tally = start.clone();
+        let unmatched = assign::assign(&mut tally, &slots, &self.pool.asked);
+        self.repair(&mut tally, unmatched);
+        self.offer(tally);
+    }
+
+    /// Finds a place for those the matching left over; third parties that find none return, or their room is made.
+    fn repair(&self, tally: &mut Tally<'a>, unmatched: Vec<InstanceIdx>) {
+        let weights = direct::weights(tally, &self.pool.hosts);
+        let is_third_party = |at: &InstanceIdx| self.ground.problem.instances[at.at()].task == Task::MayMove;
+        let (lifted, asked): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_third_party);
+        for instance in lifted {
+            if tally.may_return(instance) {
+                tally.take_back(instance);
+            } else {
+                direct::place(tally, &Unit::alone(instance), &self.pool.hosts, &weights);
+            }
+        }
+        eject::eject(tally, asked.into_iter().map(Unit::alone).collect(), &self.pool.hosts);
+    }
+
+    /// Proves how many must be refused, by prices of refusals.
+    fn prove_refusals(&mut self, start: &Tally<'a>) {
+        let mut refusals = Patterns::new(start, self.pool, Charge::Refused, true, self.limits);
+        self.bound.0 = self.bound.0.max(refusals.bound(0));
+        self.certificates.push(refusals.certificate(start, self.pool, Charge::Refused, 0));
+        if self.value(&self.best).0 > self.bound.0 && self.is_plain() {
+            self.follow(start, &mut refusals);
+        }
+    }
+
+    /// Decides a small pool by the exact model, a large one by neighbourhoods.
+    pub(super) fn decide_exactly(&mut self) {
+        let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
+        let found = flow::decide(&Tally::new(self.ground), &scope, self.nodes());
+        let whole = found.optimal;
+        if let Some(tally) = found.tally {
+            self.offer(tally);
+            if whole && !self.ground.has_bans() {
+                self.bound = self.value(&self.best);
+            }
+        }
+        if !whole {
+            self.search_neighbourhoods();
+        }
+    }
+
+    fn nodes(&self) -> i32 {
+        NODES.saturating_mul(i32::try_from(self.limits.effort).unwrap_or(i32::MAX))
+    }
+
+    /// A stream of random numbers of this pool for one purpose.
+    fn random(&self, purpose: Purpose) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.ground.problem.request.options.seed);
+        random.set_stream(self.pool.hosts[0].at() as u64 * 2 + purpose as u64);
+        random
+    }
+
+    /// Frees some hosts at a time and decides them anew.
+    fn search_neighbourhoods(&mut self) {
+        let mut random = self.random(Purpose::Neighbourhoods);
+        for _ in 0..NEIGHBOURHOODS.saturating_mul(self.limits.effort) {
+            if self.limits.out_of_time() {
+                self.stopped_by = Some(StoppedBy::Time);
+                return;
+            }
+            let hosts = self.neighbourhood(&mut random);
+            let asked = self.left(&self.best);
+            let scope = flow::Scope { hosts: &hosts, asked: &asked };
+            if let Some(tally) = flow::decide(&self.best, &scope, self.nodes()).tally {
+                self.offer(tally);
+            }
+            if self.is_proven() {
+                return;
+            }
+        }
+        self.stopped_by = Some(StoppedBy::Nodes);
+    }
+
+    /// Hosts to decide anew: where third parties moved from and to, and some at random that receive.
+    fn neighbourhood(&self, random: &mut ChaCha8Rng) -> Vec<HostIdx> {
+        let problem = self.ground.problem;
+        let displaced: Vec<(InstanceIdx, HostIdx)> =
+            self.best.moved().filter(|(at, _)| problem.instances[at.at()].task == Task::MayMove).collect();
+        let mut hosts: Vec<HostIdx> = Vec::new();
+        for _ in 0..NEIGHBOURS / 4 {
+            if let Some((instance, host)) = displaced.choose(random) {
+                hosts.extend([problem.instances[instance.at()].host, *host]);
+            }
+        }
+        let receiving: Vec<HostIdx> =
+            self.pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
+        let stuck = self.left(&self.best);
+        let open: Vec<HostIdx> = stuck
+            .get(random.random_range(0..stuck.len().max(1)))
+            .map(|instance| receiving.iter().copied().filter(|host| self.ground.admits(*instance, *host)).collect())
+            .unwrap_or_default();
+        let from = if open.is_empty() { &receiving } else { &open };
+        while hosts.len() < NEIGHBOURS.min(from.len()) {
+            hosts.extend(from.choose(random));
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
+    /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.
+    pub(super) fn improve(&mut self) {
+        let mut random = self.random(Purpose::Improvement);
+        improve::prefer_important(&mut self.best, self.pool);
+        improve::improve(&mut self.best, self.pool, &mut random);
+    }
+
+    /// What came of it.
+    pub(super) fn finish(self) -> PoolPlaced {
+        let (refused, displaced) = self.value(&self.best);
+        let time = self.limits.out_of_time().then_some(StoppedBy::Time);
+        let proven = self.is_proven();
+        PoolPlaced {
+            moved: self.best.moved().collect(),
+            left: self.left(&self.best),
+            refused: TierBound { value: refused, bound: self.bound.0 },
+            displaced: TierBound { value: displaced, bound: self.bound.1 },
+            certificates: self.certificates,
+            stopped_by: self.stopped_by.or(time).filter(|_| !proven),
+        }
+    }
+}
+
+/// Whether the rules leave the instance any host at all.
+fn has_anywhere(ground: &Ground<'_>, instance: InstanceIdx) -> bool {
+    ground.resizes_in_place(instance)
+        || (ground.departs(instance) && !ground.problem.kind(instance).eligible.is_empty())
+}

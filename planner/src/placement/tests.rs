@@ -1,0 +1,284 @@
+//! Placement against brute force on fleets small enough to try everything.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use decant_schema::fleet::{FleetDocument, GroupPolicy};
+use decant_schema::plan::TierName;
+use decant_schema::request::{Options, Request, RequestKind, Resize};
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::problem::{self, Task};
+use crate::small_fleet::{document, fleet, group, inventory};
+
+/// Refused and displaced, what placements are compared by.
+type Value = (u64, u64);
+
+#[test]
+fn agrees_with_brute_force_on_random_evacuations() {
+    for seed in 0..400 {
+        agrees(seed, evacuation);
+    }
+}
+
+#[test]
+fn agrees_with_brute_force_on_random_resizes() {
+    for seed in 0..300 {
+        agrees(seed, resizes);
+    }
+}
+
+#[test]
+fn holds_on_fuller_fleets_that_are_too_large_to_try_everything() {
+    for seed in 0..40 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let document = crowded(&mut random);
+        let hosts = document.hosts.iter().take(2).map(|host| host.name.clone()).collect();
+        let request = Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() };
+        let problem = Problem::new(fleet(document), request);
+        let placed = place(&problem, &Limits::UNTIMED, &[]);
+        let value = judge(&problem, &placed.placement.host, &placed.placement.refused);
+        assert_eq!(value, Some((placed.refused.value, placed.displaced.value)), "seed {seed}");
+        assert!(placed.refused.bound <= placed.refused.value, "seed {seed}");
+        assert!(placed.displaced.bound <= placed.displaced.value, "seed {seed}");
+        assert_eq!(place(&problem, &Limits::UNTIMED, &[]).placement, placed.placement, "seed {seed}: another answer");
+    }
+}
+
+#[test]
+fn who_would_rather_refuse_displaces_nobody() {
+    let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
+    let mut request = crate::small_fleet::evacuate(&["a"]);
+    let displacing = place(&Problem::new(fleet(document.clone()), request.clone()), &Limits::UNTIMED, &[]);
+    assert_eq!((displacing.refused.value, displacing.displaced.value), (0, 2));
+    request.options.tier_order = vec![TierName::DisplacedMemoryMb];
+    let refusing = place(&Problem::new(fleet(document), request), &Limits::UNTIMED, &[]);
+    assert_eq!((refusing.refused, refusing.displaced.value), (TierBound { value: 1, bound: 1 }, 0));
+}
+
+#[test]
+fn soft_groups_are_served_where_it_costs_nothing() {
+    let mut document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 2), ("j", "a", 2)]);
+    document.server_groups.push(group("g", GroupPolicy::SoftAntiAffinity, &["i", "j"]));
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_ne!(placed.placement.host[0], placed.placement.host[1]);
+}
+
+#[test]
+fn a_no_good_is_never_placed_again() {
+    let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 4)]);
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let first = place(&problem, &Limits::UNTIMED, &[]);
+    let instance = InstanceIdx::new(0);
+    let no_good = NoGood { assignments: vec![(instance, first.placement.host[0])] };
+    let second = place(&problem, &Limits::UNTIMED, &[no_good]);
+    assert_ne!(first.placement.host[0], second.placement.host[0]);
+    assert_eq!(second.refused, TierBound { value: 0, bound: 0 });
+}
+
+#[test]
+fn the_important_is_refused_last() {
+    let mut document = document(&[("a", 8), ("b", 4)], &[("i", "a", 4), ("j", "a", 4)]);
+    document.instances[1].priority = 7;
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_eq!(placed.placement.refused, [InstanceIdx::new(0)]);
+    assert_eq!(placed.refused, TierBound { value: 1, bound: 1 });
+}
+
+fn agrees(seed: u64, request: fn(&mut ChaCha8Rng, &mut FleetDocument) -> Request) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut document = tiny(&mut random);
+    let request = request(&mut random, &mut document);
+    let problem = Problem::new(fleet(document), request);
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    let value = judge(&problem, &placed.placement.host, &placed.placement.refused)
+        .unwrap_or_else(|| panic!("seed {seed}: the placement breaks a rule: {:?}", placed.placement));
+    assert_eq!(value, (placed.refused.value, placed.displaced.value), "seed {seed}: the value is not what it says");
+    let least = least(&problem);
+    assert_eq!(value, least, "seed {seed}: not the least {:#?}", placed);
+    assert_eq!(value.0, placed.refused.bound, "seed {seed}: refusals not proven");
+    assert_eq!(value.1, placed.displaced.bound, "seed {seed}: displacement not proven");
+}
+
+/// Three or four hosts and up to six instances with everything the rules know.
+fn tiny(random: &mut ChaCha8Rng) -> FleetDocument {
+    let names = ["a", "b", "c", "d"];
+    let hosts: Vec<(&str, u64)> =
+        names[..random.random_range(3..=4)].iter().map(|name| (*name, random.random_range(4..=10))).collect();
+    let ids = ["1", "2", "3", "4", "5", "6"];
+    let instances: Vec<(&str, &str, u64)> = ids[..random.random_range(2..=6)]
+        .iter()
+        .map(|id| (*id, hosts.choose(random).unwrap().0, random.random_range(1..=5)))
+        .collect();
+    let mut document = document(&hosts, &instances);
+    for host in &mut document.hosts {
+        host.inventory.insert("VCPU".into(), inventory(random.random_range(3..=6)));
+        host.enabled = random.random_bool(0.9);
+        host.up = random.random_bool(0.95);
+    }
+    for flavor in &mut document.flavors {
+        flavor.resources.insert("VCPU".into(), random.random_range(0..=2));
+    }
+    for instance in &mut document.instances {
+        instance.pinned = random.random_bool(0.1);
+    }
+    let policies = [GroupPolicy::AntiAffinity, GroupPolicy::Affinity];
+    for name in ["g", "h"] {
+        if random.random_bool(0.5) {
+            let members: Vec<&str> = instances.iter().map(|(id, ..)| *id).filter(|_| random.random_bool(0.4)).collect();
+            document.server_groups.push(group(name, *policies.choose(random).unwrap(), &members));
+        }
+    }
+    document
+}
+
+/// A dozen hosts and more, nearly full, with groups: more than the exact model would decide at a stroke.
+fn crowded(random: &mut ChaCha8Rng) -> FleetDocument {
+    let names: Vec<String> = (0..random.random_range(12..=24)).map(|at| format!("h{at:02}")).collect();
+    let hosts: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), *[64, 96].choose(random).unwrap())).collect();
+    let mut placed: Vec<(String, &str, u64)> = Vec::new();
+    for (host, memory) in &hosts {
+        let mut room = memory * random.random_range(80..=97) / 100;
+        while room >= 4 {
+            let size = (*[2, 4, 4, 8, 8, 16, 32].choose(random).unwrap()).min(room);
+            room -= size;
+            placed.push((format!("i{:04}", placed.len()), host, size));
+        }
+    }
+    let instances: Vec<(&str, &str, u64)> = placed.iter().map(|(id, host, size)| (id.as_str(), *host, *size)).collect();
+    let mut document = document(&hosts, &instances);
+    for at in 0..placed.len() / 12 {
+        let members: Vec<&str> = (0..4).filter_map(|_| placed.choose(random)).map(|(id, ..)| id.as_str()).collect();
+        let members: std::collections::BTreeSet<&str> = members.into_iter().collect();
+        let members: Vec<&str> = members.into_iter().collect();
+        document.server_groups.push(group(&format!("g{at}"), GroupPolicy::AntiAffinity, &members));
+    }
+    document
+}
+
+fn options(random: &mut ChaCha8Rng) -> Options {
+    Options {
+        no_displace: random.random_bool(0.1),
+        headroom_percent: if random.random_bool(0.2) { 10.0 } else { 0.0 },
+        ..Options::default()
+    }
+}
+
+fn evacuation(random: &mut ChaCha8Rng, document: &mut FleetDocument) -> Request {
+    let count = random.random_range(1..=2);
+    let hosts = document.hosts.iter().take(count).map(|host| host.name.clone()).collect();
+    Request { kind: RequestKind::Evacuate { hosts }, options: options(random) }
+}
+
+fn resizes(random: &mut ChaCha8Rng, document: &mut FleetDocument) -> Request {
+    let count = random.random_range(1..=2);
+    let resizes = document.instances[..count]
+        .iter()
+        .map(|instance| Resize {
+            instance: instance.id.clone(),
+            flavor: document.flavors.choose(random).unwrap().name.clone(),
+        })
+        .collect();
+    Request { kind: RequestKind::Resize { resizes }, options: options(random) }
+}
+
+/// The least over every placement there is.
+fn least(problem: &Problem) -> Value {
+    let mut hosts: Vec<HostIdx> = problem.instances.iter().map(|instance| instance.host).collect();
+    let mut best = (u64::MAX, u64::MAX);
+    every(problem, 0, &mut hosts, &mut Vec::new(), &mut best);
+    best
+}
+
+fn every(problem: &Problem, at: usize, hosts: &mut Vec<HostIdx>, refused: &mut Vec<InstanceIdx>, best: &mut Value) {
+    let Some(facts) = problem.instances.get(at) else {
+        *best = (*best).min(judge(problem, hosts, refused).unwrap_or((u64::MAX, u64::MAX)));
+        return;
+    };
+    let instance = InstanceIdx::new(at);
+    let asked = matches!(facts.task, Task::Leave | Task::Resize);
+    if asked {
+        refused.push(instance);
+        every(problem, at + 1, hosts, refused, best);
+        refused.pop();
+    }
+    if !asked || facts.task == Task::Resize {
+        every(problem, at + 1, hosts, refused, best);
+    }
+    let free = facts.task == Task::MayMove || asked && problem::forbidden(problem, instance).is_none();
+    for host in (0..problem.hosts.len()).map(HostIdx::new) {
+        if free && host != facts.host && problem.admits(instance, host) {
+            hosts[at] = host;
+            every(problem, at + 1, hosts, refused, best);
+            hosts[at] = facts.host;
+        }
+    }
+}
+
+/// The value of a placement, or nothing if it breaks a rule. Shares no code with the tally.
+fn judge(problem: &Problem, hosts: &[HostIdx], refused: &[InstanceIdx]) -> Option<Value> {
+    let mut displaced = 0;
+    for (at, host) in (0..problem.hosts.len()).map(HostIdx::new).map(|host| (host.at(), host)) {
+        let facts = &problem.hosts[at];
+        for class in 0..problem.classes.len() {
+            let mut used = facts.capacity[class] - facts.free[class];
+            let mut received = 0;
+            for (instance, now) in hosts.iter().enumerate() {
+                let kind = &problem.kinds[problem.instances[instance].kind.at()];
+                let was_here = problem.instances[instance].host == host;
+                let asked = matches!(problem.instances[instance].task, Task::Leave | Task::Resize);
+                let done = asked && !refused.contains(&InstanceIdx::new(instance));
+                if was_here && *now != host {
+                    used -= kind.claim[class];
+                } else if !was_here && *now == host {
+                    used += kind.need[class];
+                    received += kind.need[class];
+                } else if was_here && done {
+                    if !facts.up || problem.instances[instance].task == Task::Leave {
+                        return None;
+                    }
+                    used += kind.need[class] - kind.claim[class];
+                    received += (kind.need[class] - kind.claim[class]).max(0);
+                }
+            }
+            if received > 0 && used > facts.capacity[class] - facts.keep[class] {
+                return None;
+            }
+        }
+    }
+    for group in &problem.groups {
+        let before = |host: HostIdx| group.members.iter().filter(|m| problem.instances[m.at()].host == host).count();
+        let after = |host: HostIdx| group.members.iter().filter(|m| hosts[m.at()] == host).count();
+        let distinct = |count: &dyn Fn(HostIdx) -> usize| {
+            (0..problem.hosts.len()).filter(|host| count(HostIdx::new(*host)) > 0).count()
+        };
+        let all = || (0..problem.hosts.len()).map(HostIdx::new);
+        let moved = |m: &&InstanceIdx| hosts[m.at()] != problem.instances[m.at()].host;
+        match group.policy {
+            GroupPolicy::AntiAffinity
+                if all().any(|host| after(host) > before(host).max(group.max_per_host as usize)) =>
+            {
+                return None;
+            }
+            GroupPolicy::Affinity
+                if group.members.len() > 1
+                    && group.members.iter().any(|m| moved(&m))
+                    && (distinct(&after) > distinct(&before)
+                        || group.members.iter().filter(moved).any(|m| after(hosts[m.at()]) < 2)) =>
+            {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    for (at, now) in hosts.iter().enumerate() {
+        if problem.instances[at].task == Task::MayMove && *now != problem.instances[at].host {
+            displaced += u64::try_from(problem.kinds[problem.instances[at].kind.at()].memory).unwrap();
+        }
+    }
+    Some((refused.len() as u64, displaced))
+}
