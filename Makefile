@@ -16,7 +16,7 @@ setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup.sh
 
 build: setup ## build the program: target/release/decant
-	$(CARGO) build $(PROFILE)
+	$(CARGO) build $(PROFILE) --workspace
 
 demo: build ## see it work on this machine: plan, move real virtual machines, check their disks
 	target/release/decant demo

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The command that is measured is the one that is shipped.
-cargo build --release
+cargo build --release --workspace
 if [ "${1:-}" = --quick ]; then
     exec cargo bench --profile release -p decant-planner --bench scale -- --quick
 fi

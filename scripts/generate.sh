@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release
+cargo build --release --workspace
 decant=target/release/decant
 mkdir -p docs/schema
 $decant schema fleet > docs/schema/fleet.schema.json

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --workspace --no-fail-fast
 else
-    cargo test --release --workspace --all-targets --no-fail-fast
+    cargo test --release --workspace --lib --bins --tests --examples --no-fail-fast
 fi
 cargo test --release --workspace --doc
