@@ -1,0 +1,228 @@
+//! Whole migrations with everything that can go wrong, and the six lines of what must never happen.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod rig;
+
+use decant_executor::bus::FaultRates;
+use decant_executor::conductor::ConductError;
+use decant_schema::cast::{Cast, Prep};
+use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState, Wish};
+use decant_schema::plan::MoveMode;
+use rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
+
+const BAD_BUS: FaultRates = FaultRates { lose: 0.2, repeat: 0.2, delay: 0.3 };
+
+async fn outcomes(rig: &Rig) -> Vec<Option<MigrationOutcome>> {
+    rig.migrations().await.values().map(|migration| migration.state.outcome()).collect()
+}
+
+async fn all_confirmed(rig: &Rig, why: &str) {
+    assert_eq!(outcomes(rig).await, vec![Some(MigrationOutcome::Confirmed); rig.plan.moves.len()], "{why}");
+}
+
+#[tokio::test]
+async fn a_plan_of_every_kind_of_move_is_carried_out() {
+    let mut rig = Rig::new(LINES, AUTOMATIC, 0).await;
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    all_confirmed(&rig, "nothing went wrong").await;
+    rig.everything_is_settled().await;
+}
+
+#[tokio::test]
+async fn messages_lost_repeated_late_and_out_of_order_change_nothing_but_time() {
+    for seed in 0..40 {
+        let mut rig = Rig::new(LINES, AUTOMATIC, seed).await;
+        let process = rig.process(BAD_BUS, 0.0, None);
+        rig.run(&process).await.unwrap();
+        all_confirmed(&rig, &format!("seed {seed}")).await;
+        rig.everything_is_settled().await;
+    }
+}
+
+#[tokio::test]
+async fn a_kill_after_any_write_changes_nothing_but_time() {
+    for writes in 1.. {
+        let mut rig = Rig::new(LINES, AUTOMATIC, writes).await;
+        let killed = rig.process(FaultRates::default(), 0.0, Some(writes));
+        if rig.run(&killed).await.is_ok() {
+            assert!(writes > 50, "killed at every write, and there were {writes}");
+            return;
+        }
+        drop(killed);
+        let process = rig.sound();
+        rig.run(&process).await.unwrap();
+        all_confirmed(&rig, &format!("killed after write {writes}")).await;
+        rig.everything_is_settled().await;
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_fail_and_a_bad_bus_and_kills_leave_every_instance_whole() {
+    for seed in 0..60 {
+        let mut rig = Rig::new(LINES, AUTOMATIC, seed).await;
+        for writes in [7, 19, 31] {
+            let process = rig.process(BAD_BUS, 0.05, Some(writes));
+            // Killed or over, the next goes on.
+            _ = rig.run(&process).await;
+        }
+        let process = rig.process(BAD_BUS, 0.05, None);
+        rig.run(&process).await.unwrap();
+        rig.everything_is_settled().await;
+    }
+}
+
+fn is_awaited(migration: &Migration) -> bool {
+    matches!(migration.state, MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } })
+}
+
+#[tokio::test]
+async fn a_revert_leaves_everything_as_before_even_when_killed_at_any_write() {
+    for line in LINES.iter().filter(|line| line.5.is_empty() && line.3 != "live") {
+        for writes in 1.. {
+            let mut rig = Rig::new(&[*line], MANUAL, writes).await;
+            let process = rig.sound();
+            rig.run_until(&process, is_awaited).await.unwrap();
+            let id = rig.migrations().await.values().next().unwrap().id;
+            let killed = rig.process(FaultRates::default(), 0.0, Some(writes));
+            let over = killed.conductor.wish(id, Wish::Revert).await.is_ok() && rig.run(&killed).await.is_ok();
+            let process = rig.sound();
+            rig.run(&process).await.unwrap();
+            assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Reverted)], "{} killed at {writes}", line.0);
+            rig.everything_is_as_before().await;
+            if over {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_confirmation_and_a_revert_that_race_exactly_one_wins() {
+    for seed in 0..20 {
+        for wishes in [[Wish::Confirm, Wish::Revert], [Wish::Revert, Wish::Confirm]] {
+            let mut rig = Rig::new(&LINES[..1], MANUAL, seed).await;
+            let process = rig.process(BAD_BUS, 0.0, None);
+            rig.run_until(&process, is_awaited).await.unwrap();
+            let id = rig.migrations().await.values().next().unwrap().id;
+            process.conductor.wish(id, wishes[0]).await.unwrap();
+            let refused = process.conductor.wish(id, wishes[1]).await.unwrap_err();
+            assert!(matches!(refused, ConductError::Illegal(_)), "{refused}");
+            rig.run(&process).await.unwrap();
+            let (wanted, reverts) = match wishes[0] {
+                Wish::Confirm => (MigrationOutcome::Confirmed, false),
+                _ => (MigrationOutcome::Reverted, true),
+            };
+            assert_eq!(outcomes(&rig).await, [Some(wanted)], "seed {seed}");
+            if reverts { rig.everything_is_as_before().await } else { rig.everything_is_settled().await }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_abort_in_any_state_before_arrival_leaves_everything_as_before() {
+    for line in LINES.iter().filter(|line| line.5.is_empty()) {
+        for state in ["pre-migrating", "migrating", "migrating-step2", "post-migrating"] {
+            for seed in 0..5 {
+                let mut rig = Rig::new(&[*line], MANUAL, seed).await;
+                let process = rig.process(BAD_BUS, 0.0, None);
+                rig.run_until(&process, |migration| migration.state.name() == state).await.unwrap();
+                let migration = rig.migrations().await.into_values().next().unwrap();
+                if migration.state.name() != state {
+                    continue; // A rebuild begins where the others have copied.
+                }
+                process.conductor.wish(migration.id, Wish::Abort).await.unwrap();
+                rig.run(&process).await.unwrap();
+                assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)], "{} in {state}", line.0);
+                rig.everything_is_as_before().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_not_aborted() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    let id = rig.migrations().await.values().next().unwrap().id;
+    let refused = process.conductor.wish(id, Wish::Abort).await.unwrap_err();
+    assert_eq!(refused.to_string(), "accept abort in state verify-migration");
+}
+
+#[tokio::test]
+async fn what_waits_for_room_waits_until_it_is_confirmed() {
+    let mut rig = Rig::new(&LINES[..2], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [None], "the second has not begun");
+    let id = rig.migrations().await.values().next().unwrap().id;
+    process.conductor.wish(id, Wish::Confirm).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Confirmed), None]);
+}
+
+#[tokio::test]
+async fn an_order_that_was_long_under_way_starts_nothing() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, |migration| migration.state.name() == "post-migrating").await.unwrap();
+    let late = intercept(&process, "b").unwrap();
+    let id = rig.migrations().await.values().next().unwrap().id;
+    process.conductor.wish(id, Wish::Abort).await.unwrap();
+    rig.run(&process).await.unwrap();
+    process.agents["b"].handle(late).await;
+    assert!(said(&process).is_none(), "nobody is told of an order nobody waits for");
+    rig.everything_is_as_before().await;
+}
+
+#[tokio::test]
+async fn nothing_is_started_once_the_lease_is_over() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, |migration| migration.state.name() == "post-migrating").await.unwrap();
+    let late = intercept(&process, "b").unwrap();
+    rig.clock.advance(LEASE);
+    process.agents["b"].handle(late).await;
+    assert!(said(&process).is_none());
+    assert!(rig.simulation.world().running(&"cold".into()).is_empty());
+    rig.run(&process).await.unwrap();
+    assert_eq!(rig.simulation.world().running(&"cold".into()), ["b".into()], "a new lease brings it there");
+}
+
+/// The states a migration of the instance "cold" went through.
+async fn path(rig: &Rig) -> Vec<String> {
+    let id = rig.store.migrations().await.unwrap()[0].id;
+    rig.store.journal(id).await.unwrap().into_iter().map(|entry| entry.state).collect()
+}
+
+#[tokio::test]
+async fn both_ways_in_go_through_the_same_states() {
+    let mut chosen = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = chosen.sound();
+    chosen.run(&process).await.unwrap();
+
+    let mut unaware = Rig::new(&[], MANUAL, 1).await;
+    let process = unaware.sound();
+    let prep = Prep { instance: "cold".into(), source: "a".into(), target: None, mode: MoveMode::Cold, flavor: None };
+    process.bus.cast(Cast::Prep { to: "b".into(), prep: prep.clone() }).await;
+    process.bus.cast(Cast::Prep { to: "b".into(), prep }).await;
+    unaware.run(&process).await.unwrap();
+
+    assert_eq!(path(&unaware).await, path(&chosen).await);
+    assert_eq!(path(&chosen).await.last().map(String::as_str), Some("verify-migration"));
+    assert_eq!(unaware.store.migrations().await.unwrap().len(), 1, "asked twice, it moves once");
+    unaware.everything_is_settled().await;
+}
+
+#[tokio::test]
+async fn a_source_asked_without_a_target_refuses_and_says_why() {
+    let rig = Rig::new(&[], MANUAL, 1).await;
+    let process = rig.sound();
+    let prep = Prep { instance: "cold".into(), source: "a".into(), target: None, mode: MoveMode::Cold, flavor: None };
+    process.agents["a"].handle(Cast::Prep { to: "a".into(), prep }).await;
+    assert!(matches!(said(&process), Some(decant_schema::cast::Notification::Refused { .. })));
+    hear_all(&process).await;
+    assert!(rig.store.migrations().await.unwrap().is_empty());
+}
