@@ -7,7 +7,7 @@ pub mod rsync;
 
 use async_trait::async_trait;
 use decant_schema::id::{HostName, InstanceId};
-use decant_schema::migration::{Digest, DiskFile};
+use decant_schema::migration::{Digest, DiskFile, Generation};
 use decant_schema::units::Mbps;
 use thiserror::Error;
 
@@ -23,6 +23,10 @@ pub trait Transfer: Send + Sync {
     /// Idempotent: where the peer has the same content under that name, nothing is sent; another content is replaced;
     /// what a killed call left is taken up or overwritten. `progress` is told the bytes sent so far, from time to
     /// time and at least every few seconds while anything moves.
+    ///
+    /// Fails with [`TransferError::Fenced`] where the peer has obeyed a later generation: a repeated order must not
+    /// overwrite what a guest there writes to, nor bring back what was removed. Looked at after the contents were
+    /// compared, and again before the file is given its name.
     ///
     /// Fails rather than hangs: a peer that takes nothing for the transfer's own timeout is
     /// [`TransferError::Unreachable`].
@@ -44,6 +48,8 @@ pub struct CopyOrder {
     pub file: DiskFile,
     /// Where to.
     pub peer: HostName,
+    /// The generation of the order this belongs to.
+    pub generation: Generation,
     /// Not faster than this; `None`: as fast as it goes.
     pub limit: Option<Mbps>,
 }
@@ -71,6 +77,20 @@ pub enum TransferError {
         peer: HostName,
         /// What was seen.
         detail: String,
+    },
+    /// The peer has obeyed a later generation.
+    #[error("copy the {file} of {instance} by generation {asked}: {peer} has obeyed generation {held}")]
+    Fenced {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// The peer.
+        peer: HostName,
+        /// The order's generation.
+        asked: Generation,
+        /// The generation on the peer's record.
+        held: Generation,
     },
     /// The two ends differ; trying again may help.
     #[error("copy the {file} of {instance} unharmed: {sent} was sent, {arrived} arrived")]

@@ -74,7 +74,13 @@ impl World {
     }
 
     async fn send(&self, file: DiskFile) {
-        let order = CopyOrder { instance: self.vm.clone(), file, peer: self.b.clone(), limit: None };
+        let order = CopyOrder {
+            instance: self.vm.clone(),
+            file,
+            peer: self.b.clone(),
+            generation: Generation(u64::MAX),
+            limit: None,
+        };
         for _ in 0..2 {
             let copied = self.lab.transfer(&self.a).copy(&order, &|_| ()).await.unwrap();
             assert_eq!(self.lab.transfer(&self.b).digest(&self.vm, file).await.unwrap(), copied.digest);

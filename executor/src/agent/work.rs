@@ -38,7 +38,10 @@ impl From<HypervisorError> for WorkError {
 
 impl From<TransferError> for WorkError {
     fn from(error: TransferError) -> Self {
-        Self::Failed(chain(&error))
+        match error {
+            TransferError::Fenced { .. } => Self::Outdated("the peer has obeyed a later generation"),
+            error => Self::Failed(chain(&error)),
+        }
     }
 }
 
@@ -246,7 +249,7 @@ impl Agent {
 
     async fn copy_once(&self, cast: &WorkCast, file: DiskFile) -> Result<Copied, TransferError> {
         let (instance, peer) = (cast.subject.instance.clone(), cast.subject.target().clone());
-        let order = CopyOrder { instance, file, peer, limit: self.bandwidth };
+        let order = CopyOrder { instance, file, peer, generation: cast.generation, limit: self.bandwidth };
         let (sent, mut heard) = mpsc::unbounded_channel();
         let copying = async move {
             let tell = |bytes| _ = sent.send(bytes);

@@ -304,7 +304,8 @@ fn local(disk: &Disk) -> Result<(), Unsupported> {
     }
 }
 
-fn read_fence(copy: &CopyFolder) -> io::Result<Generation> {
+/// The generation last obeyed for a copy; zero if none ever was.
+pub(crate) fn read_fence(copy: &CopyFolder) -> io::Result<Generation> {
     match std::fs::read_to_string(copy.fence()) {
         Ok(text) => {
             let garbled =

@@ -23,6 +23,7 @@ use tokio::time::interval;
 
 use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::CopyLock;
+use crate::hypervisor::qemu::read_fence;
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
 
 /// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
@@ -109,6 +110,7 @@ impl Transfer for Rsync {
         if peer.has(&sent).await.map_err(|error| context().io(error))? {
             return Ok(Copied { digest: sent, bytes: 0 });
         }
+        peer.obeys(order)?;
         make_parent(&peer.part()).map_err(|error| context().there(error))?;
         let bytes = self.send(order, &from, &peer, &lock, progress).await?;
         let arrived = digest_of(&peer.part()).await.map_err(|error| context().there(error))?;
@@ -118,6 +120,7 @@ impl Transfer for Rsync {
             let CopyOrder { instance, file, .. } = order.clone();
             return Err(TransferError::Harmed { instance, file, sent, arrived });
         }
+        peer.obeys(order)?;
         peer.publish().map_err(|error| context().there(error))?;
         progress(bytes);
         Ok(Copied { digest: sent, bytes })
@@ -154,6 +157,16 @@ impl Peer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Fails where a later generation than the order's was obeyed: what lies there is no longer this order's to write.
+    fn obeys(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        let held = read_fence(&self.copy).map_err(|error| failed(order).there(error))?;
+        if held <= order.generation {
+            return Ok(());
+        }
+        let CopyOrder { instance, file, peer, generation: asked, .. } = order.clone();
+        Err(TransferError::Fenced { instance, file, peer, asked, held })
     }
 
     fn publish(&self) -> io::Result<()> {
@@ -249,6 +262,8 @@ impl Failed<'_> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use decant_schema::migration::Generation;
+
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -256,7 +271,13 @@ mod tests {
     fn two_hosts(folder: &Path) -> (Rsync, Rsync, CopyOrder) {
         let host = |name: &str| HostFolder::new(folder.join(name));
         let peers = BTreeMap::from([("a".into(), host("a")), ("b".into(), host("b"))]);
-        let order = CopyOrder { instance: "vm-1".into(), file: DiskFile::Base, peer: "b".into(), limit: None };
+        let order = CopyOrder {
+            instance: "vm-1".into(),
+            file: DiskFile::Base,
+            peer: "b".into(),
+            generation: Generation(5),
+            limit: None,
+        };
         (Rsync::new(host("a"), peers.clone()), Rsync::new(host("b"), peers), order)
     }
 
@@ -318,6 +339,18 @@ mod tests {
         put(folder.path(), b"another");
         let again = here.copy(&order, &|_| ()).await.unwrap();
         assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), again.digest);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_obeyed_a_later_generation_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), b"stale");
+        let (a, _, order) = two_hosts(folder.path());
+        let peer = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap();
+        crate::layout::write_durably(&peer.fence(), b"6\n").unwrap();
+        let refused = a.copy(&order, &|_| {}).await.unwrap_err();
+        assert!(matches!(refused, TransferError::Fenced { held: Generation(6), .. }), "{refused}");
+        assert!(!peer.path().exists());
     }
 
     #[tokio::test]

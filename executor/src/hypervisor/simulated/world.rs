@@ -290,8 +290,16 @@ impl World {
         let digest = self.digest(host, instance, file)?;
         let sent = self.place(host, instance).files.clone();
         let target = self.place(&order.peer, instance);
+        if order.generation < target.fence {
+            let (peer, asked, held) = (order.peer.clone(), order.generation, target.fence);
+            return Err(TransferError::Fenced { instance: instance.clone(), file, peer, asked, held });
+        }
+        let overwritten = target.defined.is_some();
         let bytes = if target.files.digest(file).as_ref() == Some(&digest) { 0 } else { FILE_BYTES };
         target.files.receive(file, &sent);
+        if overwritten {
+            self.violations.push(format!("the {file} of {instance} was copied over the one in use on {}", order.peer));
+        }
         Ok(Copied { digest, bytes })
     }
 
