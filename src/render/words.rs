@@ -208,6 +208,7 @@ pub(crate) fn gap(tier: &Tier) -> String {
     match tier.bound {
         None => "not proven".to_owned(),
         Some(bound) if tier.value <= bound => "proven least".to_owned(),
+        Some(bound) if tier.name == TierName::Refused => format!("at most {} fewer", tier.value - bound),
         Some(bound) if bound > 0.0 => format!("within {:.2} %", (tier.value - bound) / bound * 100.0),
         Some(_) => "not proven least".to_owned(),
     }
