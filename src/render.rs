@@ -13,7 +13,7 @@ pub(crate) use view::PlanView;
 
 use std::io::{self, IsTerminal};
 
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// Columns to lay text out in: the terminal's, or 110 where there is none, so that files and pipes always get the same.
 pub(crate) fn width() -> u16 {
@@ -36,4 +36,14 @@ fn table<const N: usize>(headings: [&str; N]) -> Table {
         table.force_no_tty();
     }
     table
+}
+
+/// A table as text. Where it is wider than the terminal, all columns give way but these, which hold figures.
+fn drawn(mut table: Table, figures: &[usize]) -> String {
+    for at in figures {
+        if let Some(column) = table.column_mut(*at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.trim_fmt()
 }

@@ -8,7 +8,7 @@ use decant_schema::migration::{Migration, MigrationOutcome};
 use serde::Serialize;
 
 use super::right;
-use crate::render::{table, words};
+use crate::render::{drawn, table, words};
 
 /// What became of a move, for programs.
 #[derive(Serialize)]
@@ -66,6 +66,7 @@ pub(crate) fn applied(of: &ApplyReport) -> String {
             Cell::new(how_far(step)),
         ]);
     }
+    let rows = drawn(rows, &[0]);
     let _ = writeln!(text, "{rows}");
     if open.iter().any(|step| fell_short(step)) {
         text.push_str("What was undone is as before. To go on: decant fleet pull --from store, then plan again.\n");
@@ -101,6 +102,7 @@ pub(crate) fn migrations(of: &[Migration]) -> String {
             words::turn(migration),
         ]);
     }
+    let rows = drawn(rows, &[0]);
     format!("{rows}\n")
 }
 
@@ -129,6 +131,7 @@ pub(crate) fn history(of: &History) -> String {
     for entry in &of.journal {
         rows.add_row([entry.at.to_string(), entry.event.clone(), entry.state.clone()]);
     }
+    let rows = drawn(rows, &[0]);
     let _ = writeln!(text, "\n{rows}");
     text
 }

@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color};
 use decant_schema::plan::{Move, Outcome, Plan, Refusal};
 
 use super::{Extent, more, right};
-use crate::render::{PlanView, bars, coloured, table, width, words};
+use crate::render::{PlanView, bars, coloured, drawn, table, width, words};
 
 /// The whole of a plan.
 pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
@@ -49,6 +49,7 @@ fn header(plan: &Plan, view: PlanView<'_>) -> String {
             Cell::new(words::gap(tier)),
         ]);
     }
+    let goals = drawn(goals, &[1, 2]);
     let _ = writeln!(text, "{goals}\nPlanned in {:.2} s.", plan.proof.seconds);
     text
 }
@@ -108,6 +109,7 @@ fn moves(view: PlanView<'_>, extent: Extent) -> String {
     for (wave, step) in &all[..shown] {
         rows.add_row(move_row(view, *wave, step));
     }
+    let rows = drawn(rows, &[0, 1, 8, 9, 10]);
     let mut text = format!("\nMoves, in order; those of a wave may run together\n{rows}\n");
     more(&mut text, all.len() - shown, "move");
     text
@@ -165,6 +167,7 @@ fn rounds(plan: &Plan) -> String {
             right(words::seconds(round.returned_at_s)),
         ]);
     }
+    let rows = drawn(rows, &[0, 2, 3, 4]);
     format!("\nRounds\n{rows}\n")
 }
 
@@ -190,6 +193,7 @@ fn hosts(view: PlanView<'_>, extent: Extent) -> String {
         }
     }
     let against = if view.fleet.is_some() { "" } else { "; --fleet adds capacities" };
+    let rows = drawn(rows, &[2, 3, 4, 5, 6]);
     let mut text = format!("\nHosts   {}{against}\n{rows}\n", bars::LEGEND);
     more(&mut text, all.len() - shown, "host");
     text

@@ -8,7 +8,7 @@ use decant_schema::report::{CapacityReport, HostCapacity};
 
 use super::{Extent, more, right};
 use crate::render::view::{Level, emptying_counts};
-use crate::render::{bars, table, words};
+use crate::render::{bars, drawn, table, words};
 
 /// The whole of a report.
 pub(crate) fn report(of: &CapacityReport, extent: Extent) -> String {
@@ -42,6 +42,7 @@ fn totals(of: &CapacityReport) -> String {
             Cell::new(bars::level(&steady(total.usage, total.capacity), BAR)),
         ]);
     }
+    let rows = drawn(rows, &[1, 2, 3]);
     format!("Capacity of {}\n{rows}\n", words::count(of.hosts.len(), "host"))
 }
 
@@ -66,6 +67,7 @@ fn flavors(of: &CapacityReport, extent: Extent) -> String {
         let figures = [room.present, room.more, room.hosts].map(|count| right(words::grouped(count)));
         rows.add_row(std::iter::once(Cell::new(&room.flavor)).chain(figures).collect::<Vec<_>>());
     }
+    let rows = drawn(rows, &[1, 2, 3]);
     let mut text = format!("\nFlavors: how many more of each fit, if nothing else is added\n{rows}\n");
     more(&mut text, of.flavors.len() - shown, "flavor");
     text
@@ -77,6 +79,7 @@ fn what_if(of: &CapacityReport, extent: Extent) -> String {
     for case in &of.what_if[..shown] {
         rows.add_row([words::change(&case.change), words::effect(case)]);
     }
+    let rows = drawn(rows, &[]);
     let mut text = format!("\nWhat if\n{rows}\n");
     more(&mut text, of.what_if.len() - shown, "case");
     text
@@ -95,6 +98,7 @@ fn hosts(of: &CapacityReport, extent: Extent) -> String {
             Cell::new(words::emptying(&host.emptying)),
         ]);
     }
+    let rows = drawn(rows, &[1]);
     let mut text = format!("\nHosts\n{rows}\n");
     more(&mut text, of.hosts.len() - shown, "host");
     text
