@@ -50,7 +50,8 @@ impl Verdict {
     }
 }
 
-/// Judges a plan for a fleet. A plan with unknown names, or whose moves are in no order, is not followed further.
+/// Judges a plan for a fleet. A plan with unknown names, with moves in no order, or that takes instances
+/// from where they are not, is not followed further.
 pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     let mut violations = identity(fleet, plan);
     let unreadable = [itinerary::unknown_names(fleet, plan), itinerary::disorder(plan)].concat();
@@ -60,6 +61,11 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     }
     let scene = Scene::new(fleet, &plan.request);
     let itinerary = Itinerary::new(&scene, plan);
+    let elsewhere = chain::elsewhere(&scene, &itinerary);
+    if !elsewhere.is_empty() {
+        violations.extend(elsewhere);
+        return Verdict { violations, ..Verdict::default() };
+    }
     violations.extend(chain::broken(&scene, &itinerary));
     violations.extend(rule::broken(&scene, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));

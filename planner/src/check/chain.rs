@@ -7,30 +7,41 @@ use super::precedence::{BLOCK, Followers};
 use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
-/// What is wrong with the ways of the instances and with their times.
-pub(super) fn broken(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let mut violations = unlinked(scene, itinerary);
+/// Moves that take an instance from where it is not.
+pub(super) fn elsewhere(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for (instance, way) in &itinerary.ways {
         let mut host = scene.home[*instance];
-        for (at, step) in way.iter().map(|step| &itinerary.steps[*step]).enumerate() {
-            violations.extend(elsewhere(scene, step, host));
-            violations.extend(purpose(scene, step, at + 1 == way.len()));
+        for step in way.iter().map(|step| &itinerary.steps[*step]) {
+            if step.source != host {
+                let (id, instance) = (step.line.id, scene.instance(*instance).id.clone());
+                let (source_host, actual) = (step.line.source.clone(), scene.host(host).name.clone());
+                violations.push(Violation::SourceElsewhere { id, instance, source_host, actual });
+            }
             host = step.target;
         }
     }
+    violations
+}
+
+/// What else is wrong with the ways of the instances and with their times.
+pub(super) fn broken(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    let mut violations = unlinked(scene, itinerary);
+    for way in itinerary.ways.values() {
+        for (at, step) in way.iter().map(|step| &itinerary.steps[*step]).enumerate() {
+            violations.extend(purpose(scene, step, at + 1 == way.len()));
+        }
+    }
     for step in &itinerary.steps {
+        violations.extend(idle(scene, step));
         violations.extend(times(scene, itinerary, step));
         violations.extend(transfer(scene, step));
     }
     violations
 }
 
-fn elsewhere(scene: &Scene<'_>, step: &Step<'_>, host: usize) -> Option<Violation> {
+fn idle(scene: &Scene<'_>, step: &Step<'_>) -> Option<Violation> {
     let (id, instance) = (step.line.id, scene.instance(step.instance).id.clone());
-    if step.source != host {
-        let (source_host, actual) = (step.line.source.clone(), scene.host(host).name.clone());
-        return Some(Violation::SourceElsewhere { id, instance, source_host, actual });
-    }
     let idle = step.in_place() && step.line.flavor.is_none();
     idle.then(|| Violation::NoMove { id, instance, host: step.line.target.clone() })
 }

@@ -216,6 +216,7 @@ pub(super) fn affinity(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Viol
         let (before, after) = (hosts(&scene.home), hosts(&ends));
         if after > before {
             violations.push(Violation::AffinitySpread { group: group.name.clone(), before, after });
+            continue;
         }
         let alone = |moved: &usize| members.iter().filter(|member| ends[**member] == ends[*moved]).count() == 1;
         for moved in moved.iter().filter(|moved| members.len() > 1 && alone(moved)) {

@@ -3,7 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod brute;
+mod exact;
+mod facts;
 mod fleets;
 mod planned;
 mod probe;
 mod random;
+mod rejects;
