@@ -67,7 +67,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
         return Verdict { violations, ..Verdict::default() };
     }
     violations.extend(chain::broken(&scene, &itinerary));
-    violations.extend(rule::broken(&scene, &itinerary));
+    violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
     violations.extend(reason::false_reasons(&scene, plan, &itinerary));
     violations.extend(room::overfull(&scene, &itinerary));

@@ -13,13 +13,16 @@
 mod admit;
 mod assemble;
 mod balance;
+pub mod capacity;
 pub mod check;
+mod fit;
 pub mod limits;
 mod mip;
 pub mod ordering;
 pub mod placement;
 pub mod problem;
 pub mod refusal;
+mod rolling;
 mod rules;
 mod search;
 #[cfg(test)]
@@ -30,7 +33,7 @@ use std::sync::Arc;
 use decant_schema::finding::Finding;
 use decant_schema::fleet::Fleet;
 use decant_schema::plan::Plan;
-use decant_schema::request::Request;
+use decant_schema::request::{Request, RequestKind};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -61,6 +64,14 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
         return Err(findings);
     }
     let problem = Problem::new(fleet, request);
+    if let RequestKind::Rolling { .. } = &problem.request.kind {
+        let rolled = rolling::roll(problem, limits);
+        let seconds = (limits.elapsed)().as_secs_f64();
+        return Ok(Plan {
+            rounds: rolled.rounds,
+            ..assemble::assemble(&rolled.problem, rolled.answer, stamp, seconds)
+        });
+    }
     let answer = search::search(&problem, limits);
     Ok(assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64()))
 }

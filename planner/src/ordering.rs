@@ -18,7 +18,7 @@
 //!
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
 
-mod ancestors;
+pub(crate) mod ancestors;
 mod bound;
 mod carry;
 mod chain;

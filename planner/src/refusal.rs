@@ -30,6 +30,20 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
     placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
 }
 
+/// The reason of an instance whose place is there in the end but cannot be reached.
+pub(crate) fn without_order() -> Reason {
+    Reason {
+        rule: RuleName::Order,
+        class: None,
+        hosts: 0,
+        hosts_in_all: 0,
+        need: None,
+        best: None,
+        best_host: None,
+        subject: None,
+    }
+}
+
 /// A problem with the fleet before and after, as each refused instance finds it.
 struct Explainer<'a> {
     problem: &'a Problem,

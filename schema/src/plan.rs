@@ -475,8 +475,11 @@ pub struct HostUsage {
 pub struct Round {
     /// The hosts that are out in it.
     pub hosts: Vec<HostName>,
-    /// The moves that empty them.
+    /// The moves that empty them and, on the way back, those that bring their instances home.
     pub moves: Vec<MoveId>,
+    /// Moves without which they cannot be emptied: one for each instance that was on them before the first round.
+    #[serde(default)]
+    pub least_moves: u64,
     /// When the last of them is empty, seconds from the beginning.
     pub empty_at_s: f64,
     /// When they are back, seconds from the beginning.

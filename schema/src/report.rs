@@ -164,13 +164,13 @@ pub struct FlavorRoom {
 pub struct WhatIf {
     /// The change.
     pub change: Change,
-    /// Whether everything finds a place after it: false only where a host less or more instances are too much.
+    /// Whether everything finds a place after it without displacing anyone; a host more always fits.
     pub fits: bool,
-    /// Hosts that could be emptied without displacing anyone, after the change.
-    pub emptied_directly: u64,
+    /// Hosts that could be emptied without displacing anyone, after the change; null where it does not fit.
+    pub emptied_directly: Option<u64>,
     /// The same as the fleet is.
     pub emptied_directly_now: u64,
-    /// How many more of each flavor fit after the change.
+    /// How many more of each flavor fit after the change; empty where it does not fit.
     pub more: BTreeMap<FlavorName, u64>,
 }
 

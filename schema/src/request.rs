@@ -1,6 +1,6 @@
 //! What is wanted of the planner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,9 @@ pub struct RollingOptions {
     /// Hosts of the largest shape whose loss must stay survivable throughout.
     #[serde(default)]
     pub spare_hosts: u32,
+    /// Which hosts matter more, where a window is too short for all; 0 for those not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub priorities: BTreeMap<HostName, i32>,
     /// Whether each instance returns to its first host.
     #[serde(default)]
     pub way_back: bool,

@@ -1,7 +1,9 @@
 //! The rules about one instance and one host, as the checker understands them, at every stop of every instance.
 
+use std::borrow::Cow;
+
 use decant_schema::fleet::{Flavor, Host, Instance, InstanceState, Inventory, Mobility, Resources};
-use decant_schema::plan::{MoveMode, RuleName};
+use decant_schema::plan::{MoveMode, Plan, Round, RuleName};
 use decant_schema::request::RequestKind;
 
 use super::itinerary::{Itinerary, Step};
@@ -9,18 +11,18 @@ use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
 /// Every rule about one move that some move breaks.
-pub(super) fn broken(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    itinerary.steps.iter().flat_map(|step| of_step(scene, step)).collect()
+pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    itinerary.steps.iter().flat_map(|step| of_step(scene, plan, step)).collect()
 }
 
-fn of_step(scene: &Scene<'_>, step: &Step<'_>) -> Vec<Violation> {
+fn of_step(scene: &Scene<'_>, plan: &Plan, step: &Step<'_>) -> Vec<Violation> {
     let (id, instance, host) = (step.line.id, scene.instance(step.instance), scene.host(step.target));
     let mut violations: Vec<Violation> = mode(scene, step).into_iter().collect();
     let objections = if step.in_place() {
         staying(host, step.flavor)
     } else {
         violations.extend(leaving(scene, step));
-        arriving(scene, step)
+        arriving(scene, plan, step)
     };
     let broken = |rule| Violation::Target { id, instance: instance.id.clone(), target: host.name.clone(), rule };
     violations.extend(objections.into_iter().map(broken));
@@ -75,9 +77,9 @@ fn mode(scene: &Scene<'_>, step: &Step<'_>) -> Option<Violation> {
 }
 
 /// Every objection to this arrival.
-fn arriving(scene: &Scene<'_>, step: &Step<'_>) -> Vec<RuleName> {
+fn arriving(scene: &Scene<'_>, plan: &Plan, step: &Step<'_>) -> Vec<RuleName> {
     let version_min = match step.line.mode {
-        MoveMode::Live => scene.host(step.source).hypervisor_version,
+        MoveMode::Live => maintained(scene, plan, step.source, step.line.start_s).hypervisor_version,
         MoveMode::Cold | MoveMode::Suspend | MoveMode::Rebuild => None,
     };
     let resources = match &step.line.flavor {
@@ -85,7 +87,18 @@ fn arriving(scene: &Scene<'_>, step: &Step<'_>) -> Vec<RuleName> {
         None => scene.fleet.claim(scene.instance(step.instance)),
     };
     let wish = Wish { instance: scene.instance(step.instance), flavor: step.flavor, resources, version_min };
-    objections(scene, &wish, scene.host(step.target))
+    objections(scene, &wish, &maintained(scene, plan, step.target, step.line.start_s))
+}
+
+/// A host at a moment of a plan: once back from its round it has the newest hypervisor of the fleet.
+fn maintained<'a>(scene: &Scene<'a>, plan: &Plan, at: usize, moment_s: f64) -> Cow<'a, Host> {
+    let host = scene.host(at);
+    let back = |round: &Round| round.returned_at_s <= moment_s && round.hosts.contains(&host.name);
+    if host.hypervisor_version.is_none() || !plan.rounds.iter().any(back) {
+        return Cow::Borrowed(host);
+    }
+    let newest = scene.fleet.hosts().iter().filter_map(|host| host.hypervisor_version).max();
+    Cow::Owned(Host { hypervisor_version: newest, ..host.clone() })
 }
 
 /// What an instance asks of a host.

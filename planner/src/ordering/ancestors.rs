@@ -4,23 +4,23 @@
 
 /// For every move so far, the moves it follows.
 #[derive(Default)]
-pub(super) struct Ancestors {
+pub(crate) struct Ancestors {
     rows: Vec<Box<[u64]>>,
 }
 
 impl Ancestors {
     /// A row for the move at a position, which follows nobody yet.
-    pub(super) fn row(at: usize) -> Box<[u64]> {
+    pub(crate) fn row(at: usize) -> Box<[u64]> {
         vec![0; at.div_ceil(64)].into()
     }
 
     /// Whether a row has an earlier move.
-    pub(super) fn has(row: &[u64], earlier: usize) -> bool {
+    pub(crate) fn has(row: &[u64], earlier: usize) -> bool {
         row[earlier / 64] >> (earlier % 64) & 1 == 1
     }
 
     /// Makes a row follow an earlier move and all that one follows.
-    pub(super) fn join(&self, row: &mut [u64], earlier: usize) {
+    pub(crate) fn join(&self, row: &mut [u64], earlier: usize) {
         for (word, inherited) in row.iter_mut().zip(&self.rows[earlier]) {
             *word |= inherited;
         }
@@ -28,14 +28,14 @@ impl Ancestors {
     }
 
     /// Those of some moves that none of the others follows, in order.
-    pub(super) fn without_transitive(&self, mut moves: Vec<usize>) -> Vec<usize> {
+    pub(crate) fn without_transitive(&self, mut moves: Vec<usize>) -> Vec<usize> {
         moves.sort_unstable();
         let implied = |earlier: usize, later: &[usize]| later.iter().any(|late| Self::has(&self.rows[*late], earlier));
         (0..moves.len()).filter(|at| !implied(moves[*at], &moves[at + 1..])).map(|at| moves[at]).collect()
     }
 
     /// Adds the next move's row.
-    pub(super) fn push(&mut self, row: Box<[u64]>) {
+    pub(crate) fn push(&mut self, row: Box<[u64]>) {
         self.rows.push(row);
     }
 }

@@ -1,0 +1,102 @@
+//! Whether each host can be emptied now.
+
+use std::sync::Arc;
+
+use decant_schema::report::Emptying;
+use decant_schema::request::RequestKind;
+use decant_schema::units::{Mib, mib};
+use rayon::prelude::*;
+
+use crate::fit::Room;
+use crate::ordering::{self, Schedule};
+use crate::problem::{HostIdx, HostSet, InstanceIdx, Placement, Problem, Task};
+use crate::{Limits, placement, refusal};
+
+/// Fleets up to this size get the least displacement for every host that needs any; in a larger one, whatever the
+/// first ejection finds will do, since a placement for each of a thousand hosts takes minutes.
+pub(super) const SEARCHED_HOSTS_MAX: usize = 40;
+
+/// The verdict on every host, in their order.
+pub(super) fn of_every_host(problem: &Problem, limits: &Limits<'_>) -> Vec<Emptying> {
+    (0..problem.hosts.len())
+        .into_par_iter()
+        .map_init(|| Room::new(problem), |room, at| of_host(problem, room, HostIdx::new(at), limits))
+        .collect()
+}
+
+fn of_host(problem: &Problem, room: &mut Room<'_>, host: HostIdx, limits: &Limits<'_>) -> Emptying {
+    let instances = &problem.hosts[host.at()].instances;
+    if instances.is_empty() {
+        return Emptying::Empty;
+    }
+    if room.empties(host) {
+        return Emptying::WithoutDisplacing;
+    }
+    let large = problem.hosts.len() > SEARCHED_HOSTS_MAX;
+    if let Some(displaced) = large.then(|| room.empties_displacing(host)).flatten() {
+        return Emptying::WithDisplacement { displaced_mb: mib(displaced), displaced_mb_bound: mib(0) };
+    }
+    let problem = emptied(problem, &[host]);
+    let placed = placement::place(&problem, limits, &[]);
+    if placed.refused.value > 0 {
+        return not(&problem, &placed.placement, placed.refused.bound);
+    }
+    if placed.displaced.value == 0 {
+        return Emptying::WithoutDisplacing;
+    }
+    match ordering::order(&problem, &placed.placement, limits) {
+        Ok(schedule) => Emptying::WithDisplacement {
+            displaced_mb: mib(placed.displaced.value) + stepped_aside(&problem, &schedule),
+            displaced_mb_bound: mib(placed.displaced.bound),
+        },
+        Err(unorderable) => {
+            let mut placement = placed.placement;
+            let stuck = unorderable.stuck.iter().map(|stuck| stuck.instance);
+            placement.refused = stuck.filter(|at| problem.instances[at.at()].task == Task::Leave).collect();
+            not(&problem, &placement, 0)
+        }
+    }
+}
+
+fn stepped_aside(problem: &Problem, schedule: &Schedule) -> Mib {
+    let memory = |instance: &InstanceIdx| u64::try_from(problem.kind(*instance).memory).unwrap_or(0);
+    mib(schedule.stepped_aside.iter().map(memory).sum())
+}
+
+/// That a host cannot be emptied: these instances of it would stay.
+fn not(problem: &Problem, placement: &Placement, refused_bound: u64) -> Emptying {
+    let size = |instance: &&InstanceIdx| problem.kind(**instance).memory;
+    let largest = placement.refused.iter().rev().max_by_key(size);
+    let binding = largest.and_then(|largest| refusal::explain(problem, placement, *largest).reasons.pop());
+    let binding = binding.unwrap_or_else(refusal::without_order);
+    Emptying::Not {
+        refused: (placement.refused.len() as u64).max(1),
+        refused_bound,
+        shortfall: binding.need.zip(binding.best).map(|(need, best)| need.saturating_sub(best)),
+        binding: Box::new(binding),
+    }
+}
+
+/// The same problem with these hosts to be emptied, without looking at the fleet again.
+pub(crate) fn emptied(problem: &Problem, hosts: &[HostIdx]) -> Problem {
+    let mut problem = problem.clone();
+    if let RequestKind::Evacuate { hosts: names } = &mut problem.request.kind {
+        names.extend(hosts.iter().map(|host| problem.fleet.hosts()[host.at()].name.clone()));
+    }
+    for host in hosts {
+        let facts = &mut problem.hosts[host.at()];
+        facts.evacuated = true;
+        facts.receives = false;
+        for instance in &facts.instances {
+            problem.instances[instance.at()].task = Task::Leave;
+        }
+    }
+    for kind in &mut problem.kinds {
+        if hosts.iter().any(|host| kind.eligible.contains(*host)) {
+            let mut eligible = HostSet::clone(&kind.eligible);
+            hosts.iter().for_each(|host| eligible.remove(*host));
+            kind.eligible = Arc::new(eligible);
+        }
+    }
+    problem
+}

@@ -1,0 +1,113 @@
+//! Which hosts may fail: N+1 and N+k.
+//!
+//! A failed host's instances are started elsewhere, not moved, so that what keeps a running instance in place does not
+//! count: the failure is judged on the same fleet with every instance free to be started anywhere its rules allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use decant_schema::fleet::{Fleet, InstanceState, Mobility};
+use decant_schema::report::{Emptying, Failures};
+use rayon::prelude::*;
+
+use crate::fit::Room;
+use crate::problem::{HostIdx, InstanceIdx, Problem};
+use crate::{Limits, placement};
+
+use super::emptying::{SEARCHED_HOSTS_MAX, emptied};
+use super::nothing_asked;
+
+/// The most hosts tried to fail together. Beyond this the sets tried say little about the sets there are.
+const TOGETHER_MAX: usize = 16;
+
+/// Which hosts may fail, one at a time and several together.
+pub(super) fn failures(problem: &Problem, emptying: &[Emptying], limits: &Limits<'_>) -> Failures {
+    let restarted = restarted(problem);
+    let hosts: Vec<HostIdx> =
+        all(problem).filter(|at| problem.hosts[at.at()].up && !problem.hosts[at.at()].instances.is_empty()).collect();
+    let alone: Vec<bool> = hosts
+        .par_iter()
+        .map_init(|| Room::new(&restarted), |room, at| survives(&restarted, room, &[*at], limits))
+        .collect();
+    let by_displacing = |at: &HostIdx| matches!(emptying[at.at()], Emptying::WithDisplacement { .. });
+    let (survivable, others): (Vec<_>, Vec<_>) = hosts.iter().zip(alone).partition(|(_, alone)| *alone);
+    let blocking: Vec<HostIdx> = others.iter().map(|(at, _)| **at).filter(|at| !by_displacing(at)).collect();
+    let (spare_hosts, tried, fatal) = match others.first() {
+        Some((first, _)) => (0, 1, vec![**first]),
+        None => together(&restarted, &hosts, limits),
+    };
+    let name = |at: &HostIdx| problem.fleet.hosts()[at.at()].name.clone();
+    Failures {
+        hosts: hosts.len() as u64,
+        survivable: survivable.len() as u64,
+        survivable_by_displacing: (others.len() - blocking.len()) as u64,
+        blocking: blocking.iter().map(name).collect(),
+        instances_on_local_disk: problem.fleet.instances().iter().filter(|vm| vm.storage.is_none()).count() as u64,
+        spare_hosts: spare_hosts as u64,
+        spare_hosts_tried: tried as u64,
+        fatal: fatal.iter().map(name).collect(),
+    }
+}
+
+fn all(problem: &Problem) -> impl Iterator<Item = HostIdx> {
+    (0..problem.hosts.len()).map(HostIdx::new)
+}
+
+/// The same fleet, every instance free to be started anywhere its rules allow, and nobody moved for another's sake.
+fn restarted(problem: &Problem) -> Problem {
+    let mut document = problem.fleet.document().clone();
+    for instance in &mut document.instances {
+        instance.pinned = false;
+        instance.mobility = Mobility::Cold;
+        instance.state = InstanceState::Stopped;
+    }
+    let mut options = problem.request.options.clone();
+    options.pins = BTreeSet::new();
+    options.no_displace = true;
+    let fleet = Fleet::from_document(document).expect("a checked fleet whose instances ask for less");
+    nothing_asked(Arc::new(fleet), options)
+}
+
+/// Whether everything on these hosts finds a place on the others. In a large fleet a failed fit is taken for a no.
+fn survives(problem: &Problem, room: &mut Room<'_>, failed: &[HostIdx], limits: &Limits<'_>) -> bool {
+    let instances: Vec<InstanceIdx> =
+        failed.iter().flat_map(|at| problem.hosts[at.at()].instances.iter().copied()).collect();
+    failed.iter().for_each(|at| room.out.insert(*at));
+    let fits = room.fits(&instances);
+    failed.iter().for_each(|at| room.out.remove(*at));
+    let small = problem.hosts.len() <= SEARCHED_HOSTS_MAX;
+    fits || (small && placement::place(&emptied(problem, failed), limits, &[]).refused.value == 0)
+}
+
+/// The greatest k such that all k-host failures tried are survived, the greatest tried, and one that is not.
+fn together(problem: &Problem, hosts: &[HostIdx], limits: &Limits<'_>) -> (usize, usize, Vec<HostIdx>) {
+    let mut room = Room::new(problem);
+    let most = hosts.len().min(TOGETHER_MAX);
+    for k in 2..=most {
+        let fatal = worst_sets(problem, hosts, k).into_iter().find(|set| !survives(problem, &mut room, set, limits));
+        if let Some(fatal) = fatal {
+            return (k - 1, k, fatal);
+        }
+    }
+    (most, most, Vec::new())
+}
+
+/// The k hosts with the most memory claimed: over all, and in each zone that has so many.
+pub(crate) fn worst_sets(problem: &Problem, hosts: &[HostIdx], k: usize) -> BTreeSet<Vec<HostIdx>> {
+    let mut by_zone: BTreeMap<_, Vec<HostIdx>> = BTreeMap::new();
+    for at in hosts {
+        by_zone.entry(problem.fleet.hosts()[at.at()].zone.clone()).or_default().push(*at);
+    }
+    let zones = by_zone.into_values().filter(|hosts| hosts.len() >= k);
+    zones.chain([hosts.to_vec()]).map(|hosts| fullest(problem, hosts, k)).collect()
+}
+
+fn fullest(problem: &Problem, mut hosts: Vec<HostIdx>, k: usize) -> Vec<HostIdx> {
+    let claimed = |at: &HostIdx| -> i64 {
+        problem.hosts[at.at()].instances.iter().map(|instance| problem.kind(*instance).memory).sum()
+    };
+    hosts.sort_by_key(|at| (std::cmp::Reverse(claimed(at)), *at));
+    hosts.truncate(k);
+    hosts.sort_unstable();
+    hosts
+}

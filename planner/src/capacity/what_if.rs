@@ -1,0 +1,218 @@
+//! What a change of the fleet would change: a host more, a host less, a flavor's growth.
+//!
+//! Each change is made to a copy of the numbers, and only what it can alter is tried again: a host more can only help
+//! the hosts that could not be emptied directly, everything else only harm those that could.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use decant_schema::fleet::Host;
+use decant_schema::id::FlavorName;
+use decant_schema::plan::MoveMode;
+use decant_schema::report::{Change, Emptying, WhatIf};
+use decant_schema::units::mib;
+use rayon::prelude::*;
+
+use crate::fit::Room;
+use crate::problem::{HostIdx, InstanceFacts, InstanceIdx, Kind, KindIdx, Problem, Task};
+
+use super::growth::{self, Ask, asks};
+use super::is_direct;
+
+/// The most flavors whose growth is tried, those with the most instances first: each takes a pass over all hosts.
+const FLAVORS_MAX: usize = 16;
+
+/// How large a part of the present instances a flavor grows by.
+const GROWTH_DIVISOR: u64 = 10;
+
+/// Tries every change.
+pub(super) fn what_if(problem: &Problem, emptying: &[Emptying]) -> Vec<WhatIf> {
+    let now = Now { problem, direct: emptying.iter().map(is_direct).collect(), asks: asks(problem) };
+    let shapes = shapes(problem);
+    let flavors = largest_flavors(problem);
+    let more = shapes.par_iter().map(|shape| now.one_more(shape));
+    let less = shapes.par_iter().map(|shape| now.one_less(shape));
+    let growth = flavors.par_iter().map(|(flavor, present)| now.growth(*flavor, *present));
+    more.chain(less).chain(growth).collect()
+}
+
+/// The fleet as it is.
+struct Now<'a> {
+    problem: &'a Problem,
+    /// Which hosts can be emptied without displacing anyone.
+    direct: Vec<bool>,
+    asks: Vec<Ask>,
+}
+
+impl Now<'_> {
+    fn one_more(&self, shape: &[HostIdx]) -> WhatIf {
+        let mut changed = self.problem.clone();
+        let (like, new) = (shape[0], HostIdx::new(changed.hosts.len()));
+        let mut facts = changed.hosts[like.at()].clone();
+        facts.free = facts.capacity.clone();
+        facts.instances.clear();
+        changed.hosts.push(facts);
+        for kind in &mut changed.kinds {
+            if kind.eligible.contains(like) {
+                Arc::make_mut(&mut kind.eligible).insert(new);
+            }
+        }
+        let asks: Vec<Ask> = self.asks.iter().map(|ask| with_twin(ask, like, new)).collect();
+        let now = self.direct_now();
+        let emptied = now + self.count_direct(&changed, |direct| !direct);
+        let like = self.problem.fleet.hosts()[like.at()].name.clone();
+        let change = Change::OneMore { like, present: shape.len() as u64 };
+        self.outcome(change, Some((emptied, &changed, &asks)))
+    }
+
+    fn one_less(&self, shape: &[HostIdx]) -> WhatIf {
+        let claimed = |host: &&HostIdx| -> i64 {
+            let instances = &self.problem.hosts[host.at()].instances;
+            instances.iter().map(|instance| self.problem.kind(*instance).memory).sum()
+        };
+        let least = *shape.iter().min_by_key(claimed).expect("a shape has hosts");
+        let change = Change::OneLess { host: self.problem.fleet.hosts()[least.at()].name.clone() };
+        let mut room = Room::new(self.problem);
+        if !room.fit(&self.problem.hosts[least.at()].instances) {
+            return self.outcome(change, None);
+        }
+        let mut changed = super::emptied(self.problem, &[least]);
+        for (instance, host) in room.placed() {
+            relocate(&mut changed, *instance, *host);
+        }
+        let emptied = self.count_direct(&changed, |direct| direct) - u64::from(self.direct[least.at()]);
+        let asks: Vec<Ask> = self.asks.iter().map(|ask| without(ask, least)).collect();
+        self.outcome(change, Some((emptied, &changed, &asks)))
+    }
+
+    fn growth(&self, flavor: usize, present: u64) -> WhatIf {
+        let (name, ask) = (self.problem.fleet.flavors()[flavor].name.clone(), &self.asks[flavor]);
+        let added = (present / GROWTH_DIVISOR).max(1);
+        let mut changed = self.problem.clone();
+        let kind = KindIdx::new(changed.kinds.len());
+        changed.kinds.push(Kind {
+            need: ask.need.clone(),
+            claim: ask.need.clone(),
+            memory: changed.memory_class.map_or(0, |class| ask.need[class]),
+            eligible: Arc::new(ask.eligible.clone()),
+        });
+        let placed = (0..added).take_while(|_| add_instance(&mut changed, kind, ask)).count() as u64;
+        let change = Change::Growth { flavor: name, added, placed };
+        if placed < added {
+            return self.outcome(change, None);
+        }
+        let emptied = self.count_direct(&changed, |direct| direct);
+        self.outcome(change, Some((emptied, &changed, &self.asks)))
+    }
+
+    fn direct_now(&self) -> u64 {
+        self.direct.iter().filter(|direct| **direct).count() as u64
+    }
+
+    /// How many of the hosts that are, or are not, emptied directly now can be after a change.
+    fn count_direct(&self, changed: &Problem, tried: impl Fn(bool) -> bool + Sync) -> u64 {
+        let mut room = Room::new(changed);
+        let hosts = (0..self.direct.len()).filter(|at| tried(self.direct[*at])).map(HostIdx::new);
+        hosts.filter(|host| room.empties(*host)).count() as u64
+    }
+
+    fn outcome(&self, change: Change, after: Option<(u64, &Problem, &[Ask])>) -> WhatIf {
+        WhatIf {
+            change,
+            fits: after.is_some(),
+            emptied_directly: after.map(|(emptied, _, _)| emptied),
+            emptied_directly_now: self.direct_now(),
+            more: after.map_or_else(BTreeMap::new, |(_, problem, asks)| self.more(problem, asks)),
+        }
+    }
+
+    fn more(&self, changed: &Problem, asks: &[Ask]) -> BTreeMap<FlavorName, u64> {
+        let count = |ask: &Ask| ask.eligible.iter().map(|host| growth::fit(&ask.need, &changed.hosts[host.at()])).sum();
+        self.problem.fleet.flavors().iter().map(|flavor| flavor.name.clone()).zip(asks.iter().map(count)).collect()
+    }
+}
+
+fn with_twin(ask: &Ask, like: HostIdx, new: HostIdx) -> Ask {
+    let mut eligible = ask.eligible.clone();
+    if eligible.contains(like) {
+        eligible.insert(new);
+    }
+    Ask { need: ask.need.clone(), eligible }
+}
+
+fn without(ask: &Ask, host: HostIdx) -> Ask {
+    let mut eligible = ask.eligible.clone();
+    eligible.remove(host);
+    Ask { need: ask.need.clone(), eligible }
+}
+
+/// Puts an instance on another host for good.
+fn relocate(problem: &mut Problem, instance: InstanceIdx, to: HostIdx) {
+    let kind = problem.kind(instance).clone();
+    let from = problem.instances[instance.at()].host;
+    problem.hosts[from.at()].instances.retain(|other| *other != instance);
+    problem.hosts[from.at()].free.iter_mut().zip(&kind.claim).for_each(|(free, claim)| *free += claim);
+    problem.hosts[to.at()].instances.push(instance);
+    problem.hosts[to.at()].free.iter_mut().zip(&kind.claim).for_each(|(free, claim)| *free -= claim);
+    let facts = &mut problem.instances[instance.at()];
+    facts.host = to;
+    facts.task = Task::MayMove;
+}
+
+/// Adds an instance to the host it leaves the least room on; whether there was one.
+fn add_instance(problem: &mut Problem, kind: KindIdx, ask: &Ask) -> bool {
+    let fitting = ask.eligible.iter().filter(|host| growth::fit(&ask.need, &problem.hosts[host.at()]) > 0);
+    let Some(host) = fitting.min_by_key(|host| (growth::fit(&ask.need, &problem.hosts[host.at()]), *host)) else {
+        return false;
+    };
+    let facts = &mut problem.hosts[host.at()];
+    facts.free.iter_mut().zip(&ask.need).for_each(|(free, need)| *free -= need);
+    facts.instances.push(InstanceIdx::new(problem.instances.len()));
+    problem.instances.push(InstanceFacts {
+        host,
+        kind,
+        task: Task::MayMove,
+        mode: MoveMode::Live,
+        priority: 0,
+        transfer: mib(0),
+        groups: Vec::new(),
+    });
+    true
+}
+
+/// The hosts that receive, alike in everything but name, rack and load; shapes by their first host.
+fn shapes(problem: &Problem) -> Vec<Vec<HostIdx>> {
+    let mut shapes: Vec<Vec<HostIdx>> = Vec::new();
+    let host = |at: HostIdx| &problem.fleet.hosts()[at.at()];
+    for at in (0..problem.hosts.len()).map(HostIdx::new).filter(|at| problem.hosts[at.at()].receives) {
+        match shapes.iter_mut().find(|shape| alike(host(shape[0]), host(at))) {
+            Some(shape) => shape.push(at),
+            None => shapes.push(vec![at]),
+        }
+    }
+    shapes
+}
+
+fn alike(a: &Host, b: &Host) -> bool {
+    a.inventory == b.inventory
+        && a.zone == b.zone
+        && a.aggregates == b.aggregates
+        && a.traits == b.traits
+        && a.storage == b.storage
+        && a.hypervisor_version == b.hypervisor_version
+}
+
+/// The flavors with the most instances, with their position and count; in the order of the fleet.
+fn largest_flavors(problem: &Problem) -> Vec<(usize, u64)> {
+    let mut present = vec![0; problem.fleet.flavors().len()];
+    for instance in problem.fleet.instances() {
+        if let Some(at) = problem.fleet.flavor_index(instance.flavor.as_str()) {
+            present[at] += 1;
+        }
+    }
+    let mut flavors: Vec<(usize, u64)> = present.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
+    flavors.sort_by_key(|(at, count)| (std::cmp::Reverse(*count), *at));
+    flavors.truncate(FLAVORS_MAX);
+    flavors.sort_unstable();
+    flavors
+}

@@ -1,0 +1,241 @@
+//! A maintenance of many hosts in rounds: each host is empty when its turn comes, and back before it is used again.
+//!
+//! Round by round on the fleet as the rounds before leave it. A round takes as many hosts as find room for their
+//! instances, the most important first and the least used first among equals ([`round`]). Hosts already done are
+//! preferred as targets, then hosts that have no turn; a host whose turn is still to come is used only where there is
+//! no other way to begin, because whoever goes there moves twice. What the rounds do is then one plan, whose `after`
+//! lines join the rounds ([`stitch`]).
+//!
+//! A host that is done has the newest hypervisor of the fleet, so that live moves to it are always allowed and live
+//! moves away from it only to others that are done.
+
+mod round;
+mod state;
+mod stitch;
+
+use std::collections::BTreeSet;
+
+use decant_schema::id::MoveId;
+use decant_schema::plan::{Fix, Reason, Refusal, Round, RuleName};
+use decant_schema::request::{RequestKind, RollingOptions};
+
+use crate::Limits;
+use crate::ordering::Schedule;
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
+use crate::refusal;
+use crate::search::Answer;
+use round::{Chosen, choose};
+use state::State;
+use stitch::Stitched;
+
+/// A rolling maintenance: an answer like any other, and its rounds.
+pub(crate) struct Rolled {
+    /// The request in numbers, the instances of all its hosts being asked to leave.
+    pub(crate) problem: Problem,
+    pub(crate) answer: Answer,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Plans the rounds. The problem's request must be one for a rolling maintenance; any other has no hosts to maintain.
+pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
+    let (listed, options) = asked(&problem);
+    for host in &listed {
+        for instance in &problem.hosts[host.at()].instances {
+            problem.instances[instance.at()].task = Task::Leave;
+        }
+    }
+    let course = Course::run(&problem, &listed, &options, limits);
+    let refusals = course.refusals(&problem, limits);
+    let refused = course.refused(&problem);
+    let placement = Placement { host: course.state.host.clone(), refused };
+    let rounds = course.rounds.iter().map(Turn::named(&problem)).collect();
+    let duration_s = course.stitched.moves.iter().map(|line| line.end_s).fold(0.0, f64::max);
+    let schedule = Schedule {
+        duration_s,
+        duration_bound_s: 0.0,
+        leaving_bound_s: 0.0,
+        peak: course.stitched.peak,
+        stepped_aside: Vec::new(),
+        stopped_by: None,
+        placement,
+        moves: stitch::with_reasons(&problem, course.stitched.moves),
+    };
+    let answer =
+        Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by: None };
+    Rolled { problem, answer, rounds }
+}
+
+fn asked(problem: &Problem) -> (Vec<HostIdx>, RollingOptions) {
+    let RequestKind::Rolling { hosts, rounds } = &problem.request.kind else {
+        let none = RollingOptions {
+            window_s: 0.0,
+            outage_s: 0.0,
+            max_out: None,
+            spare_hosts: 0,
+            priorities: Default::default(),
+            way_back: false,
+        };
+        return (Vec::new(), none);
+    };
+    let at = |name: &decant_schema::id::HostName| problem.fleet.host_index(name.as_str()).map(HostIdx::new);
+    (hosts.iter().filter_map(at).collect(), rounds.clone())
+}
+
+/// Why the rounds ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Every host had its turn.
+    Done,
+    /// No further host can be emptied.
+    Stuck,
+    /// No further host can be emptied within the window.
+    Window,
+}
+
+/// One round.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    hosts: Vec<HostIdx>,
+    moves: std::ops::Range<usize>,
+    empty_at_s: f64,
+    returned_at_s: f64,
+}
+
+impl Turn {
+    fn named(problem: &Problem) -> impl Fn(&Self) -> Round {
+        |turn| Round {
+            hosts: turn.hosts.iter().map(|host| problem.fleet.hosts()[host.at()].name.clone()).collect(),
+            moves: turn.moves.clone().map(|at| MoveId(u32::try_from(at + 1).expect("a plan has few moves"))).collect(),
+            least_moves: turn.hosts.iter().map(|host| problem.hosts[host.at()].instances.len() as u64).sum(),
+            empty_at_s: turn.empty_at_s,
+            returned_at_s: turn.returned_at_s,
+        }
+    }
+}
+
+/// The rounds so far.
+struct Course {
+    state: State,
+    stitched: Stitched,
+    rounds: Vec<Turn>,
+    remaining: Vec<HostIdx>,
+    /// When the next round may begin, seconds.
+    clock_s: f64,
+    end: End,
+}
+
+impl Course {
+    fn run(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
+        let mut course = Self {
+            state: State::new(problem, listed),
+            stitched: Stitched::new(problem),
+            rounds: Vec::new(),
+            remaining: round::by_value(problem, listed, options),
+            clock_s: 0.0,
+            end: End::Done,
+        };
+        while !course.remaining.is_empty() {
+            match choose(&course.state, &course.remaining, options, course.clock_s, limits) {
+                Ok(chosen) => course.take(chosen, options),
+                Err(end) => {
+                    course.end = end;
+                    break;
+                }
+            }
+        }
+        course
+    }
+
+    /// Carries a round out on the state, and adds it to the plan.
+    fn take(&mut self, chosen: Chosen, options: &RollingOptions) {
+        let from = self.stitched.moves.len();
+        let empty_at_s = self.stitched.add(&chosen.out, self.clock_s).max(self.clock_s);
+        let returned_at_s = empty_at_s + options.outage_s;
+        self.state.carry_out(&chosen);
+        self.clock_s = match &chosen.back {
+            Some(back) => self.stitched.add(back, returned_at_s).max(returned_at_s),
+            None => returned_at_s,
+        };
+        self.remaining.retain(|host| !chosen.hosts.contains(host));
+        let moves = from..self.stitched.moves.len();
+        self.rounds.push(Turn { hosts: chosen.hosts, moves, empty_at_s, returned_at_s });
+    }
+
+    /// Instances of hosts that had no turn; one that moved for another's sake has left after all.
+    fn refused(&self, problem: &Problem) -> Vec<InstanceIdx> {
+        let moved: BTreeSet<InstanceIdx> = self.stitched.moves.iter().map(|line| line.instance).collect();
+        let mut refused: Vec<InstanceIdx> = self
+            .remaining
+            .iter()
+            .flat_map(|host| problem.hosts[host.at()].instances.iter().copied())
+            .filter(|instance| !moved.contains(instance))
+            .collect();
+        refused.sort_unstable();
+        refused
+    }
+
+    fn refusals(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Refusal> {
+        let refused = self.refused(problem);
+        if refused.is_empty() {
+            return Vec::new();
+        }
+        if self.end == End::Window {
+            let fix = self.longer_window(problem, limits);
+            return refused.iter().map(|instance| out_of_time(problem, *instance, fix.as_ref())).collect();
+        }
+        let placement = Placement { host: self.state.host.clone(), refused };
+        let mut refusals = refusal::explain_all(problem, &placement);
+        for (refusal, instance) in refusals.iter_mut().zip(&placement.refused) {
+            let neighbours = &problem.hosts[problem.instances[instance.at()].host.at()].instances;
+            let held = neighbours.iter().find(|other| *other != instance && forbidden(problem, **other).is_some());
+            if let Some(other) = held.filter(|_| forbidden(problem, *instance).is_none()) {
+                *refusal = kept_by(problem, *instance, *other);
+            }
+        }
+        refusals
+    }
+
+    /// The window in which every host has its turn, if there is one: tried without any.
+    fn longer_window(&self, problem: &Problem, limits: &Limits<'_>) -> Option<Fix> {
+        let (listed, options) = asked(problem);
+        let open = RollingOptions { window_s: f64::INFINITY, ..options };
+        let course = Self::run(problem, &listed, &open, limits);
+        let last_start_s = course.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max);
+        (course.end == End::Done).then(|| Fix::LongerWindow { window_s: last_start_s.floor() + 1.0 })
+    }
+}
+
+/// The refusal of an instance whose host has no turn because there is no time left.
+fn out_of_time(problem: &Problem, instance: InstanceIdx, fix: Option<&Fix>) -> Refusal {
+    let would_fit = match fix {
+        Some(Fix::LongerWindow { window_s }) => {
+            format!("a window of {window_s:.0} seconds, in which all hosts have their turn")
+        }
+        _ => "a longer window".to_owned(),
+    };
+    Refusal { fixes: fix.cloned().into_iter().collect(), ..everywhere(problem, instance, RuleName::Window, would_fit) }
+}
+
+/// The refusal of an instance whose host has no turn because another instance cannot leave it.
+fn kept_by(problem: &Problem, instance: InstanceIdx, other: InstanceIdx) -> Refusal {
+    let other = &problem.fleet.instances()[other.at()].id;
+    let would_fit = format!("{other} being able to leave: a host that cannot be emptied has no turn");
+    let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
+    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(format!("{other} stays on its host")));
+    refusal
+}
+
+/// A refusal by a rule that is the same for every host.
+fn everywhere(problem: &Problem, instance: InstanceIdx, rule: RuleName, would_fit: String) -> Refusal {
+    let others = problem.hosts.len() as u64 - 1;
+    Refusal {
+        instance: problem.fleet.instances()[instance.at()].id.clone(),
+        reasons: vec![Reason { rule, hosts: others, hosts_in_all: others, ..refusal::without_order() }],
+        would_fit: Some(would_fit),
+        conflict: None,
+        fixes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Which hosts have their turn next, and where their instances go.
+
+use decant_schema::request::RollingOptions;
+
+use crate::capacity::emptied;
+use crate::fit::Room;
+use crate::ordering::{self, Schedule};
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
+use crate::{Limits, search};
+
+use super::End;
+use super::state::State;
+
+/// Hosts for which displacement is tried when none can be emptied directly: each takes a whole search.
+const DISPLACEMENTS_MAX: usize = 8;
+
+/// A target that had its turn, or may have no other.
+const DONE: u8 = 0;
+/// A target that has no turn.
+const OUTSIDE: u8 = 1;
+/// A target whose turn is still to come: who goes there moves again.
+const LATER: u8 = 2;
+
+/// A round that was chosen.
+pub(super) struct Chosen {
+    pub(super) hosts: Vec<HostIdx>,
+    /// The moves that empty them.
+    pub(super) out: Schedule,
+    /// The moves home, once they are back.
+    pub(super) back: Option<Schedule>,
+}
+
+/// The listed hosts, the most important first, then those with the least memory claimed.
+pub(super) fn by_value(problem: &Problem, listed: &[HostIdx], options: &RollingOptions) -> Vec<HostIdx> {
+    let claimed = |host: &HostIdx| -> i64 {
+        problem.hosts[host.at()].instances.iter().map(|instance| problem.kind(*instance).memory).sum()
+    };
+    let priority = |host: &HostIdx| options.priorities.get(&problem.fleet.hosts()[host.at()].name).copied();
+    let mut hosts = listed.to_vec();
+    hosts.sort_by_key(|host| (std::cmp::Reverse(priority(host).unwrap_or(0)), claimed(host), *host));
+    hosts
+}
+
+/// The next round: as many of the remaining hosts as there is room, time and leave for.
+pub(super) fn choose(
+    state: &State,
+    remaining: &[HostIdx],
+    options: &RollingOptions,
+    clock_s: f64,
+    limits: &Limits<'_>,
+) -> Result<Chosen, End> {
+    let round = RoundPlanner { state, options, clock_s, limits };
+    let most = options.max_out.map_or(usize::MAX, |most| most as usize);
+    let frugal = round.direct(remaining, most, OUTSIDE);
+    let begun = state.done.contains(&true);
+    let trials = if frugal.0.len() < most.min(remaining.len()) && (!begun || frugal.0.is_empty()) {
+        let generous = round.direct(remaining, most, LATER);
+        if generous.0.len() > frugal.0.len() { vec![generous, frugal] } else { vec![frugal] }
+    } else {
+        vec![frugal]
+    };
+    let mut end = End::Stuck;
+    for (hosts, placed) in trials {
+        match round.as_many_as_hold(hosts, &placed) {
+            Ok(chosen) => return Ok(chosen),
+            Err(why) => end = why,
+        }
+    }
+    if end == End::Window {
+        return Err(end);
+    }
+    round.displacing(remaining)
+}
+
+struct RoundPlanner<'a> {
+    state: &'a State,
+    options: &'a RollingOptions,
+    clock_s: f64,
+    limits: &'a Limits<'a>,
+}
+
+type Assignments = Vec<(InstanceIdx, HostIdx)>;
+
+impl RoundPlanner<'_> {
+    /// The hosts, in their order, whose instances find room as things stand, on targets up to a rank.
+    fn direct(&self, remaining: &[HostIdx], most: usize, rank_max: u8) -> (Vec<HostIdx>, Assignments) {
+        let now = self.state.now();
+        let mut room = Room::new(now);
+        room.rank_max = rank_max;
+        room.rank = (0..now.hosts.len()).map(|at| self.rank(at)).collect();
+        let mut hosts = Vec::new();
+        for host in remaining {
+            let receives = room.placed().iter().any(|(_, target)| target == host);
+            if hosts.len() == most || receives {
+                continue;
+            }
+            room.out.insert(*host);
+            if room.fit(&now.hosts[host.at()].instances) {
+                hosts.push(*host);
+            } else {
+                room.out.remove(*host);
+            }
+        }
+        (hosts, room.placed().to_vec())
+    }
+
+    /// With the way back, nobody stays where he goes, so that one target is as good as another.
+    fn rank(&self, host: usize) -> u8 {
+        match (self.options.way_back || self.state.done[host], self.state.listed[host]) {
+            (true, _) => DONE,
+            (false, false) => OUTSIDE,
+            (false, true) => LATER,
+        }
+    }
+
+    /// The first so many of these hosts that can be out together: in the window, with the spare hosts kept.
+    fn as_many_as_hold(&self, mut hosts: Vec<HostIdx>, placed: &Assignments) -> Result<Chosen, End> {
+        let mut end = End::Stuck;
+        while !hosts.is_empty() {
+            let problem = emptied(self.state.now(), &hosts);
+            let mut placement = problem.standing();
+            for (instance, target) in placed {
+                if hosts.contains(&problem.instances[instance.at()].host) {
+                    placement.host[instance.at()] = *target;
+                }
+            }
+            match self.checked(&problem, hosts.clone(), &placement) {
+                Ok(chosen) => return Ok(chosen),
+                Err(why) => end = why,
+            }
+            hosts.pop();
+        }
+        Err(end)
+    }
+
+    fn checked(&self, problem: &Problem, hosts: Vec<HostIdx>, placement: &Placement) -> Result<Chosen, End> {
+        let out = ordering::order(problem, placement, self.limits).map_err(|_| End::Stuck)?;
+        self.complete(hosts, out)
+    }
+
+    /// Adds the way home, if one is asked for, and refuses what is outside the window or leaves no spare hosts.
+    fn complete(&self, hosts: Vec<HostIdx>, out: Schedule) -> Result<Chosen, End> {
+        let moved: Assignments = out.moves.iter().map(|line| (line.instance, line.target)).collect();
+        let after = self.state.after(&hosts, &moved);
+        if !spare_kept(&after, &hosts, self.options.spare_hosts as usize) {
+            return Err(End::Stuck);
+        }
+        let back = self.options.way_back.then(|| self.way_back(&after, &moved)).transpose()?;
+        let empty_at_s = self.clock_s + out.duration_s;
+        let back_from_s = empty_at_s + self.options.outage_s;
+        let back_starts = back.iter().flat_map(|back| &back.moves).map(|line| back_from_s + line.start_s);
+        let mut starts = out.moves.iter().map(|line| self.clock_s + line.start_s).chain(back_starts);
+        if self.clock_s >= self.options.window_s || starts.any(|start_s| start_s >= self.options.window_s) {
+            return Err(End::Window);
+        }
+        Ok(Chosen { hosts, out, back })
+    }
+
+    /// Everybody home, but those that would have to go live to an older hypervisor.
+    fn way_back(&self, after: &Problem, moved: &Assignments) -> Result<Schedule, End> {
+        let mut placement = after.standing();
+        for (instance, _) in moved {
+            let home = self.state.host[instance.at()];
+            if after.admits(*instance, home) {
+                placement.host[instance.at()] = home;
+            }
+        }
+        ordering::order(after, &placement, self.limits).map_err(|_| End::Stuck)
+    }
+
+    /// The first host that can be emptied if third parties make room.
+    fn displacing(&self, remaining: &[HostIdx]) -> Result<Chosen, End> {
+        let mut end = End::Stuck;
+        for host in remaining.iter().take(DISPLACEMENTS_MAX) {
+            let answer = search::search(&emptied(self.state.now(), &[*host]), self.limits);
+            if !answer.refusals.is_empty() {
+                continue;
+            }
+            match self.complete(vec![*host], answer.schedule) {
+                Ok(chosen) => return Ok(chosen),
+                Err(why) => end = why,
+            }
+        }
+        Err(end)
+    }
+}
+
+/// Whether, while these hosts are out, as many more could fail and all their instances find a place: the most used
+/// ones, over all and in each zone.
+fn spare_kept(after: &Problem, out: &[HostIdx], spare: usize) -> bool {
+    let up: Vec<HostIdx> = (0..after.hosts.len())
+        .map(HostIdx::new)
+        .filter(|host| after.hosts[host.at()].up && !out.contains(host) && !after.hosts[host.at()].instances.is_empty())
+        .collect();
+    let mut room = Room::new(after);
+    out.iter().for_each(|host| room.out.insert(*host));
+    spare == 0
+        || crate::capacity::worst_sets(after, &up, spare).iter().all(|failed| {
+            failed.iter().for_each(|host| room.out.insert(*host));
+            let instances: Vec<InstanceIdx> =
+                failed.iter().flat_map(|host| after.hosts[host.at()].instances.iter().copied()).collect();
+            let fits = room.fits(&instances);
+            failed.iter().for_each(|host| room.out.remove(*host));
+            fits
+        })
+}

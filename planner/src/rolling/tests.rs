@@ -1,0 +1,132 @@
+//! Rounds on fleets that can be followed by hand, and the promises of every rolling plan on fleets by chance.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use decant_schema::fleet::FleetDocument;
+use decant_schema::plan::{Outcome, Plan};
+use decant_schema::request::{Options, Request};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::small_fleet::{document, fleet, random};
+use crate::{Stamp, check};
+
+fn rounds(window_s: f64) -> RollingOptions {
+    RollingOptions {
+        window_s,
+        outage_s: 600.0,
+        max_out: None,
+        spare_hosts: 0,
+        priorities: Default::default(),
+        way_back: false,
+    }
+}
+
+/// A rolling plan of all hosts, or of those named.
+fn plan_of(document: FleetDocument, hosts: &[&str], rounds: RollingOptions) -> Plan {
+    let fleet = fleet(document);
+    let hosts = match hosts {
+        [] => fleet.hosts().iter().map(|host| host.name.clone()).collect(),
+        named => named.iter().map(|host| (*host).into()).collect(),
+    };
+    let request = Request { kind: RequestKind::Rolling { hosts, rounds }, options: Options::default() };
+    let stamp = Stamp { id: Uuid::nil(), created_at: Timestamp::UNIX_EPOCH };
+    let plan = crate::plan(Arc::clone(&fleet), request, stamp, &Limits::UNTIMED).unwrap();
+    let violations = check::check(&fleet, &plan).violations;
+    assert!(violations.is_empty(), "{violations:#?}");
+    plan
+}
+
+fn hosts_of(plan: &Plan) -> Vec<Vec<&str>> {
+    plan.rounds.iter().map(|round| round.hosts.iter().map(|host| host.as_str()).collect()).collect()
+}
+
+#[test]
+fn whoever_goes_to_a_host_that_is_done_moves_once() {
+    let document = document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60)]);
+    let plan = plan_of(document, &[], rounds(1e6));
+    assert_eq!(hosts_of(&plan), [vec!["c"], vec!["a"], vec!["b"]]);
+    assert_eq!((plan.outcome, plan.moves.len()), (Outcome::Complete, 2));
+    assert_eq!(plan.rounds.iter().map(|round| round.least_moves).sum::<u64>(), 2);
+}
+
+#[test]
+fn hosts_without_a_turn_are_preferred_to_those_whose_turn_is_to_come() {
+    let document = document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 10), ("j", "b", 60)]);
+    let plan = plan_of(document, &["a", "b"], rounds(1e6));
+    assert_eq!(hosts_of(&plan), [vec!["a", "b"]]);
+    assert!(plan.moves.iter().all(|line| line.target.as_str() == "c"));
+}
+
+#[test]
+fn no_more_hosts_are_out_than_may_be_and_the_spare_ones_are_kept() {
+    let wide = || document(&[("a", 100), ("b", 100), ("c", 100), ("d", 100)], &[("i", "a", 40), ("j", "b", 40)]);
+    let plan = plan_of(wide(), &[], RollingOptions { max_out: Some(1), ..rounds(1e6) });
+    assert_eq!(plan.rounds.len(), 4);
+    let plan = plan_of(wide(), &[], RollingOptions { spare_hosts: 1, ..rounds(1e6) });
+    assert!(plan.rounds.iter().all(|round| round.hosts.len() <= 2), "{:?}", plan.rounds);
+}
+
+#[test]
+fn the_way_back_brings_everyone_home() {
+    let document = document(&[("a", 100), ("b", 100)], &[("i", "a", 40), ("j", "b", 40)]);
+    let plan = plan_of(document, &[], RollingOptions { way_back: true, ..rounds(1e6) });
+    assert_eq!(plan.moves.len(), 4);
+    for usage in &plan.hosts {
+        assert_eq!(usage.before, usage.after);
+    }
+}
+
+#[test]
+fn a_short_window_takes_the_most_valuable_hosts_and_says_which_would_do() {
+    let make = || document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60), ("k", "c", 60)]);
+    let mut short = rounds(500.0);
+    short.priorities.insert("b".into(), 5);
+    let mut with_room = make();
+    with_room.hosts.push(crate::small_fleet::host("d", 60));
+    let plan = plan_of(with_room.clone(), &["a", "b", "c"], short);
+    assert_eq!(hosts_of(&plan), [vec!["b"]]);
+    assert_eq!(plan.refusals.len(), 2);
+    let [Fix::LongerWindow { window_s }] = plan.refusals[0].fixes.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(plan_of(with_room.clone(), &["a", "b", "c"], rounds(*window_s)).outcome, Outcome::Complete);
+    assert_eq!(plan_of(with_room, &["a", "b", "c"], rounds(*window_s - 2.0)).outcome, Outcome::Partial);
+    assert_eq!(plan_of(make(), &[], rounds(1e6)).rounds.len(), 0);
+}
+
+#[test]
+fn every_plan_by_chance_empties_each_host_once_or_says_why_not() {
+    for seed in 0..60 {
+        let options = RollingOptions {
+            max_out: [None, Some(1), Some(2)][seed as usize % 3],
+            spare_hosts: u32::from(seed % 5 == 0),
+            way_back: seed % 4 == 0,
+            ..rounds(1e9)
+        };
+        let document = random(seed);
+        println!("seed {seed}");
+        let plan = plan_of(document.clone(), &[], options.clone());
+        assert_eq!(plan_of(document, &[], options).moves, plan.moves, "seed {seed}");
+        let least: u64 = plan.rounds.iter().map(|round| round.least_moves).sum();
+        assert!(plan.moves.len() as u64 >= least, "seed {seed}: {least} moves at least");
+    }
+}
+
+/// All hosts of a large, tight fleet, where the file is there.
+#[test]
+fn a_fleet_of_two_hundred_hosts_is_emptied_in_rounds() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/fleets/M92.json.gz");
+    let Ok(bytes) = std::fs::read(path) else {
+        println!("skipped: {path} is not there");
+        return;
+    };
+    let fleet = decant_schema::fleet::read(&bytes).unwrap().fleet;
+    let plan = plan_of(fleet.document().clone(), &[], rounds(1e9));
+    assert_eq!(plan.outcome, Outcome::Complete);
+    assert_eq!(plan.rounds.iter().map(|round| round.hosts.len()).sum::<usize>(), fleet.hosts().len());
+    let least: u64 = plan.rounds.iter().map(|round| round.least_moves).sum();
+    assert_eq!(least, fleet.instances().len() as u64);
+    assert!((plan.moves.len() as u64) < least + least / 8, "{} moves, {least} at least", plan.moves.len());
+}
