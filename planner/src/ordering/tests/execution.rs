@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::ordering::Schedule;
-use crate::problem::{Problem, Task};
+use crate::problem::{InstanceFacts, Problem};
 
 /// Executions tried per schedule.
 const EXECUTIONS: u64 = 30;
@@ -39,22 +39,41 @@ fn no_edge_follows_from_others(schedule: &Schedule, seed: u64) {
     }
 }
 
+/// Who holds what where, counted anew here: a source until its move has ended, a target from its start.
 struct Execution<'a> {
     problem: &'a Problem,
     schedule: &'a Schedule,
     started: Vec<bool>,
     ended: Vec<bool>,
+    /// By instance: where it is, and what it claims there.
+    place: Vec<(usize, Vec<i64>)>,
+    used: Vec<Vec<i64>>,
+    members: BTreeMap<(usize, usize), u32>,
 }
 
 impl<'a> Execution<'a> {
     fn new(problem: &'a Problem, schedule: &'a Schedule) -> Self {
         let count = schedule.moves.len();
-        Self { problem, schedule, started: vec![false; count], ended: vec![false; count] }
+        let claim = |facts: &InstanceFacts| problem.kinds[facts.kind.at()].claim.to_vec();
+        let mut execution = Self {
+            problem,
+            schedule,
+            started: vec![false; count],
+            ended: vec![false; count],
+            place: problem.instances.iter().map(|facts| (facts.host.at(), claim(facts))).collect(),
+            used: problem.hosts.iter().map(|host| vec![0; host.capacity.len()]).collect(),
+            members: BTreeMap::new(),
+        };
+        for instance in 0..problem.instances.len() {
+            let (host, claim) = execution.place[instance].clone();
+            execution.hold(host, &claim, 1);
+            execution.join(instance, host, true);
+        }
+        execution
     }
 
     fn run(mut self, rng: &mut ChaCha8Rng, eager: f64, seed: u64) {
-        let at_start = self.usage();
-        let members_at_start = self.members();
+        let (used_at_start, members_at_start) = (self.used.clone(), self.members.clone());
         while self.ended.contains(&false) {
             let may_start = |at: &usize| {
                 !self.started[*at] && self.schedule.moves[*at].after.iter().all(|earlier| self.ended[*earlier])
@@ -64,80 +83,83 @@ impl<'a> Execution<'a> {
                 (0..self.started.len()).filter(|at| self.started[*at] && !self.ended[*at]).collect();
             assert!(!startable.is_empty() || !running.is_empty(), "seed {seed}: nothing can start or end");
             if running.is_empty() || (!startable.is_empty() && rng.random_bool(eager)) {
-                self.started[startable[rng.random_range(0..startable.len())]] = true;
+                let at = startable[rng.random_range(0..startable.len())];
+                self.start(at);
+                self.within_limits(self.schedule.moves[at].target.at(), &used_at_start, &members_at_start, seed);
             } else {
-                self.ended[running[rng.random_range(0..running.len())]] = true;
-            }
-            self.within_limits(&at_start, &members_at_start, seed);
-        }
-        self.ends_as_placed(seed);
-    }
-
-    /// Where an instance counts, with how much: its source until a move has ended, its target from its start.
-    fn holdings(&self) -> Vec<(usize, usize, Vec<i64>)> {
-        let mut holdings = Vec::new();
-        for (at, facts) in self.problem.instances.iter().enumerate() {
-            let kind = &self.problem.kinds[facts.kind.at()];
-            let mut here = facts.host;
-            let mut amounts = kind.claim.to_vec();
-            for (position, scheduled) in self.schedule.moves.iter().enumerate() {
-                if scheduled.instance.at() != at || !self.started[position] {
-                    continue;
-                }
-                assert_eq!(scheduled.source, here, "a move starts where the one before it ended");
-                let new = if facts.task == Task::Resize { kind.need.to_vec() } else { amounts.clone() };
-                if self.ended[position] {
-                    here = scheduled.target;
-                    amounts = new;
-                } else if scheduled.target == here {
-                    amounts = amounts.iter().zip(&new).map(|(old, new)| *old.max(new)).collect();
-                } else {
-                    holdings.push((at, scheduled.target.at(), new));
-                }
-            }
-            holdings.push((at, here.at(), amounts));
-        }
-        holdings
-    }
-
-    fn usage(&self) -> Vec<Vec<i64>> {
-        let mut usage: Vec<Vec<i64>> = self.problem.hosts.iter().map(|host| vec![0; host.capacity.len()]).collect();
-        for (_, host, amounts) in self.holdings() {
-            usage[host].iter_mut().zip(amounts).for_each(|(used, amount)| *used += amount);
-        }
-        usage
-    }
-
-    fn members(&self) -> BTreeMap<(usize, usize), u32> {
-        let mut members = BTreeMap::new();
-        for (instance, host, _) in self.holdings() {
-            for group in &self.problem.instances[instance].groups {
-                if self.problem.groups[group.at()].policy == GroupPolicy::AntiAffinity {
-                    *members.entry((group.at(), host)).or_insert(0) += 1;
-                }
+                self.end(running[rng.random_range(0..running.len())]);
             }
         }
-        members
+        for (instance, (host, _)) in self.place.iter().enumerate() {
+            assert_eq!(self.schedule.placement.host[instance].at(), *host, "seed {seed}: instance {instance}");
+        }
     }
 
-    fn within_limits(&self, at_start: &[Vec<i64>], members_at_start: &BTreeMap<(usize, usize), u32>, seed: u64) {
-        for (host, used) in self.usage().into_iter().enumerate() {
-            for (class, used) in used.into_iter().enumerate() {
-                // Free at the start is what the claims at the start leave: their sum is the rest of the limit.
-                let limit = at_start[host][class] + self.problem.hosts[host].free[class].max(0);
-                assert!(used <= limit, "seed {seed}: host {host} holds {used} of {limit}");
+    fn start(&mut self, at: usize) {
+        let scheduled = &self.schedule.moves[at];
+        let (here, claim) = self.place[scheduled.instance.at()].clone();
+        assert_eq!(scheduled.source.at(), here, "a move starts where the one before it ended");
+        let new = self.new_claim(at);
+        if scheduled.target == scheduled.source {
+            let growth: Vec<i64> = new.iter().zip(&claim).map(|(new, old)| (new - old).max(0)).collect();
+            self.hold(here, &growth, 1);
+        } else {
+            self.hold(scheduled.target.at(), &new, 1);
+            self.join(scheduled.instance.at(), scheduled.target.at(), true);
+        }
+        self.started[at] = true;
+    }
+
+    fn end(&mut self, at: usize) {
+        let scheduled = &self.schedule.moves[at];
+        let (here, claim) = self.place[scheduled.instance.at()].clone();
+        let new = self.new_claim(at);
+        if scheduled.target == scheduled.source {
+            let shrinking: Vec<i64> = new.iter().zip(&claim).map(|(new, old)| (old - new).max(0)).collect();
+            self.hold(here, &shrinking, -1);
+        } else {
+            self.hold(here, &claim, -1);
+            self.join(scheduled.instance.at(), here, false);
+        }
+        self.place[scheduled.instance.at()] = (scheduled.target.at(), new);
+        self.ended[at] = true;
+    }
+
+    fn new_claim(&self, at: usize) -> Vec<i64> {
+        let instance = self.schedule.moves[at].instance;
+        self.problem.kind(instance).need.to_vec()
+    }
+
+    fn hold(&mut self, host: usize, amounts: &[i64], sign: i64) {
+        self.used[host].iter_mut().zip(amounts).for_each(|(used, amount)| *used += sign * amount);
+    }
+
+    fn join(&mut self, instance: usize, host: usize, comes: bool) {
+        for group in &self.problem.instances[instance].groups {
+            if self.problem.groups[group.at()].policy == GroupPolicy::AntiAffinity {
+                let members = self.members.entry((group.at(), host)).or_insert(0);
+                *members = if comes { *members + 1 } else { *members - 1 };
             }
         }
-        for ((group, host), members) in self.members() {
+    }
+
+    /// Only a start adds to a host, and only to its target.
+    fn within_limits(
+        &self,
+        host: usize,
+        used_at_start: &[Vec<i64>],
+        members_at_start: &BTreeMap<(usize, usize), u32>,
+        seed: u64,
+    ) {
+        for (class, used) in self.used[host].iter().enumerate() {
+            let limit = used_at_start[host][class] + self.problem.hosts[host].free[class].max(0);
+            assert!(*used <= limit, "seed {seed}: host {host} holds {used} of {limit}");
+        }
+        for group in 0..self.problem.groups.len() {
+            let members = self.members.get(&(group, host)).copied().unwrap_or(0);
             let before = members_at_start.get(&(group, host)).copied().unwrap_or(0);
             let limit = self.problem.groups[group].max_per_host.max(before);
             assert!(members <= limit, "seed {seed}: {members} members of group {group} on host {host}");
-        }
-    }
-
-    fn ends_as_placed(&self, seed: u64) {
-        for (instance, host, _) in self.holdings() {
-            assert_eq!(self.schedule.placement.host[instance].at(), host, "seed {seed}: instance {instance}");
         }
     }
 }

@@ -36,11 +36,12 @@ fn has_a_short_order(name: &str, times_bound: f64) {
     let schedule = order(&problem, &placed.placement, &Limits::UNTIMED).unwrap();
     let edges: usize = schedule.moves.iter().map(|scheduled| scheduled.after.len()).sum();
     println!(
-        "{name}: {} moves, {edges} edges, {} waves, {:.0} s of at least {:.0} s, {} stepped aside",
+        "{name}: {} moves, {edges} edges, {} waves, {:.0} s of at least {:.0} s ({:.0} s wherever it all goes), {} stepped aside",
         schedule.moves.len(),
         schedule.waves().len(),
         schedule.duration_s,
         schedule.duration_bound_s,
+        schedule.leaving_bound_s,
         schedule.stepped_aside.len()
     );
     assert!(schedule.duration_s <= schedule.duration_bound_s * times_bound);
