@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::iter;
 use std::process::ExitCode;
 
 use decant_schema::finding::Finding;
@@ -45,8 +46,8 @@ pub(crate) enum Failure {
     Environment {
         /// What was being done, to be read after "failed to".
         doing: String,
-        /// Why it failed.
-        cause: Box<dyn Error + Send + Sync>,
+        /// Why it failed, where that is not said already.
+        cause: Option<Box<dyn Error + Send + Sync>>,
         /// What the person can do about it.
         hint: Option<String>,
     },
@@ -95,7 +96,21 @@ impl Failure {
 
     /// Something outside the input failed, with no more to advise than its cause says.
     pub(crate) fn environment(doing: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Environment { doing: doing.into(), cause: cause.into(), hint: None }
+        Self::Environment { doing: doing.into(), cause: Some(cause.into()), hint: None }
+    }
+
+    /// Something outside the input failed, as an error says whose message reads after "failed to".
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let causes: Vec<String> =
+            iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+        let cause = (!causes.is_empty()).then(|| causes.join(": ").into());
+        Self::Environment { doing: error.to_string(), cause, hint: None }
+    }
+
+    /// We made a mistake; the panic's own words are on stderr already.
+    pub(crate) fn bug() -> Self {
+        let hint = "this is a mistake in decant, not yours: report it with the command and the documents it read";
+        Self::Environment { doing: "do what was asked".to_owned(), cause: None, hint: Some(hint.to_owned()) }
     }
 
     /// The same failure with advice on what to do.
@@ -170,7 +185,7 @@ impl fmt::Display for Failure {
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Environment { cause, .. } => Some(cause.as_ref()),
+            Self::Environment { cause, .. } => cause.as_ref().map(|cause| cause.as_ref() as &(dyn Error + 'static)),
             Self::Input { .. } | Self::DoesNotHold { .. } | Self::ClosedPipe => None,
         }
     }

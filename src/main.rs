@@ -8,6 +8,7 @@ mod output;
 mod render;
 mod settings;
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -16,7 +17,8 @@ use crate::cli::Cli;
 use crate::error::{Exit, Failure};
 
 fn main() -> ExitCode {
-    run().unwrap_or_else(error::report).into()
+    let ended = panic::catch_unwind(run);
+    ended.unwrap_or_else(|_| Err(Failure::bug())).unwrap_or_else(error::report).into()
 }
 
 fn run() -> Result<Exit, Failure> {

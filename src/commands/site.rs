@@ -99,10 +99,11 @@ fn failure(error: ApplyError) -> Failure {
                 "decant migration show says how far it is",
             )],
         },
-        busy @ ApplyError::Busy { .. } => executor_failed(busy)
-            .with_hint("wait for the other decant to end, or stop it; one at a time conducts a store"),
+        busy @ ApplyError::Busy { .. } => {
+            Failure::of(&busy).with_hint("wait for the other decant to end, or stop it; one at a time conducts a store")
+        }
         failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {
-            executor_failed(failed).with_hint("check the store's disk and rights, then run the same command again")
+            Failure::of(&failed).with_hint("check the store's disk and rights, then run the same command again")
         }
     }
 }
@@ -110,13 +111,4 @@ fn failure(error: ApplyError) -> Failure {
 fn no_store(path: &Path) -> Failure {
     let remedy = "name another by --store, or make one: decant apply PLAN --fleet-source FLEET";
     Failure::input(path.display().to_string(), "there is no such store", remedy)
-}
-
-/// The executor's messages read after "failed to", with their causes behind them.
-fn executor_failed(error: ApplyError) -> Failure {
-    let doing = error.to_string();
-    match std::error::Error::source(&error) {
-        Some(cause) => Failure::environment(doing, cause.to_string()),
-        None => Failure::environment(doing, "see above"),
-    }
 }
