@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
-pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Resize};
-pub(crate) use values::{Percent, Seconds, When};
+pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
+pub(crate) use values::{HostPriority, Percent, Seconds, When};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Verify a plan against a fleet, moment by moment, sharing no code with the planner.
     Check(Check),
+    /// Say what a fleet can still take, and which of its hosts can be emptied or may fail.
+    Report(Report),
     /// Carry a plan out; after any interruption the same command goes on.
     Apply(Apply),
     /// Look after migrations: list, show, confirm, revert, abort.

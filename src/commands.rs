@@ -8,6 +8,7 @@ mod fleet;
 mod man;
 mod migration;
 mod plan;
+mod report;
 mod schema;
 mod select;
 mod show;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Plan(command) => plan::run(&command),
         Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Migration(command) => migration::run(&command),
         Command::Fleet(command) => fleet::run(&command),

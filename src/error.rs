@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::iter;
 use std::process::ExitCode;
 
 use decant_schema::finding::Finding;
@@ -101,8 +100,12 @@ impl Failure {
 
     /// Something outside the input failed, as an error says whose message reads after "failed to".
     pub(crate) fn of(error: &dyn Error) -> Self {
-        let causes: Vec<String> =
-            iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+        let mut causes = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
         let cause = (!causes.is_empty()).then(|| causes.join(": ").into());
         Self::Environment { doing: error.to_string(), cause, hint: None }
     }

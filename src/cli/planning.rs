@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Percent, Seconds};
+use super::{HostPriority, Percent, Seconds};
 
 /// Decide which instance goes where, and in which order.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,43 @@ Examples:
   decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large -o plan.json
   decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large --instance web-2 --flavor m1.small")]
     Resize(Resize),
+    /// Plan a maintenance of many hosts in rounds.
+    ///
+    /// Each host is emptied once, is out for as long as --outage says, and then receives again. Targets are hosts
+    /// already done where possible, so that each instance moves as rarely as can be.
+    #[command(after_help = "\
+Examples:
+  decant plan rolling --fleet fleet.json --host 'cmp-*' --window 8h --outage 20m -o plan.json
+  decant plan rolling --fleet fleet.json --zone az1 --window 2h --max-out 4 --spare-hosts 1")]
+    Rolling(Rolling),
+}
+
+/// Plan a maintenance of many hosts in rounds.
+#[derive(Debug, Args)]
+pub(crate) struct Rolling {
+    #[command(flatten)]
+    pub(crate) hosts: HostSelection,
+    /// Length of the maintenance window, as 8h: moves start within it.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) window: Seconds,
+    /// How long a host is out once it is empty, as 20m.
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    pub(crate) outage: Seconds,
+    /// How many hosts may be out at once; by default as many as there is room for.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_out: Option<u32>,
+    /// How many more hosts may fail at any moment without leaving instances without a place.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) spare_hosts: u32,
+    /// A host, or a pattern, that matters more where the window is too short for all, as 'cmp-1*=10'; 0 is usual. Can be
+    /// given several times, the last wins.
+    #[arg(long, value_name = "HOST=NUMBER")]
+    pub(crate) priority: Vec<HostPriority>,
+    /// Bring each instance back to its first host at the end.
+    #[arg(long)]
+    pub(crate) way_back: bool,
+    #[command(flatten)]
+    pub(crate) options: PlanningOptions,
 }
 
 /// Plan the emptying of hosts.
@@ -52,6 +89,23 @@ pub(crate) struct Resize {
     /// The flavor it is to have: one for all instances, or one for each in the same order.
     #[arg(long, value_name = "FLAVOR", required = true)]
     pub(crate) flavor: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: PlanningOptions,
+}
+
+/// Say what a fleet can still take.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant report --fleet fleet.json
+  decant report --fleet fleet.json --headroom 10% --html capacity.html")]
+pub(crate) struct Report {
+    /// Write a page for the browser to this file; it needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Show every host, flavor and case, not the first forty.
+    #[arg(long)]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) options: PlanningOptions,
 }
@@ -88,10 +142,10 @@ pub(crate) struct PlanningOptions {
     /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
     #[arg(long, value_name = "FILE", env = "DECANT_FLEET")]
     pub(crate) fleet: PathBuf,
-    /// Write the plan document to this file; a summary for people still goes to standard output.
+    /// Write the document to this file; a summary for people still goes to standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// What standard output carries: a summary for people, or the plan document.
+    /// What standard output carries: a summary for people, or the document.
     #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
     pub(crate) format: Format,
     /// Stop improving after this long and answer with what there is, saying so.

@@ -39,6 +39,25 @@ impl FromStr for Percent {
     }
 }
 
+/// How much a host matters, as `cmp-01=10`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostPriority {
+    /// The host, or a pattern.
+    pub(crate) host: String,
+    /// Greater matters more.
+    pub(crate) priority: i32,
+}
+
+impl FromStr for HostPriority {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, number) = text.rsplit_once('=').ok_or("write a host and its number, as cmp-01=10")?;
+        let priority = number.trim().parse().map_err(|_| format!("{number} is not a whole number; write cmp-01=10"))?;
+        Ok(Self { host: host.trim().to_owned(), priority })
+    }
+}
+
 /// When an instance that arrived is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {

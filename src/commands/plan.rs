@@ -1,5 +1,6 @@
 //! `decant plan`: from a fleet and a wish to a plan document.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,13 +10,13 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::FlavorName;
 use decant_schema::nearest::nearest;
 use decant_schema::plan::{Outcome, Plan};
-use decant_schema::request::{Options, Request, RequestKind, Resize};
+use decant_schema::request::{Options, Request, RequestKind, Resize, RollingOptions};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::documents;
 use super::select::Names;
-use crate::cli::{self, Format, PlanCommand, PlanningOptions};
+use crate::cli::{self, Format, HostPriority, PlanCommand, PlanningOptions};
 use crate::error::{Complaint, Exit, Failure};
 use crate::output;
 use crate::render::{self, PlanView, text::Extent};
@@ -25,6 +26,7 @@ pub(super) fn run(command: &PlanCommand) -> Result<Exit, Failure> {
     match command {
         PlanCommand::Evacuate(args) => evacuate(args, began),
         PlanCommand::Resize(args) => resize(args, began),
+        PlanCommand::Rolling(args) => rolling(args, began),
     }
 }
 
@@ -54,6 +56,32 @@ fn resize(args: &cli::Resize, began: Instant) -> Result<Exit, Failure> {
     answer(fleet, Request { kind: RequestKind::Resize { resizes }, options }, &args.options, began)
 }
 
+/// A maintenance of the hosts named, or of all.
+fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
+    let fleet = fleet(&args.options, args.hosts.hosts_from.as_deref())?;
+    let mut names = Names::of(&fleet);
+    let mut hosts = names.hosts(&args.hosts)?;
+    let options = conditions(&mut names, &args.options);
+    let mut priorities = BTreeMap::new();
+    for HostPriority { host, priority } in &args.priority {
+        let named = names.matching("--priority", std::slice::from_ref(host));
+        priorities.extend(named.into_iter().map(|host| (host, *priority)));
+    }
+    names.finish()?;
+    if args.hosts.is_empty() {
+        hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
+    }
+    let rounds = RollingOptions {
+        window_s: args.window.0.as_secs_f64(),
+        outage_s: args.outage.0.as_secs_f64(),
+        max_out: args.max_out,
+        spare_hosts: args.spare_hosts,
+        way_back: args.way_back,
+        priorities,
+    };
+    answer(fleet, Request { kind: RequestKind::Rolling { hosts, rounds }, options }, &args.options, began)
+}
+
 /// The flavor of each instance in turn.
 fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<FlavorName> {
     for flavor in args.flavor.iter().filter(|name| fleet.flavor_index(name).is_none()) {
@@ -78,7 +106,7 @@ fn fleet(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<Arc<Fle
 }
 
 /// The conditions as the plan records them.
-fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Options {
+pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Options {
     Options {
         no_displace: args.no_displace,
         exclude_hosts: names.matching("--exclude-host", &args.exclude_host),
@@ -103,7 +131,7 @@ fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: In
     Ok(if plan.outcome == Outcome::Partial { Exit::Incomplete } else { Exit::Done })
 }
 
-fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failure> {
+pub(super) fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failure> {
     let count = args.threads.map_or(0, std::num::NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
     pool.map_err(|error| {

@@ -168,6 +168,7 @@ fn rounds(plan: &Plan) -> Markup {
                     th.number scope="row" { (at + 1) }
                     td { (names.join(", ")) }
                     td.number { (round.moves.len()) }
+                    td.number { (round.least_moves) }
                     td.number { (words::seconds(round.empty_at_s)) }
                     td.number { (words::seconds(round.returned_at_s)) }
                     td.timeline { (charts::span("out", round.empty_at_s, round.returned_at_s, whole, &title)) }
@@ -177,7 +178,7 @@ fn rounds(plan: &Plan) -> Markup {
         })
         .collect();
     let headings = html! {
-        tr { th.number { "Round" } th { "Hosts out" } th.number { "Moves" } th.number { "Empty at" } th.number { "Back at" } th.timeline { (charts::axis(whole)) } }
+        tr { th.number { "Round" } th { "Hosts out" } th.number { "Moves" } th.number { "At least" } th.number { "Empty at" } th.number { "Back at" } th.timeline { (charts::axis(whole)) } }
     };
     list("round", &headings, &rows)
 }

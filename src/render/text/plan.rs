@@ -157,17 +157,18 @@ fn timeline(view: PlanView<'_>, extent: Extent) -> String {
 
 /// The rounds of a rolling plan.
 fn rounds(plan: &Plan) -> String {
-    let mut rows = table(["round", "hosts out", "moves", "empty at", "back at"]);
+    let mut rows = table(["round", "hosts out", "moves", "at least", "empty at", "back at"]);
     for (at, round) in plan.rounds.iter().enumerate() {
         rows.add_row([
             right(at + 1),
             Cell::new(words::some_of(round.hosts.iter(), round.hosts.len())),
             right(round.moves.len()),
+            right(round.least_moves),
             right(words::seconds(round.empty_at_s)),
             right(words::seconds(round.returned_at_s)),
         ]);
     }
-    let rows = drawn(rows, &[0, 2, 3, 4]);
+    let rows = drawn(rows, &[0, 2, 3, 4, 5]);
     format!("\nRounds\n{rows}\n")
 }
 

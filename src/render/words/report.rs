@@ -75,6 +75,7 @@ pub(crate) fn effect(of: &WhatIf) -> String {
         _ if of.fits => "everything fits".to_owned(),
         _ => "not everything finds a place".to_owned(),
     };
-    let (now, then) = (of.emptied_directly_now, of.emptied_directly);
-    format!("{fits}; {} hosts can be emptied without displacing anyone (now {})", grouped(then), grouped(now))
+    let Some(then) = of.emptied_directly else { return fits };
+    let now = grouped(of.emptied_directly_now);
+    format!("{fits}; {} hosts can be emptied without displacing anyone (now {now})", grouped(then))
 }
