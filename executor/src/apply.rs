@@ -16,7 +16,7 @@ use decant_schema::fleet::{Fleet, FleetDocument};
 use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
 use decant_schema::plan::Plan;
-use decant_schema::store::{JournalEntry, Store};
+use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
 use jiff::Timestamp;
 
@@ -189,36 +189,44 @@ pub async fn fleet(store: &Path) -> Result<FleetDocument, ApplyError> {
 /// Has a store take over a fleet, in place of the one it knew; makes the store where there is none.
 pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
     let held = session::hold(store).await?;
-    Ok(held.store.import_fleet(fleet, Timestamp::now()).await?)
+    Ok(held.store.import_fleet(fleet).await?)
 }
 
 /// Checks a plan that was never begun against the world, and records that it is begun now.
 async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
-    if store.plan(job.plan.id).await?.is_none() {
-        let known;
-        let fleet = match job.fleet {
-            Some(fleet) => fleet,
-            None => {
-                known = stored_fleet(store).await?;
-                &known
-            }
-        };
-        let differences = stale::differences(job.plan, fleet);
-        if !differences.is_empty() {
-            return Err(ApplyError::Stale { differences });
-        }
-        if job.fleet.is_some() {
-            store.import_fleet(fleet, now).await?;
-        }
-        can_be_done(job.plan, fleet, &job.drivers)?;
-        store.begin_plan(job.plan, now).await?;
+    if store.plan(job.plan.id).await?.is_some() {
+        return Ok(());
     }
-    Ok(())
+    let known = known_fleet(store).await?;
+    let (fleet, is_news) = newer(job.fleet, known.as_ref()).ok_or(StoreError::NoFleet)?;
+    let differences = stale::differences(job.plan, fleet);
+    if !differences.is_empty() {
+        return Err(ApplyError::Stale { differences });
+    }
+    can_be_done(job.plan, fleet, &job.drivers)?;
+    if is_news {
+        store.import_fleet(fleet).await?;
+    }
+    Ok(store.begin_plan(job.plan, now).await?)
 }
 
-async fn stored_fleet(store: &Store) -> Result<Fleet, ApplyError> {
+/// The fleet to believe, and whether the store does not know it yet: what somebody tells, unless the store saw an
+/// instance move after that was captured.
+fn newer<'a>(told: Option<&'a Fleet>, known: Option<&'a Fleet>) -> Option<(&'a Fleet, bool)> {
+    match (told, known) {
+        (Some(told), Some(known)) if told.digest() == known.digest() => Some((known, false)),
+        (Some(told), Some(known)) if known.document().captured_at > told.document().captured_at => Some((known, false)),
+        (Some(told), _) => Some((told, true)),
+        (None, known) => Some((known?, false)),
+    }
+}
+
+async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
+    if !store.has_fleet().await? {
+        return Ok(None);
+    }
     let document = store.fleet().await?;
-    Fleet::from_document(document).map_err(|findings| ApplyError::BadFleet { findings })
+    Fleet::from_document(document).map(Some).map_err(|findings| ApplyError::BadFleet { findings })
 }
 
 /// Asks every driver before anything is begun, and names everything that cannot be done.

@@ -1,6 +1,6 @@
 //! A conductor and the agents of all reachable hosts, in this process.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use decant_schema::migration::{Awaits, Migration};
 use decant_schema::store::Store;
 use decant_schema::units::Mbps;
-use rustix::fs::FlockOperation;
 use tokio::task::JoinSet;
 
 use super::ApplyError;
@@ -34,10 +33,10 @@ pub(super) async fn hold(path: &Path) -> Result<Held, ApplyError> {
     let lock_path = lock_path(path);
     let failed = |source| ApplyError::Lock { path: lock_path.clone(), source };
     let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
-    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+    match lock.try_lock() {
         Ok(()) => Ok(Held { store: Store::open(path).await?, _lock: lock }),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(ApplyError::Busy { path: path.to_owned() }),
-        Err(errno) => Err(failed(errno.into())),
+        Err(TryLockError::WouldBlock) => Err(ApplyError::Busy { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 

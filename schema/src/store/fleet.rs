@@ -9,9 +9,9 @@ use super::{Store, StoreError, Write, from_json, sql, to_json};
 use crate::fleet::{Fleet, FleetDocument, Host, Resources};
 
 impl Store {
-    /// Takes over a fleet in place of the one before. Refused while a migration is unfinished: its claims and its
+    /// Takes over a fleet in place of the one before, as of the time it was captured. Refused while a migration is unfinished: its claims and its
     /// instance's place are not the document's to say.
-    pub async fn import_fleet(&self, fleet: &Fleet, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn import_fleet(&self, fleet: &Fleet) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         let unfinished: i64 = sqlx::query_scalar("SELECT count(*) FROM migrations WHERE state <> 'finished'")
             .fetch_one(&mut *write)
@@ -23,7 +23,7 @@ impl Store {
         for statement in ["DELETE FROM claims", "DELETE FROM instances", "DELETE FROM hosts", "DELETE FROM fleet"] {
             sqlx::query(statement).execute(&mut *write).await.map_err(sql("forget the fleet before"))?;
         }
-        insert_rest(&mut write, fleet.document(), now).await?;
+        insert_rest(&mut write, fleet.document()).await?;
         let usage = usage_by_host(fleet);
         for (host, used) in fleet.hosts().iter().zip(&usage) {
             super::hosts::insert(&mut write, host, &ceiling(host, used)).await?;
@@ -58,12 +58,12 @@ impl Store {
     }
 }
 
-async fn insert_rest(write: &mut Write, document: &FleetDocument, now: Timestamp) -> Result<(), StoreError> {
+async fn insert_rest(write: &mut Write, document: &FleetDocument) -> Result<(), StoreError> {
     let rest =
         FleetDocument { hosts: Vec::new(), instances: Vec::new(), source: "store".to_owned(), ..document.clone() };
     sqlx::query("INSERT INTO fleet (id, document, changed_at) VALUES (1, $1, $2)")
         .bind(to_json(&rest))
-        .bind(to_json(&now))
+        .bind(to_json(&document.captured_at))
         .execute(&mut **write)
         .await
         .map_err(sql("write the fleet"))?;

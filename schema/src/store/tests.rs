@@ -29,7 +29,7 @@ fn fleet() -> Fleet {
 
 async fn store() -> Store {
     let store = Store::in_memory().await.unwrap();
-    store.import_fleet(&fleet(), NOW).await.unwrap();
+    store.import_fleet(&fleet()).await.unwrap();
     store
 }
 
@@ -161,7 +161,7 @@ async fn generations_of_an_instance_go_on_from_its_last_migration() {
 async fn another_fleet_is_not_taken_over_while_somebody_moves() {
     let store = store().await;
     store.create_migration(new(1, "x", attributes("b", "small", 40)), NOW).await.unwrap();
-    let refused = store.import_fleet(&fleet(), NOW).await.unwrap_err();
+    let refused = store.import_fleet(&fleet()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unfinished { count: 1 }), "{refused}");
 }
 
@@ -182,7 +182,7 @@ async fn a_wish_waits_for_an_answer() {
 async fn a_store_outlives_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    Store::open(&path).await.unwrap().import_fleet(&fleet(), NOW).await.unwrap();
+    Store::open(&path).await.unwrap().import_fleet(&fleet()).await.unwrap();
     let again = Store::open(&path).await.unwrap();
     assert_eq!(again.fleet().await.unwrap().instances.len(), 2);
 }

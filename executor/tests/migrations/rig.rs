@@ -126,7 +126,7 @@ impl Rig {
         let start: Timestamp = "2026-11-22T20:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let store = Store::in_memory().await.unwrap();
-        store.import_fleet(&fleet(), start).await.unwrap();
+        store.import_fleet(&fleet()).await.unwrap();
         let plan = plan(lines);
         store.begin_plan(&plan, start).await.unwrap();
         let simulation = Simulation::new(&fleet(), clock.clone(), SimulatedOptions::default());

@@ -1,15 +1,11 @@
 //! Whole migrations with everything that can go wrong, and the six lines of what must never happen.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod rig;
-
+use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
 use decant_schema::cast::{Cast, Prep};
 use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState, Wish};
 use decant_schema::plan::MoveMode;
-use rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 
 const BAD_BUS: FaultRates = FaultRates { lose: 0.2, repeat: 0.2, delay: 0.3 };
 

@@ -1,0 +1,218 @@
+//! The calls a command makes: carrying a plan out, being killed, deciding, and every refusal.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::rig::{LINES, fleet, plan};
+use decant_executor::admit::Wait;
+use decant_executor::apply::{ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference};
+use decant_executor::clock::SystemClock;
+use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
+use decant_executor::{Progress, ProgressSink, apply, decide, import, list, show};
+use decant_schema::fleet::Fleet;
+use decant_schema::id::MoveId;
+use decant_schema::migration::{Awaits, MigrationId, MigrationOutcome, Wish};
+use decant_schema::plan::Plan;
+use tokio::sync::Notify;
+
+const AT_ONCE: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::ZERO };
+const NEVER: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::from_secs(3600) };
+
+struct Site {
+    folder: tempfile::TempDir,
+    simulation: Simulation,
+}
+
+impl Site {
+    fn new() -> Self {
+        let simulation = Simulation::new(&fleet(), Arc::new(SystemClock), SimulatedOptions::default());
+        Self { folder: tempfile::tempdir().unwrap(), simulation }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("store.db")
+    }
+
+    async fn apply(
+        &self,
+        plan: &Plan,
+        fleet: Option<&Fleet>,
+        confirm: ConfirmPolicy,
+        progress: ProgressSink,
+    ) -> Result<ApplyReport, ApplyError> {
+        let options = ApplyOptions { confirm, ..ApplyOptions::default() };
+        let (store, drivers) = (self.store(), self.simulation.drivers());
+        apply(ApplyJob { plan, fleet, store: &store, drivers, options, progress }).await
+    }
+
+    async fn decide(&self, id: MigrationId, wish: Wish) -> Result<Option<MigrationOutcome>, ApplyError> {
+        let drivers = self.simulation.drivers();
+        let decided = decide(&self.store(), drivers, id, wish, ApplyOptions::default(), nobody()).await;
+        decided.map(|migration| migration.state.outcome())
+    }
+
+    async fn digest(&self) -> String {
+        let document = decant_executor::fleet(&self.store()).await.unwrap();
+        Fleet::from_document(document).unwrap().digest()
+    }
+}
+
+fn nobody() -> ProgressSink {
+    Arc::new(|_| {})
+}
+
+#[tokio::test]
+async fn a_plan_is_carried_out_and_again_it_is_done_already() {
+    let site = Site::new();
+    let plan = plan(LINES);
+    let report = site.apply(&plan, Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    assert!(report.is_complete(), "{report:#?}");
+    let migrations = list(&site.store()).await.unwrap();
+    assert_eq!(migrations.len(), LINES.len());
+    let again = site.apply(&plan, None, AT_ONCE, nobody()).await.unwrap();
+    assert!(again.is_complete());
+    assert_eq!(list(&site.store()).await.unwrap(), migrations, "nothing was done twice");
+    assert!(site.simulation.world().violations().is_empty());
+}
+
+/// Dropping the call takes with it what a kill does: the conductor, the agents and every message.
+#[tokio::test]
+async fn cut_off_at_any_moment_the_same_call_goes_on() {
+    let (plan, known) = (plan(LINES), fleet());
+    for moments in (1..).step_by(11) {
+        let site = Site::new();
+        let (seen, cut) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+        let cutter = cut.clone();
+        let progress: ProgressSink = Arc::new(move |_| {
+            if seen.fetch_add(1, Ordering::Relaxed) + 1 == moments {
+                cutter.notify_one();
+            }
+        });
+        let done = tokio::select! {
+            biased;
+            () = cut.notified() => None,
+            report = site.apply(&plan, Some(&known), AT_ONCE, progress) => Some(report.unwrap()),
+        };
+        let report = site.apply(&plan, None, AT_ONCE, nobody()).await.unwrap();
+        assert!(report.is_complete(), "cut off after {moments}: {report:#?}");
+        let world = site.simulation.world();
+        assert!(world.violations().is_empty(), "cut off after {moments}: {:#?}", world.violations());
+        if done.is_some() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_a_person_to_confirm_the_rest_waits_and_says_for_whom() {
+    let site = Site::new();
+    let plan = plan(&LINES[..2]);
+    let report = site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    assert_eq!(report.moves[1].wait, Some(Wait::Confirmation { moves: vec![MoveId(1)] }));
+    let first = report.moves[0].migration.as_ref().unwrap().id;
+    let aborted = site.decide(first, Wish::Abort).await.unwrap_err();
+    assert!(matches!(aborted, ApplyError::NotGranted { wish: Wish::Abort, .. }), "{aborted}");
+    assert_eq!(site.decide(first, Wish::Confirm).await.unwrap(), Some(MigrationOutcome::Confirmed));
+    let report = site.apply(&plan, None, ConfirmPolicy::Manual, nobody()).await.unwrap();
+    let second = report.moves[1].migration.as_ref().unwrap().id;
+    assert_eq!(site.decide(second, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    let states: Vec<_> = show(&site.store(), second).await.unwrap().journal.into_iter().map(|e| e.state).collect();
+    assert_eq!(states.last().map(String::as_str), Some("finished"));
+    assert!(site.simulation.world().violations().is_empty());
+}
+
+#[tokio::test]
+async fn a_revert_brings_the_fleet_back() {
+    let site = Site::new();
+    let plan = plan(&LINES[..1]);
+    let report = site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    assert_ne!(site.digest().await, fleet().digest());
+    site.decide(report.moves[0].migration.as_ref().unwrap().id, Wish::Revert).await.unwrap();
+    assert_eq!(site.digest().await, fleet().digest());
+}
+
+#[tokio::test]
+async fn a_running_apply_carries_out_what_another_process_decides() {
+    let site = Site::new();
+    let plan = plan(&LINES[..1]);
+    let arrived = Arc::new(Notify::new());
+    let teller = arrived.clone();
+    let progress: ProgressSink = Arc::new(move |progress| {
+        if let Progress::Changed { migration } = progress
+            && matches!(migration.turn(), Awaits::Decision { .. })
+        {
+            teller.notify_one();
+        }
+    });
+    let deciding = async {
+        arrived.notified().await;
+        let id = list(&site.store()).await.unwrap()[0].id;
+        site.decide(id, Wish::Confirm).await.unwrap()
+    };
+    let known = fleet();
+    let (report, decided) = tokio::join!(site.apply(&plan, Some(&known), NEVER, progress), deciding);
+    assert!(report.unwrap().is_complete());
+    assert_eq!(decided, Some(MigrationOutcome::Confirmed));
+}
+
+#[tokio::test]
+async fn a_plan_for_another_fleet_is_refused_with_everything_that_differs() {
+    let site = Site::new();
+    let mut document = fleet().document().clone();
+    document.hosts.retain(|host| host.name.as_str() != "c");
+    document.instances.retain(|instance| instance.id.as_str() != "stopped");
+    for instance in document.instances.iter_mut().filter(|instance| instance.id.as_str() == "cold") {
+        instance.host = "b".into();
+    }
+    let changed = Fleet::from_document(document).unwrap();
+    let refused = site.apply(&plan(LINES), Some(&changed), AT_ONCE, nobody()).await.unwrap_err();
+    let ApplyError::Stale { differences } = refused else { panic!("{refused}") };
+    let moved = Difference::Moved { instance: "cold".into(), planned: "a".into(), now: "b".into() };
+    assert_eq!(differences, [moved, Difference::NoInstance("stopped".into()), Difference::NoHost("c".into())]);
+    assert!(list(&site.store()).await.unwrap().is_empty(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_fleet_told_from_before_the_last_move_does_not_undo_what_the_store_knows() {
+    let site = Site::new();
+    site.apply(&plan(&LINES[..1]), Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    let mut second = plan(&LINES[..1]);
+    second.id = uuid::Uuid::from_u128(2);
+    let refused = site.apply(&second, Some(&fleet()), AT_ONCE, nobody()).await.unwrap_err();
+    let ApplyError::Stale { differences } = refused else { panic!("{refused}") };
+    assert!(matches!(differences[0], Difference::Moved { .. }), "{differences:?}");
+}
+
+#[tokio::test]
+async fn a_plan_whose_hosts_cannot_be_reached_is_refused_before_anything_is_begun() {
+    let site = Site::new();
+    let mut drivers = site.simulation.drivers();
+    drivers.retain(|host, _| host.as_str() == "a");
+    let (plan, known, store) = (plan(LINES), fleet(), site.store());
+    let options = ApplyOptions::default();
+    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let refused = apply(job).await.unwrap_err();
+    assert!(matches!(&refused, ApplyError::NoDriver { hosts } if hosts.len() == 2), "{refused}");
+    assert!(list(&store).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_is_conducted_by_one_at_a_time() {
+    let site = Site::new();
+    import(&site.store(), &fleet()).await.unwrap();
+    let lock = std::fs::File::options().write(true).open(site.folder.path().join("store.db.lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = site.apply(&plan(LINES), None, AT_ONCE, nobody()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::Busy { .. }), "{refused}");
+    assert!(list(&site.store()).await.unwrap().is_empty(), "reading always works");
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_made_by_looking() {
+    let site = Site::new();
+    let refused = list(&site.store()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::NoStore { .. }), "{refused}");
+    assert!(!site.store().exists());
+}

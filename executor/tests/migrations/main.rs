@@ -1,0 +1,7 @@
+//! Migrations as a whole: the protocol with everything that can go wrong, and the calls a command makes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod apply;
+mod protocol;
+mod rig;
