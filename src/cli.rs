@@ -81,6 +81,8 @@ pub(crate) enum Command {
         /// Which document.
         of: SchemaOf,
     },
+    /// See it work on this machine, in about a minute: real virtual machines moved, resized, reverted and checked.
+    Demo,
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  decant completion bash > /etc/bash_completion.d/decant")]
     Completion {

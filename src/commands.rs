@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod completion;
+mod demo;
 mod documents;
 mod fleet;
 mod man;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Migration(command) => migration::run(&command),
         Command::Fleet(command) => fleet::run(&command),
         Command::Schema { of } => schema::run(of),
+        Command::Demo => demo::run(),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { folder } => man::run(folder.as_deref()),
     }

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod demo;
 mod error;
 mod output;
 mod render;

@@ -4,8 +4,12 @@
 //! [`ledger`] keeps every acknowledgement outside the hosts' directories; the [`log`] reads a disk image without
 //! running it; the [`oracle`] compares the two. `decant demo` and the tests of real guests share them.
 
+mod fleet;
 pub mod ledger;
 pub mod log;
 pub mod oracle;
 pub mod payload;
+pub mod watch;
 pub mod world;
+
+pub use fleet::fleet;

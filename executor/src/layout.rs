@@ -6,6 +6,7 @@
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
+//! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
 //! ```
 //!
 //! An id comes from a document, so it is checked before it becomes part of a path. What must survive a crash is
@@ -36,6 +37,11 @@ impl HostFolder {
     /// Where the host's guests say what they have to say, one `<id>.log` each.
     pub fn consoles(&self) -> PathBuf {
         self.root.join("consoles")
+    }
+
+    /// The kernel the host's guests are started with, if it has one.
+    pub fn kernel(&self) -> PathBuf {
+        self.root.join("kernel")
     }
 
     /// The places of one instance.
@@ -80,6 +86,11 @@ impl CopyFolder {
     /// What the guest says on its serial line.
     pub fn console(&self) -> PathBuf {
         self.root.join("consoles").join(format!("{}.log", self.id))
+    }
+
+    /// The kernel of the host the copy is on.
+    pub fn kernel(&self) -> PathBuf {
+        HostFolder::new(&self.root).kernel()
     }
 
     /// The generation on record.

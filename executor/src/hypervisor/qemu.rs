@@ -59,8 +59,6 @@ pub struct Tools {
     pub qemu_img: PathBuf,
     /// How processors are provided.
     pub accelerator: Accelerator,
-    /// A kernel to start guests with instead of their disk's own.
-    pub kernel: Option<PathBuf>,
     /// How long a guest may take to obey its power button.
     pub patience: Duration,
 }
@@ -71,7 +69,6 @@ impl Default for Tools {
             qemu: "qemu-system-x86_64".into(),
             qemu_img: "qemu-img".into(),
             accelerator: Accelerator::default(),
-            kernel: None,
             // What operating systems are commonly given to end their services.
             patience: Duration::from_secs(60),
         }

@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::DiskFile;
 use rand::{Rng, SeedableRng};
@@ -17,6 +19,7 @@ use super::ledger::Ledger;
 use super::log::{self, Log};
 use super::oracle::{self, Verdict};
 use super::payload;
+use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Qemu, Tools};
 use crate::hypervisor::{Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::layout::{CopyFolder, HostFolder, file_name, make_parent};
@@ -63,12 +66,11 @@ pub struct Process {
     pub instance: InstanceId,
 }
 
-/// The fleet's folder and how its guests run.
+/// The fleet's folder.
 #[derive(Clone, Debug)]
 pub struct Lab {
     root: PathBuf,
     hosts: Vec<HostName>,
-    tools: Tools,
 }
 
 impl Lab {
@@ -84,18 +86,26 @@ impl Lab {
             let ran = Command::new(program).arg("--version").output();
             ran.map_err(|source| LabError::Tool { program, remedy, source })?;
         }
-        let kernel = root.join("payload.elf");
-        let io = |source| LabError::Io { path: kernel.clone(), source };
-        make_parent(&kernel).map_err(io)?;
-        payload::write_to(&kernel).map_err(io)?;
+        let io = |source| LabError::Io { path: root.to_owned(), source };
+        std::fs::create_dir_all(root).map_err(io)?;
+        // A guest's processes are known by the paths on their command lines.
         let root = root.canonicalize().map_err(io)?;
-        let tools = Tools { kernel: Some(root.join("payload.elf")), ..Tools::default() };
-        Ok(Self { root, hosts: hosts.iter().map(|host| HostName::new(*host)).collect(), tools })
+        let lab = Self { root: root.clone(), hosts: hosts.iter().map(|host| HostName::new(*host)).collect() };
+        for host in &lab.hosts {
+            let kernel = lab.folder(host).kernel();
+            make_parent(&kernel).and_then(|()| payload::write_to(&kernel)).map_err(io)?;
+        }
+        Ok(lab)
     }
 
     /// The lab's own folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The folder of the hosts' folders.
+    pub fn hosts_folder(&self) -> PathBuf {
+        self.root.join("hosts")
     }
 
     /// Its hosts.
@@ -105,18 +115,41 @@ impl Lab {
 
     /// The folder of a host.
     pub fn folder(&self, host: &HostName) -> HostFolder {
-        HostFolder::new(self.root.join("hosts").join(host.as_str()))
+        HostFolder::new(self.hosts_folder().join(host.as_str()))
     }
 
     /// The driver of a host.
     pub fn driver(&self, host: &HostName) -> Qemu {
-        Qemu::new(self.folder(host), self.tools.clone())
+        Qemu::new(self.folder(host), Tools::default())
     }
 
     /// The transfer of a host.
     pub fn transfer(&self, host: &HostName) -> Rsync {
         let peers = self.hosts.iter().map(|peer| (peer.clone(), self.folder(peer))).collect();
         Rsync::new(self.folder(host), peers)
+    }
+
+    /// What the agents of the hosts work with.
+    pub fn drivers(&self) -> Drivers {
+        let driver = |host: &HostName| HostDriver {
+            hypervisor: Arc::new(self.driver(host)),
+            transfer: Arc::new(self.transfer(host)),
+        };
+        self.hosts.iter().map(|host| (host.clone(), driver(host))).collect()
+    }
+
+    /// Makes and starts every instance of a fleet, each with as much noise on its disk as the fleet says.
+    ///
+    /// # Errors
+    /// As the file system, `qemu-img` and the driver say.
+    pub async fn populate(&self, fleet: &Fleet) -> Result<(), LabError> {
+        for instance in fleet.instances() {
+            let noise = usize::try_from(instance.local_disk_mb.bytes()).unwrap_or(0);
+            let size = GuestSize::from(fleet.claim(instance));
+            self.install(&instance.host, &instance.id, size, noise).await?;
+            self.driver(&instance.host).start(&instance.id).await?;
+        }
+        Ok(())
     }
 
     /// Makes an instance on a host: a disk with `data_bytes` of noise on it, and its definition. It is not started.
@@ -183,7 +216,7 @@ impl Lab {
         let command = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
         let command = String::from_utf8(command).ok()?;
         let (_, console) = command.split('\0').find_map(|word| word.strip_prefix("file,")?.split_once("path="))?;
-        let within = Path::new(console).strip_prefix(self.root.join("hosts")).ok()?;
+        let within = Path::new(console).strip_prefix(self.hosts_folder()).ok()?;
         let (host, instance) = (within.iter().next()?.to_str()?, within.file_stem()?.to_str()?);
         Some(Process { id, host: host.into(), instance: instance.into() })
     }

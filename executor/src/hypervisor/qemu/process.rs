@@ -105,8 +105,8 @@ fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition) -> Vec<String> 
         "base"
     };
     option("-device", format!("virtio-blk-pci,id=disk,drive={top}"));
-    if let Some(kernel) = &tools.kernel {
-        option("-kernel", kernel.to_string_lossy().into_owned());
+    if copy.kernel().exists() {
+        option("-kernel", copy.kernel().to_string_lossy().into_owned());
     }
     if copy.file(DiskFile::Memory).exists() {
         option("-incoming", "defer".to_owned());
