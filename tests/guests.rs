@@ -1,0 +1,75 @@
+//! The whole product on real virtual machines: the program itself is run, killed and asked, and an outside ledger of
+//! acknowledged writes says what really happened to the disks.
+//!
+//! `DECANT_KILLS` sets how often `decant apply` is killed, `DECANT_SEED` when; both are printed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod guests {
+    pub(crate) mod fleet;
+    pub(crate) mod witness;
+}
+
+use std::time::Duration;
+
+use decant_schema::migration::MigrationOutcome;
+use guests::fleet::RealFleet;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Kills in an ordinary run of the tests; `make chaos` asks for fifty.
+const KILLS: u32 = 6;
+
+#[test]
+fn the_demonstration_ends_well_and_leaves_nothing() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = guests::fleet::decant().arg("demo").env("TMPDIR", folder.path()).output().unwrap();
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{told}");
+    assert!(said.contains("lost writes: 0"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+}
+
+#[test]
+fn an_evacuation_killed_at_random_moments_loses_nothing_and_ends() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let number = |name: &str, default: u32| std::env::var(name).map_or(default, |value| value.parse().unwrap());
+    let (kills, seed) = (number("DECANT_KILLS", KILLS), number("DECANT_SEED", 1));
+    println!("DECANT_KILLS={kills} DECANT_SEED={seed}");
+    let mut random = ChaCha8Rng::seed_from_u64(seed.into());
+    let mut killed = 0;
+    while killed < kills {
+        let fleet = RealFleet::make();
+        let plan = fleet.plan_evacuation("oak");
+        // Once there have been kills enough, the evacuation is left to end.
+        while !fleet.apply_for(&plan, (killed < kills).then(|| Duration::from_millis(random.random_range(20..1500)))) {
+            killed += 1;
+            println!("kill {killed}");
+        }
+        fleet.check_all_confirmed(&plan);
+        fleet.check_disks();
+    }
+}
+
+#[test]
+fn an_aborted_migration_leaves_the_instance_as_it_was() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let plan = fleet.plan_evacuation("oak");
+    // So slow that its bases are still being copied when the abort comes.
+    let mut apply = fleet.apply(&plan).args(["--bandwidth", "20"]).spawn().unwrap();
+    let first = fleet.first_migration();
+    let aborted = fleet.decide("abort", &first);
+    apply.kill().unwrap();
+    apply.wait().unwrap();
+    assert_eq!(aborted.state.outcome(), Some(MigrationOutcome::Aborted), "{aborted:?}");
+    assert_eq!(aborted.standing(), &aborted.subject.old);
+    fleet.check_disks();
+}

@@ -1,0 +1,193 @@
+//! The lab's fleet with real guests, and the program run on it.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use decant_executor::hypervisor::Hypervisor;
+use decant_executor::lab::watch::Watch;
+use decant_executor::lab::world::{Lab, LabError};
+use decant_schema::fleet::Fleet;
+use decant_schema::id::{InstanceId, ResourceClass};
+use decant_schema::migration::{Migration, MigrationId, MigrationOutcome};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::witness::Witness;
+
+/// What a guest on a busy machine may need for a few records, or the program for a step.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Three hosts, six guests that write, a store, and witnesses. Dropped, it ends every process.
+pub(crate) struct RealFleet {
+    lab: Lab,
+    fleet: Fleet,
+    watch: Watch,
+    witness: Witness,
+    runtime: Runtime,
+    folder: TempDir,
+}
+
+impl Drop for RealFleet {
+    fn drop(&mut self) {
+        self.lab.kill_all();
+    }
+}
+
+/// The program under test.
+pub(crate) fn decant() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_decant"))
+}
+
+impl RealFleet {
+    /// Whether this machine has no programs for real guests; says so.
+    pub(crate) fn cannot_be_made() -> bool {
+        match Lab::open(tempfile::tempdir().unwrap().path(), &["a"]) {
+            Ok(_) => false,
+            Err(error @ LabError::Tool { .. }) => {
+                println!("skipped: failed to {error}");
+                true
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(crate) fn make() -> Self {
+        let (folder, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
+        let fleet = decant_executor::lab::fleet();
+        let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
+        let lab = Lab::open(folder.path(), &hosts).unwrap();
+        let (watch, witness) = (Watch::over(lab.ledger().unwrap()), Witness::of(lab.clone()));
+        let made = Self { lab, fleet, watch, witness, runtime, folder };
+        made.runtime.block_on(made.lab.populate(&made.fleet)).unwrap();
+        std::fs::write(made.path("fleet.json"), serde_json::to_vec(made.fleet.document()).unwrap()).unwrap();
+        made.writes(10);
+        made
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Waits until every guest has written so many records more.
+    pub(crate) fn writes(&self, more: usize) {
+        let instances: Vec<InstanceId> = self.fleet.instances().iter().map(|one| one.id.clone()).collect();
+        assert!(self.runtime.block_on(self.watch.writes(&instances, more, PATIENCE)), "a guest does not write");
+    }
+
+    pub(crate) fn plan_evacuation(&self, host: &str) -> PathBuf {
+        let plan = self.path("plan.json");
+        let mut command = decant();
+        command.args(["plan", "evacuate", "--host", host]).arg("--fleet").arg(self.path("fleet.json"));
+        let output = command.arg("-o").arg(&plan).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        plan
+    }
+
+    /// The command that carries a plan out, or goes on with it.
+    pub(crate) fn apply(&self, plan: &PathBuf) -> Command {
+        let mut command = decant();
+        command.arg("apply").arg(plan).arg("--fleet-source").arg(self.path("fleet.json"));
+        self.on_this_site(&mut command);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn on_this_site(&self, command: &mut Command) {
+        command.arg("--store").arg(self.path("store.db")).arg("--hosts-in").arg(self.lab.hosts_folder());
+    }
+
+    /// Carries the plan out for this long and then kills it, or to the end. Returns whether it ended by itself.
+    pub(crate) fn apply_for(&self, plan: &PathBuf, until: Option<Duration>) -> bool {
+        let mut apply = self.apply(plan).args(["--bandwidth", "400"]).spawn().unwrap();
+        let end = Instant::now() + until.unwrap_or(PATIENCE);
+        let ended = loop {
+            if let Some(status) = apply.try_wait().unwrap() {
+                assert!(status.success(), "decant apply ended with {status}");
+                break true;
+            }
+            if Instant::now() >= end {
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        assert!(ended || until.is_some(), "decant apply does not end");
+        // SIGKILL: no handler runs, nothing is tidied up.
+        apply.kill().unwrap();
+        apply.wait().unwrap();
+        self.witness.assert_nothing_seen();
+        ended
+    }
+
+    /// Waits for a first migration to exist.
+    pub(crate) fn first_migration(&self) -> MigrationId {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Ok(migrations) = self.runtime.block_on(decant_executor::list(&self.path("store.db")))
+                && let Some(first) = migrations.first()
+            {
+                return first.id;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("no migration begins");
+    }
+
+    /// Confirms, reverts or aborts a migration, and returns what became of it.
+    pub(crate) fn decide(&self, wish: &str, id: &MigrationId) -> Migration {
+        let mut command = decant();
+        command.args(["migration", wish, &id.to_string()]);
+        self.on_this_site(&mut command);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.runtime.block_on(decant_executor::show(&self.path("store.db"), *id)).unwrap().migration
+    }
+
+    /// Every migration ended where its plan wanted it, and the hosts hold what they can.
+    pub(crate) fn check_all_confirmed(&self, plan: &PathBuf) {
+        let plan = decant_schema::plan::read(&std::fs::read(plan).unwrap()).unwrap();
+        let migrations = self.runtime.block_on(decant_executor::list(&self.path("store.db"))).unwrap();
+        assert_eq!(migrations.len(), plan.moves.len());
+        for migration in &migrations {
+            assert_eq!(migration.state.outcome(), Some(MigrationOutcome::Confirmed), "{migration:?}");
+        }
+        let fleet = self.stored_fleet();
+        for host in fleet.hosts() {
+            let here = fleet.instances().iter().filter(|instance| instance.host == host.name);
+            let used: u64 = here.map(|instance| fleet.claim(instance)[ResourceClass::MEMORY_MB]).sum();
+            assert!(used <= host.inventory[ResourceClass::MEMORY_MB].capacity(), "{} holds {used} MiB", host.name);
+        }
+        for line in &plan.moves {
+            let at = fleet.instance_index(line.instance.as_str()).unwrap();
+            assert_eq!(fleet.instances()[at].host, line.target);
+        }
+    }
+
+    fn stored_fleet(&self) -> Fleet {
+        let document = self.runtime.block_on(decant_executor::fleet(&self.path("store.db"))).unwrap();
+        Fleet::from_document(document).unwrap()
+    }
+
+    /// Every guest runs where its record says and nowhere else, writes, and holds every write it saw acknowledged.
+    pub(crate) fn check_disks(&self) {
+        let fleet = self.stored_fleet();
+        let mut run: Vec<_> = self.lab.processes().into_iter().map(|one| (one.instance, one.host)).collect();
+        run.sort();
+        let recorded: Vec<_> = fleet.instances().iter().map(|one| (one.id.clone(), one.host.clone())).collect();
+        assert_eq!(run, recorded);
+        self.writes(5);
+        for instance in fleet.instances() {
+            self.runtime.block_on(self.lab.driver(&instance.host).shutdown(&instance.id)).unwrap();
+        }
+        self.watch.ledger().poll().unwrap();
+        for instance in fleet.instances() {
+            let verdict = self.lab.judge(&self.watch.ledger(), &instance.host, &instance.id).unwrap();
+            assert_eq!(verdict.findings, [], "{}", instance.id);
+            println!(
+                "{}: {} kept, {} set aside, silent for {} ms",
+                instance.id, verdict.kept, verdict.set_aside, verdict.silence_ms_max
+            );
+        }
+        self.witness.assert_nothing_seen();
+    }
+}
