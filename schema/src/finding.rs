@@ -65,3 +65,23 @@ pub(crate) fn shown(text: &str) -> String {
     let tail = if text.chars().nth(SHOWN_CHARS_MAX).is_some() { "…" } else { "" };
     format!("\"{head}{tail}\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{path_to, shown};
+
+    #[test]
+    fn foreign_text_is_shown_short_and_harmless() {
+        assert_eq!(shown("cmp-01.example"), "cmp-01.example");
+        assert_eq!(shown(""), "\"\"");
+        assert_eq!(shown("two words"), "\"two words\"");
+        assert_eq!(shown("\u{1b}[2J"), "\"\\u{1b}[2J\"");
+        assert_eq!(shown(&"x".repeat(1000)).chars().count(), 83);
+    }
+
+    #[test]
+    fn a_way_reads_like_a_field() {
+        let way = path_to!["hosts", 3, "inventory", "VCPU", "total"];
+        assert_eq!(way.to_string(), "hosts[3].inventory.VCPU.total");
+    }
+}

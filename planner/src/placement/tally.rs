@@ -40,10 +40,10 @@ impl<'a> Ground<'a> {
         !self.fixed[instance.at()]
     }
 
-    /// Whether the instance may stay where it is with its new size, room permitting.
+    /// Whether the instance may stay where it is with its new size, which the host's rules allow, room permitting.
     pub(super) fn resizes_in_place(&self, instance: InstanceIdx) -> bool {
         let facts = &self.problem.instances[instance.at()];
-        facts.task == Task::Resize && self.problem.hosts[facts.host.at()].up
+        facts.task == Task::Resize && self.problem.admits(instance, facts.host)
     }
 
     /// Whether the instance may be at the host, but for room and groups.

@@ -137,3 +137,24 @@ impl<'de> Visitor<'de> for Inside<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Spot, line_columns};
+    use crate::finding::path_to;
+
+    #[test]
+    fn values_are_found_by_their_way_and_the_last_one_that_is_there_stands_for_the_rest() {
+        let text = "{ \"a\": [1,\n  { \"ü\": 2, \"b\": 3 } ] }";
+        let ways = [path_to![], path_to!["a"], path_to!["a", 1, "b"], path_to!["a", 1, "missing"], path_to!["x", 0]];
+        let spots: Vec<Spot<'_>> = ways.iter().map(Spot::Path).collect();
+        let expected = [(1, 1), (1, 8), (2, 18), (2, 3), (1, 1)].map(Some);
+        assert_eq!(line_columns(text, &spots), expected);
+    }
+
+    #[test]
+    fn offsets_are_counted_in_lines_and_characters() {
+        let spots = [Spot::Offset(7), Spot::Offset(0), Spot::Offset(3), Spot::Offset(99)];
+        assert_eq!(line_columns("äb\ncd\n", &spots), [(3, 1), (1, 1), (1, 3), (3, 1)].map(Some));
+    }
+}

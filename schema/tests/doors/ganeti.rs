@@ -151,3 +151,36 @@ fn published_clusters_import() {
     }
     assert!(count > 0, "no cluster in {}", folder.display());
 }
+
+#[test]
+fn a_name_that_is_there_twice_is_numbered_with_a_warning() {
+    let checked = ganeti::import(&with("b|500", "a|500")).unwrap();
+    let ids: Vec<&str> = checked.fleet.instances().iter().map(|instance| instance.id.as_str()).collect();
+    assert_eq!(ids, ["a", "a#2", "c", "d"]);
+    let expected = "line 10, column 1: the instance a is there already; this one is called a#2";
+    assert_eq!(lines(&checked.warnings).lines().next(), Some(expected));
+}
+
+#[test]
+fn tags_without_a_meaning_here_are_told() {
+    let checked = ganeti::import(&with("htools:iextags:service", "htools:migration:hv")).unwrap();
+    let expected =
+        "line 14, column 1: the tag htools:migration:hv is not planned with; places and versions of nodes are left out";
+    assert_eq!(lines(&checked.warnings).lines().next(), Some(expected));
+}
+
+proptest::proptest! {
+    /// Whatever bytes are changed, the cluster is imported or refused with something to say; nothing panics.
+    #[test]
+    fn a_mutated_cluster_is_imported_or_refused(
+        changes in proptest::collection::vec((0..GOOD.len(), 0..128_u8), 1..6),
+    ) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        if let Err(error) = ganeti::import(std::str::from_utf8(&bytes).unwrap()) {
+            proptest::prop_assert!(!error.errors.is_empty());
+        }
+    }
+}

@@ -134,3 +134,17 @@ fn the_published_schemas_accept_what_is_read() {
     assert!(validator.is_valid(&serde_json::from_str(GOOD).unwrap()));
     jsonschema::validator_for(&decant_schema::document::fleet_schema()).unwrap();
 }
+
+proptest::proptest! {
+    /// Whatever bytes are changed, the plan is read or refused with something to say; nothing panics.
+    #[test]
+    fn a_mutated_plan_is_read_or_refused(changes in proptest::collection::vec((0..GOOD.len(), 0..255_u8), 1..6)) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        if let Err(error) = plan::read(&bytes) {
+            proptest::prop_assert!(!error.errors.is_empty());
+        }
+    }
+}
