@@ -30,13 +30,15 @@ use decant_schema::plan::{FORMAT, Plan};
 
 use itinerary::Itinerary;
 use scene::Scene;
-pub use violation::{Moment, Place, Violation};
+pub use violation::{Moment, Place, Unproven, Violation};
 
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Everything that is wrong.
     pub violations: Vec<Violation>,
+    /// Bounds that go beyond what the certificate proves.
+    pub unproven: Vec<Unproven>,
     /// How many requested instances no plan could move, as far as the plan's certificate proves.
     pub refused_min: u64,
     /// Memory that every plan with as few refusals displaces, as far as the plan's certificate proves, MiB.
@@ -77,8 +79,13 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(account::hosts(&scene, plan, &itinerary));
     let (certified, weaker) = certificate::evaluate(&scene, plan);
     violations.extend(weaker);
-    violations.extend(account::goals(&scene, plan, &itinerary, &certified));
-    Verdict { violations, refused_min: certified.refused, displaced_mb_min: certified.displaced_mb }
+    violations.extend(account::goals(&scene, plan, &itinerary));
+    Verdict {
+        violations,
+        unproven: account::unproven(plan, &certified),
+        refused_min: certified.refused,
+        displaced_mb_min: certified.displaced_mb,
+    }
 }
 
 /// Whether the plan is one, and for this fleet.

@@ -116,7 +116,7 @@ fn role(scene: &Scene<'_>, at: usize) -> Option<Role> {
         Some(Asked::Leave) => Some(Role::Evacuee { stuck }),
         Some(Asked::Resize(_)) => Some(Role::Resized { stuck }),
         None => {
-            let fixed = stuck || instance.mobility == Mobility::None || scene.options().no_displace;
+            let fixed = stuck || instance.mobility == Mobility::None || scene.displaces_nobody();
             (!fixed && scene.host(scene.home[at]).up).then_some(Role::ThirdParty)
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use decant_schema::fleet::{Flavor, Fleet, Host, Instance, Resources};
 use decant_schema::id::{FlavorName, HostName, ResourceClass};
+use decant_schema::plan::TierName;
 use decant_schema::request::{Options, Request, RequestKind};
 
 /// Amounts by class, in the order of [`Scene::classes`]. Wide enough that no sum of a document's amounts overflows.
@@ -96,6 +97,13 @@ impl<'a> Scene<'a> {
             RequestKind::Evacuate { hosts } | RequestKind::Rolling { hosts, .. } => Some(hosts),
             RequestKind::Resize { .. } => None,
         }
+    }
+
+    /// Whether third parties stay: the request says so, or would rather refuse than displace.
+    pub(super) fn displaces_nobody(&self) -> bool {
+        let order = &self.options().tier_order;
+        let rank = |goal| order.iter().position(|named| *named == goal).unwrap_or(order.len());
+        self.options().no_displace || rank(TierName::DisplacedMemoryMb) < rank(TierName::Refused)
     }
 
     /// What the request asks of an instance; `None`: it is a third party.

@@ -99,8 +99,6 @@ pub enum Violation {
     TierValue { tier: TierName, found: f64, actual: f64 },
     #[error("the bound of {} is {bound}, above its value {value}", tier_label(*.tier))]
     BoundAboveValue { tier: TierName, bound: f64, value: f64 },
-    #[error("the bound of {} is {bound}, but only {proven} is proven", tier_label(*.tier))]
-    BoundUnproven { tier: TierName, bound: f64, proven: u64 },
     #[error("the certificate of the pool of {host} claims {claimed} for {}, but yields {proven}", tier_label(*.tier))]
     CertificateWeaker { host: HostName, tier: TierName, claimed: u64, proven: u64 },
     #[error("the outcome is {found:?}, but the plan is {expected:?}")]
@@ -120,6 +118,19 @@ pub enum Violation {
     RoundSize { round: usize, out: usize, max_out: u32 },
     #[error("round {round} returns its hosts at {returned_at_s} s, before {earliest_s} s")]
     RoundReturn { round: usize, returned_at_s: f64, earliest_s: f64 },
+}
+
+/// A bound that goes beyond what the plan's certificate proves: no mistake was found in it, but it rests on the
+/// planner's word.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("the bound of {} is {bound}; the certificate proves {proven}", tier_label(*.tier))]
+pub struct Unproven {
+    /// Which goal.
+    pub tier: TierName,
+    /// What the plan says.
+    pub bound: f64,
+    /// What its certificate proves.
+    pub proven: u64,
 }
 
 /// Where in a plan a name stands.

@@ -11,13 +11,12 @@ use good_lp::{Expression, Solution, SolverModel, Variable, constraint, highs, va
 
 use crate::facts::{Facts, Task};
 use crate::fleets::{Shape, case};
-use crate::planned::{planned, reached};
+use crate::planned::{planned, reached, whole};
 
 /// The least that is refused, and the least memory displaced with as few refusals, MiB.
-#[expect(clippy::cast_possible_truncation, reason = "counts of a test are small")]
 fn optimum(facts: &Facts<'_>) -> (i64, i64) {
-    let refused = solve(facts, None).round() as i64;
-    (refused, (solve(facts, Some(refused)) * 1024.0).round() as i64)
+    let refused = whole(solve(facts, None));
+    (refused, whole(solve(facts, Some(refused)) * 1024.0))
 }
 
 /// Where an instance may end, each with its variable.
@@ -34,7 +33,7 @@ fn solve(facts: &Facts<'_>, refusals_max: Option<i64>) -> f64 {
     let mut constraints = Vec::new();
     for at in facts.instances() {
         let (home, task) = (facts.home(at), facts.task(at));
-        let movable = !facts.fixed(at) && task != Task::Stay && !(task == Task::MayMove && facts.bound_by_affinity(at));
+        let movable = !facts.fixed(at) && task != Task::Stay;
         let ends = ends.entry(at).or_default();
         let mut all = Expression::default();
         for host in facts.hosts().filter(|host| movable && facts.admits(at, home, *host)) {
@@ -124,7 +123,7 @@ fn no_plan_refuses_or_displaces_more_than_the_exact_model() {
         let shape = Shape { hosts, instances_per_host: 8, fill_percent, flavors: 4 };
         let (fleet, request) = case(seed, shape);
         let plan = planned(&fleet, &request);
-        let found = (reached(&plan, TierName::Refused) as i64, reached(&plan, TierName::DisplacedMemoryMb) as i64);
+        let found = (whole(reached(&plan, TierName::Refused)), whole(reached(&plan, TierName::DisplacedMemoryMb)));
         let best = optimum(&Facts::new(&fleet, &request));
         if found != best {
             bad.push(format!("seed {seed}: the plan reaches {found:?}, the model {best:?}"));

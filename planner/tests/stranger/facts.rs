@@ -182,9 +182,4 @@ impl<'a> Facts<'a> {
             })
             .collect()
     }
-
-    /// Whether a hard affinity group of more than itself holds an instance.
-    pub(crate) fn bound_by_affinity(&self, at: usize) -> bool {
-        self.groups(GroupPolicy::Affinity).iter().any(|(members, _)| members.len() > 1 && members.contains(&at))
-    }
 }

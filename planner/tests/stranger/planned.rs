@@ -25,3 +25,9 @@ pub(crate) fn wrong(fleet: &Fleet, plan: &Plan) -> Vec<String> {
 pub(crate) fn reached(plan: &Plan, goal: TierName) -> f64 {
     plan.proof.tiers.iter().find(|tier| tier.name == goal).unwrap().value
 }
+
+/// A figure that is a whole number, found in floating point.
+#[expect(clippy::cast_possible_truncation, reason = "figures of a test are small")]
+pub(crate) fn whole(figure: f64) -> i64 {
+    figure.round() as i64
+}

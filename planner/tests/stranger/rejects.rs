@@ -3,7 +3,7 @@
 //! The fleet: `a` is emptied. `big` needs the room `small` makes on `b` by going to `c`; `twin-1` and `twin-2` may not
 //! share a host, so `twin-1` goes to `c`; `stuck` may not move at all.
 
-use decant_planner::check::{Violation, check};
+use decant_planner::check::{Unproven, Violation, check};
 use decant_schema::fleet::{Fleet, FleetDocument, Resources};
 use decant_schema::id::MoveId;
 use decant_schema::plan::{
@@ -128,8 +128,6 @@ const MISTAKES: &[Mistake] = mistakes! {
     "less displaced than is": |plan| plan.proof.tiers[1].value = 20.0 => Violation::TierValue { .. },
     "a shorter duration than is": |plan| plan.proof.tiers[2].value = 9.0 => Violation::TierValue { .. },
     "a bound above its value": |plan| plan.proof.tiers[2].bound = Some(11.0) => Violation::BoundAboveValue { .. },
-    "a bound nothing proves": |plan| plan.proof.tiers[1].bound = Some(10.0)
-        => Violation::BoundUnproven { proven: 0, .. },
     "a certificate that yields less": |plan| plan.proof.certificate = Some(boast())
         => Violation::CertificateWeaker { claimed: 10, proven: 0, .. },
     "complete with a refusal": |plan| plan.outcome = Outcome::Complete => Violation::Outcome { .. },
@@ -190,6 +188,17 @@ fn boast() -> Certificate {
 fn the_good_plan_holds() {
     let fleet = fleet();
     assert_eq!(check(&fleet, &good(&fleet)).violations, []);
+}
+
+#[test]
+fn a_bound_beyond_the_certificate_is_told_apart_from_a_proven_one() {
+    let fleet = fleet();
+    let mut plan = good(&fleet);
+    plan.proof.tiers[1].bound = Some(10.0);
+    let verdict = check(&fleet, &plan);
+    let claim = Unproven { tier: TierName::DisplacedMemoryMb, bound: 10.0, proven: 0 };
+    assert_eq!((verdict.unproven, verdict.violations), (vec![claim], vec![]));
+    assert_eq!(check(&fleet, &good(&fleet)).unproven, []);
 }
 
 #[test]
