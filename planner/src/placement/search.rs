@@ -18,8 +18,11 @@ use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve};
 /// One in this many left over by one order is too much for another order to place.
 const FAR_FROM_FITTING: usize = 20;
 
-/// Nodes of an exact model.
+/// Nodes of an exact model of a whole pool.
 const NODES: i32 = 2000;
+
+/// Nodes of the exact model of a neighbourhood: one that takes more is given up for another.
+const NEIGHBOURHOOD_NODES: i32 = 100;
 
 /// Neighbourhoods tried, at the usual effort.
 const NEIGHBOURHOODS: u32 = 24;
@@ -192,7 +195,7 @@ impl<'a> Search<'a> {
     /// Decides a small pool by the exact model, a large one by neighbourhoods.
     pub(super) fn decide_exactly(&mut self) {
         let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
-        let found = flow::decide(&Tally::new(self.ground), &scope, self.nodes());
+        let found = flow::decide(&Tally::new(self.ground), &scope, self.nodes(NODES));
         let whole = found.optimal;
         if let Some(tally) = found.tally {
             self.offer(tally);
@@ -205,8 +208,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn nodes(&self) -> i32 {
-        NODES.saturating_mul(i32::try_from(self.limits.effort).unwrap_or(i32::MAX))
+    fn nodes(&self, usual: i32) -> i32 {
+        usual.saturating_mul(i32::try_from(self.limits.effort).unwrap_or(i32::MAX))
     }
 
     /// A stream of random numbers of this pool for one purpose.
@@ -227,7 +230,7 @@ impl<'a> Search<'a> {
             let hosts = self.neighbourhood(&mut random);
             let asked = self.left(&self.best);
             let scope = flow::Scope { hosts: &hosts, asked: &asked };
-            if let Some(tally) = flow::decide(&self.best, &scope, self.nodes()).tally {
+            if let Some(tally) = flow::decide(&self.best, &scope, self.nodes(NEIGHBOURHOOD_NODES)).tally {
                 self.offer(tally);
             }
             if self.is_proven() {

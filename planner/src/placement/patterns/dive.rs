@@ -1,7 +1,7 @@
 //! Diving: fractions are driven out one by one, and patterns that fit what is fixed are priced in on the way.
 //!
-//! What the master uses whole is kept; of the rest the pattern nearest to whole is fixed; prices follow (diving with
-//! column generation, Sadykov et al. 2019). The first whole answer is taken.
+//! Of the patterns that the master uses in part, the one nearest to whole is fixed, and all others may still change;
+//! prices follow (diving with column generation, Sadykov et al. 2019). The first whole answer is taken.
 
 use crate::limits::Limits;
 
@@ -12,8 +12,11 @@ use super::model::Model;
 use super::pricing::Prices;
 use super::table;
 
-/// Patterns fixed at most before giving up: more than this many fractional hosts were never seen.
-const FIXINGS: u32 = 80;
+/// Patterns fixed at most before giving up: a few times the fractional hosts that were seen.
+const FIXINGS: u32 = 120;
+
+/// How much dearer than in the master it is not to place someone: the last few would otherwise rather stay.
+const DEAR: i64 = 4;
 
 /// Rounds of pricing after each fixing.
 const ROUNDS: u32 = 2;
@@ -23,7 +26,8 @@ const WHOLE: f64 = 1e-6;
 
 /// Dives to whole patterns; adds the patterns found on the way to the columns.
 pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
-    let mut master = Master::new(model, &generated.caps, generated.step);
+    let dear: Vec<i64> = generated.caps.iter().map(|cap| (cap * DEAR).min(generated.prices.refusal)).collect();
+    let mut master = Master::new(model, &dear, generated.step);
     for column in &generated.columns {
         master.add(column.clone());
     }
@@ -33,10 +37,7 @@ pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>
             break;
         }
         let Some(next) = nearest_to_whole(&solved) else { break };
-        for (at, used) in solved.used.iter().enumerate().filter(|(_, used)| **used > WHOLE) {
-            let least = if at == next { used.ceil() } else { (used + WHOLE).floor() };
-            master.use_at_least(at, least);
-        }
+        master.use_at_least(next, solved.used[next].ceil());
         solved = master.solve()?;
         for _ in 0..ROUNDS {
             if !price_in(model, generated, &mut master, &solved) {

@@ -1,8 +1,8 @@
 //! From fractions of patterns to whole ones.
 //!
-//! Column generation leaves few hosts fractional, often none. A dive makes them whole; where that ends above the bound,
-//! an integer model over few columns follows: a column that costs more than the bound leaves room for cannot be part of
-//! a solution at the bound (reduced-cost fixing), and the first solution at the bound ends the search.
+//! Column generation leaves few hosts fractional, often none. What is left is an integer model over few columns: one
+//! that costs more than the bound leaves room for cannot be part of a solution at the bound (reduced-cost fixing), and
+//! the first solution at the bound ends the search. Where there is none, a dive finds other columns.
 
 use crate::limits::Limits;
 use crate::mip::{Effort, Model as Mip, Position};
@@ -13,9 +13,18 @@ use super::master::Column;
 use super::model::Model;
 use super::table;
 
-/// How many steps above the bound an integer solution may be, tried in turn: most are at the bound, and the fewer the
-/// columns the faster.
-const SLACKS: [i64; 2] = [0, 8];
+/// A way to whole patterns.
+#[derive(Clone, Copy, Debug)]
+enum Attempt {
+    /// An integer model over the columns that a solution within this many steps above the bound may use.
+    Search { slack: i64 },
+    /// A dive, which also finds columns for the next search.
+    Dive,
+}
+
+/// What is tried in turn: most solutions are at the bound, and the fewer the columns the faster.
+const ATTEMPTS: [Attempt; 4] =
+    [Attempt::Search { slack: 0 }, Attempt::Dive, Attempt::Search { slack: 1 }, Attempt::Search { slack: 8 }];
 
 /// Nodes of one integer model.
 const NODES: i32 = 200;
@@ -28,15 +37,20 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'
     if let Some(chosen) = whole(generated) {
         return Some(chosen);
     }
-    let mut best = dive::dive(model, generated, limits);
-    for slack in SLACKS {
-        if best.as_ref().is_some_and(|best| cost(model, generated, best) <= generated.bound_steps() * generated.step) {
+    let bound = generated.bound_steps() * generated.step;
+    let mut best: Option<(i64, Chosen)> = None;
+    for attempt in ATTEMPTS {
+        let found = match attempt {
+            Attempt::Search { slack } => search(model, generated, slack, limits.effort),
+            Attempt::Dive => dive::dive(model, generated, limits),
+        };
+        let found = found.map(|chosen| (cost(model, generated, &chosen), chosen));
+        best = best.into_iter().chain(found).min_by_key(|(cost, _)| *cost);
+        if limits.out_of_time() || best.as_ref().is_some_and(|(cost, _)| *cost <= bound) {
             break;
         }
-        let found = search(model, generated, slack, limits.effort);
-        best = [best, found].into_iter().flatten().min_by_key(|chosen| cost(model, generated, chosen));
     }
-    best
+    best.map(|(_, chosen)| chosen)
 }
 
 /// What chosen patterns cost, in price units, those that nobody placed included.
