@@ -167,7 +167,7 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
     let mut run =
         Run { plan: job.plan, session, options: job.options, refused: BTreeMap::new(), told: BTreeMap::new() };
-    run.to_the_end(&job.progress).await
+    run.finish(&job.progress).await
 }
 
 /// All migrations a store knows, by creation.
@@ -271,7 +271,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_the_end(&mut self, progress: &ProgressSink) -> Result<ApplyReport, ApplyError> {
+    async fn finish(&mut self, progress: &ProgressSink) -> Result<ApplyReport, ApplyError> {
         let limits = self.options.limits(&self.session.store().fleet().await?);
         loop {
             let waits = self.start_what_may(&limits).await?;

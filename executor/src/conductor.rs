@@ -56,8 +56,18 @@ impl Conductor {
         &self.store
     }
 
-    /// Takes in what an agent says.
+    /// Takes in what an agent says. What does not fit what is stored changes nothing; fails only if the store does.
     pub async fn hear(&self, notification: Notification) -> Result<(), StoreError> {
+        match self.take_in(notification).await {
+            Err(refused) if refused.is_refusal() => {
+                debug!(%refused, "refused what an agent said");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn take_in(&self, notification: Notification) -> Result<(), StoreError> {
         match notification {
             Notification::Report { host, migration, generation, report, figures } => {
                 self.hear_report(&host, migration, generation, report, figures).await

@@ -32,7 +32,7 @@ pub async fn decide(
     loop {
         match session::hold(store).await {
             Ok(held) => {
-                let session = Session::open(held, drivers, options.bandwidth, progress);
+                let mut session = Session::open(held, drivers, options.bandwidth, progress);
                 session.conductor.grant_wishes().await?;
                 loop {
                     if let Some(migration) = carried_out(session.store(), number, id, wish).await? {

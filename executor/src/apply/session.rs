@@ -9,6 +9,7 @@ use decant_schema::migration::{Awaits, Migration};
 use decant_schema::store::Store;
 use decant_schema::units::Mbps;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::ApplyError;
 use crate::agent::Agent;
@@ -63,7 +64,8 @@ pub(super) fn is_at_rest(migration: &Migration) -> bool {
 pub(super) struct Session {
     pub(super) conductor: Conductor,
     bus: Arc<InProcessBus>,
-    clock: Arc<dyn Clock>,
+    /// When the clock is next looked at, however much agents have to say in between.
+    looks: Interval,
     _agents: JoinSet<()>,
     _held: Held,
 }
@@ -77,19 +79,21 @@ impl Session {
             let agent = Agent::new(host, driver, bus.clone(), clock.clone(), bandwidth);
             agents.spawn(Arc::new(agent).run());
         }
-        let conductor = Conductor::new(held.store.clone(), bus.clone(), clock.clone(), progress);
-        Self { conductor, bus, clock, _agents: agents, _held: held }
+        let conductor = Conductor::new(held.store.clone(), bus.clone(), clock, progress);
+        let mut looks = tokio::time::interval(POLL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { conductor, bus, looks, _agents: agents, _held: held }
     }
 
     pub(super) fn store(&self) -> &Store {
         self.conductor.store()
     }
 
-    /// Takes in what agents say until the next look at the clock, then does what time brings.
-    pub(super) async fn go_on(&self) -> Result<(), ApplyError> {
+    /// Takes in one thing an agent says, or does what time and other processes' wishes bring.
+    pub(super) async fn go_on(&mut self) -> Result<(), ApplyError> {
         tokio::select! {
             notification = self.bus.next_notification() => self.conductor.hear(notification).await?,
-            () = self.clock.sleep(POLL) => {
+            _ = self.looks.tick() => {
                 self.conductor.grant_wishes().await?;
                 self.conductor.tick().await?;
             }

@@ -8,6 +8,7 @@
 mod files;
 mod world;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,13 +34,16 @@ pub struct SimulatedOptions {
     pub seed: u64,
     /// How often a call fails, from 0 to 1; half of those that do had their effect nevertheless.
     pub fail: f64,
+    /// The call with this number, counted over all hosts from 1, has its effect but never returns: what a host is left
+    /// with by an agent that is killed in the middle.
+    pub hang_at: Option<u64>,
     /// How long a call takes; a copy takes this for each file.
     pub pause: Duration,
 }
 
 impl Default for SimulatedOptions {
     fn default() -> Self {
-        Self { seed: 1, fail: 0.0, pause: Duration::ZERO }
+        Self { seed: 1, fail: 0.0, hang_at: None, pause: Duration::ZERO }
     }
 }
 
@@ -48,6 +52,7 @@ impl Default for SimulatedOptions {
 pub struct Simulation {
     world: Arc<Mutex<World>>,
     random: Arc<Mutex<ChaCha8Rng>>,
+    calls: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
     options: SimulatedOptions,
 }
@@ -57,13 +62,13 @@ impl Simulation {
     pub fn new(fleet: &Fleet, clock: Arc<dyn Clock>, options: SimulatedOptions) -> Self {
         let random = ChaCha8Rng::seed_from_u64(options.seed);
         let world = Arc::new(Mutex::new(World::of(fleet)));
-        Self { world, random: Arc::new(Mutex::new(random)), clock, options }
+        Self { world, random: Arc::new(Mutex::new(random)), calls: Arc::default(), clock, options }
     }
 
     /// The same world with other behaviour: what a host is after its agent was replaced.
     pub fn with_options(&self, options: SimulatedOptions) -> Self {
         let random = Arc::new(Mutex::new(ChaCha8Rng::seed_from_u64(options.seed)));
-        Self { random, options, ..self.clone() }
+        Self { random, calls: Arc::default(), options, ..self.clone() }
     }
 
     /// The drivers of all hosts.
@@ -99,6 +104,9 @@ impl Simulation {
             world.guests_write();
             act(&mut world)
         };
+        if self.options.hang_at == Some(self.calls.fetch_add(1, Ordering::Relaxed) + 1) {
+            std::future::pending::<()>().await;
+        }
         if fails { done.and(Err(fault())) } else { done }
     }
 }

@@ -55,6 +55,23 @@ async fn a_kill_after_any_write_changes_nothing_but_time() {
 }
 
 #[tokio::test]
+async fn a_kill_in_the_middle_of_any_work_changes_nothing_but_time() {
+    for call in 1.. {
+        let mut rig = Rig::new(LINES, AUTOMATIC, call).await;
+        let killed = rig.killed_at_call(call);
+        if rig.run(&killed).await.is_ok() {
+            assert!(call > 40, "killed at every call, and there were {call}");
+            return;
+        }
+        drop(killed);
+        let process = rig.sound();
+        rig.run(&process).await.unwrap();
+        all_confirmed(&rig, &format!("killed at call {call}")).await;
+        rig.everything_is_settled().await;
+    }
+}
+
+#[tokio::test]
 async fn hosts_that_fail_and_a_bad_bus_and_kills_leave_every_instance_whole() {
     for seed in 0..60 {
         let mut rig = Rig::new(LINES, AUTOMATIC, seed).await;

@@ -135,6 +135,17 @@ impl Rig {
 
     /// A process with these faults, that is killed after so many writes to the store.
     pub(crate) fn process(&self, rates: FaultRates, fail: f64, writes_max: Option<u64>) -> Process {
+        let hosts = SimulatedOptions { seed: self.seed, fail, ..SimulatedOptions::default() };
+        self.process_on(hosts, rates, writes_max)
+    }
+
+    /// A process that is killed when a host's call with this number has had its effect.
+    pub(crate) fn killed_at_call(&self, hang_at: u64) -> Process {
+        let hosts = SimulatedOptions { hang_at: Some(hang_at), ..SimulatedOptions::default() };
+        self.process_on(hosts, FaultRates::default(), None)
+    }
+
+    fn process_on(&self, hosts: SimulatedOptions, rates: FaultRates, writes_max: Option<u64>) -> Process {
         let inner = Arc::new(InProcessBus::default());
         let bus: Arc<dyn Bus> = Arc::new(FaultyBus::new(inner.clone(), rates, self.seed));
         let written = AtomicU64::new(0);
@@ -143,11 +154,10 @@ impl Rig {
             if writes_max.is_some_and(|most| count >= most) { Err(StoreError::Stopped) } else { Ok(()) }
         }));
         let conductor = Conductor::new(store, bus.clone(), self.clock.clone(), Arc::new(|_| {}));
-        let options = SimulatedOptions { seed: self.seed, fail, ..SimulatedOptions::default() };
         let agent = |(host, driver): (HostName, HostDriver)| {
             (host.clone(), Agent::new(host, driver, bus.clone(), self.clock.clone(), None))
         };
-        let agents = self.simulation.with_options(options).drivers().into_iter().map(agent).collect();
+        let agents = self.simulation.with_options(hosts).drivers().into_iter().map(agent).collect();
         Process { conductor, agents, inner, bus }
     }
 
@@ -208,8 +218,12 @@ impl Rig {
             match receivers.swap_remove(self.random.random_range(0..receivers.len())) {
                 Some(host) => {
                     if let Some(cast) = process.inner.try_next_cast(host) {
-                        process.agents[host].handle(cast).await;
-                        return Ok(true);
+                        // Simulated hosts take no time, so what is not done at once hangs, and is killed there.
+                        tokio::select! {
+                            biased;
+                            () = process.agents[host].handle(cast) => return Ok(true),
+                            () = std::future::ready(()) => return Err(StoreError::Stopped),
+                        }
                     }
                 }
                 None => {
@@ -274,7 +288,7 @@ impl Rig {
             let down = |host: &HostName| !fleet.hosts()[fleet.host_index(host.as_str()).unwrap()].up;
             let mut traces = world.traces(id);
             traces.retain(|host| !down(host) || *host == instance.host);
-            assert_eq!(traces, [instance.host.clone()], "seed {seed}: {id} left something behind");
+            assert_eq!(traces, std::slice::from_ref(&instance.host), "seed {seed}: {id} left something behind");
             let runs = instance.state == InstanceState::Active && !down(&instance.host);
             assert_eq!(world.running(id).len(), usize::from(runs), "seed {seed}: power of {id}");
             assert_eq!(
