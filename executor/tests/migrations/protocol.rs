@@ -3,9 +3,12 @@
 use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
-use decant_schema::cast::{Cast, Prep};
-use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState, Wish};
+use decant_schema::cast::{Cast, Notification, Prep};
+use decant_schema::migration::{
+    Confirm, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
+};
 use decant_schema::plan::MoveMode;
+use uuid::Uuid;
 
 const BAD_BUS: FaultRates = FaultRates { lose: 0.2, repeat: 0.2, delay: 0.3 };
 
@@ -191,6 +194,21 @@ async fn an_order_that_was_long_under_way_starts_nothing() {
 }
 
 #[tokio::test]
+async fn what_an_agent_says_of_an_unknown_migration_changes_nothing() {
+    let rig = Rig::new(&[], MANUAL, 1).await;
+    let process = rig.sound();
+    let stranger = Notification::Report {
+        host: "b".into(),
+        migration: MigrationId(Uuid::from_u128(9)),
+        generation: Generation(1),
+        report: Report::Started,
+        figures: Figures::default(),
+    };
+    process.conductor.hear(stranger).await.unwrap();
+    rig.everything_is_as_before().await;
+}
+
+#[tokio::test]
 async fn nothing_is_started_once_the_lease_is_over() {
     let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
     let process = rig.sound();
@@ -235,7 +253,7 @@ async fn a_source_asked_without_a_target_refuses_and_says_why() {
     let process = rig.sound();
     let prep = Prep { instance: "cold".into(), source: "a".into(), target: None, mode: MoveMode::Cold, flavor: None };
     process.agents["a"].handle(Cast::Prep { to: "a".into(), prep }).await;
-    assert!(matches!(said(&process), Some(decant_schema::cast::Notification::Refused { .. })));
+    assert!(matches!(said(&process), Some(Notification::Refused { .. })));
     hear_all(&process).await;
     assert!(rig.store.migrations().await.unwrap().is_empty());
 }
