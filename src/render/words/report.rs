@@ -71,6 +71,7 @@ pub(crate) fn change(of: &Change) -> String {
 /// What a change would change.
 pub(crate) fn effect(of: &WhatIf) -> String {
     let fits = match &of.change {
+        Change::Growth { placed: 0, .. } => "none of them finds a place".to_owned(),
         Change::Growth { added, placed, .. } if placed < added => format!("only {} find a place", grouped(*placed)),
         _ if of.fits => "everything fits".to_owned(),
         _ => "not everything finds a place".to_owned(),
