@@ -9,10 +9,15 @@ mod world;
 use std::time::Duration;
 
 use decant_executor::ConfirmPolicy;
+use decant_executor::lab::world::Lab;
 use decant_schema::id::{FlavorName, HostName};
 use decant_schema::migration::{Migration, Wish};
 use decant_schema::plan::Plan;
 use decant_schema::request::{Options, Request, RequestKind, Resize};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Failure;
 use crate::output;
@@ -25,26 +30,66 @@ const EVACUATED: &str = "oak";
 /// Who is resized, and stays so.
 const RESIZED: (&str, &str) = ("cache-1", "medium");
 /// Who is resized, and then wishes it had not been.
-const REVERTED: (&str, &str) = ("cache-2", "medium");
+const REVERTED: (&str, &str) = ("db-2", "huge");
 /// Records each guest writes before the next thing happens: a second of its life.
 const BREATH: usize = 25;
 /// How long a moved instance could be reverted before it is confirmed by itself.
 const WINDOW: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::from_millis(500) };
 
 /// Runs the demonstration; a Ctrl-C ends it early, and as tidily.
-pub(crate) async fn demo() -> Result<Account, Failure> {
+pub(crate) fn demo() -> Result<Account, Failure> {
+    let stage = Stage::set()?;
+    let runtime = stage.runtime.as_ref().expect("it is taken only when the stage is struck");
+    runtime.block_on(async {
+        tokio::select! {
+            account = tell(&stage) => account,
+            () = interrupted() => Err(Failure::environment("finish the demonstration", "it was interrupted")
+                .with_hint("nothing of it is left: no process, no file")),
+        }
+    })
+}
+
+/// Returns when a person or the system wants the program to end.
+async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
-        account = tell() => account,
-        _ = tokio::signal::ctrl_c() => Err(Failure::environment("finish the demonstration", "it was interrupted")
-            .with_hint("nothing of it is left: no process, no file")),
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
     }
 }
 
-async fn tell() -> Result<Account, Failure> {
+/// What must be gone at the end, in the order in which it goes: whoever starts guests, the guests, their files.
+struct Stage {
+    runtime: Option<Runtime>,
+    lab: Lab,
+    folder: TempDir,
+}
+
+impl Stage {
+    fn set() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::environment("set the demonstration up", error);
+        let folder = tempfile::Builder::new().prefix("decant-demo-").tempdir().map_err(failed)?;
+        let fleet = decant_executor::lab::fleet();
+        let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
+        let lab = Lab::open(folder.path(), &hosts).map_err(world::lab_failed)?;
+        Ok(Self { runtime: Some(Runtime::new().map_err(failed)?), lab, folder })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+        self.lab.kill_all();
+    }
+}
+
+async fn tell(stage: &Stage) -> Result<Account, Failure> {
     output::note(
         "Six virtual machines on three hosts: each host a folder, each machine a QEMU that writes to its disk.",
     );
-    let mut world = World::make().await?;
+    let mut world = World::make(&stage.lab, stage.folder.path()).await?;
     world.breathe(BREATH).await?;
     output::print(&story::capacity(&world.fleet()))?;
 
@@ -54,21 +99,13 @@ async fn tell() -> Result<Account, Failure> {
     world.breathe(BREATH).await?;
 
     let plan = world.plan(resize(RESIZED))?;
-    output::print(&format!(
-        "\nA larger flavor for {}, now that {EVACUATED} is back:\n{}",
-        RESIZED.0,
-        show(&world, &plan)
-    ))?;
+    output::print(&format!("\nA larger flavor, now that {EVACUATED} is back: {}\n", story::moves(&plan)))?;
     migrations.extend(world.carry_out(&plan, WINDOW).await?);
     world.breathe(BREATH).await?;
     let resized = world.seen_from_inside(RESIZED.0);
 
     let plan = world.plan(resize(REVERTED))?;
-    output::print(&format!(
-        "\nThe same for {}, but reverted once it runs there:\n{}",
-        REVERTED.0,
-        show(&world, &plan)
-    ))?;
+    output::print(&format!("\nAnother, but reverted once it runs there: {}\n", story::moves(&plan)))?;
     let tried = world.carry_out(&plan, ConfirmPolicy::Manual).await?;
     world.breathe(BREATH).await?;
     migrations.extend(revert(&mut world, &tried).await?);

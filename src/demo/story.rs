@@ -7,7 +7,8 @@ use decant_executor::lab::ledger::Entry;
 use decant_executor::lab::oracle::Verdict;
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{InstanceId, ResourceClass};
-use decant_schema::migration::Migration;
+use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState};
+use decant_schema::plan::{Move, Plan};
 
 /// What happened, in figures.
 pub(crate) struct Account {
@@ -22,54 +23,69 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether nothing happened that must not.
+    /// Whether every move came to its end and nothing happened that must not.
     pub(crate) fn is_clean(&self) -> bool {
         self.judged.iter().all(|(_, verdict)| verdict.findings.is_empty())
+            && self.migrations.iter().all(|migration| {
+                matches!(migration.state.outcome(), Some(MigrationOutcome::Confirmed | MigrationOutcome::Reverted))
+            })
     }
 
     /// The figures for a person.
     pub(crate) fn to_text(&self) -> String {
-        let mut text = format!(
-            "\nMigrations:\n  {:<9} {:<12} {:<10} {:>10} {:>9}\n",
-            "instance", "from → to", "outcome", "downtime", "copied"
-        );
-        for migration in &self.migrations {
-            let way = format!("{} → {}", migration.subject.source(), migration.subject.target());
-            let outcome =
-                migration.state.outcome().map_or_else(|| migration.state.name().to_owned(), |o| o.to_string());
-            let downtime = migration.figures.downtime_ms().map_or_else(|| "none".to_owned(), |ms| format!("{ms} ms"));
-            let mib = format!("{} MiB", migration.figures.bytes >> 20);
-            let _ =
-                writeln!(text, "  {:<9} {way:<12} {outcome:<10} {downtime:>10} {mib:>9}", migration.subject.instance);
-        }
-        let _ = writeln!(text, "\nFrom inside: {}; {} after its revert.", self.resized, self.reverted);
-        text.push_str("\nDisks against the ledger of acknowledged writes:\n");
-        let _ = writeln!(
-            text,
-            "  {:<9} {:>8} {:>6} {:>10} {:>16}",
-            "instance", "on disk", "lost", "set aside", "longest silence"
-        );
-        for (instance, verdict) in &self.judged {
-            let silence = format!("{} ms", verdict.silence_ms_max);
-            let lost = verdict.findings.len();
-            let _ =
-                writeln!(text, "  {instance:<9} {:>8} {lost:>6} {:>10} {silence:>16}", verdict.kept, verdict.set_aside);
-        }
-        for (instance, finding) in
-            self.judged.iter().flat_map(|(id, verdict)| verdict.findings.iter().map(move |f| (id, f)))
-        {
-            let _ = writeln!(text, "  {instance}: {finding}");
-        }
-        let lost: usize = self.judged.iter().map(|(_, verdict)| verdict.findings.len()).sum();
-        let bytes: u64 = self.migrations.iter().map(|migration| migration.figures.bytes).sum();
-        let aside: u64 = self.judged.iter().map(|(_, verdict)| verdict.set_aside).sum();
-        let _ =
-            writeln!(text, "\n{} migrations, {} MiB copied, lost writes: {lost}.", self.migrations.len(), bytes >> 20);
-        if aside > 0 {
-            let _ = writeln!(text, "{aside} writes were made where the revert undid them, and were kept aside.");
-        }
-        text
+        let inside = format!("\nFrom inside: {}; {} after its revert.\n", self.resized, self.reverted);
+        [self.moved(), inside, self.disks(), self.sums()].concat()
     }
+
+    fn moved(&self) -> String {
+        let line = |[who, way, outcome, downtime, copied]: [&str; 5]| {
+            format!("  {who:<9} {way:<12} {outcome:<10} {downtime:>10} {copied:>9}\n")
+        };
+        let mut text = line(["instance", "from → to", "outcome", "downtime", "copied"]);
+        for migration in &self.migrations {
+            let subject = &migration.subject;
+            let way = format!("{} → {}", subject.source(), subject.target());
+            let outcome =
+                migration.state.outcome().map_or_else(|| migration.state.name().to_owned(), |end| end.to_string());
+            let downtime = downtime(migration).map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"));
+            let copied = format!("{} MiB", migration.figures.bytes >> 20);
+            text += &line([subject.instance.as_str(), &way, &outcome, &downtime, &copied]);
+        }
+        format!("\nMigrations:\n{text}")
+    }
+
+    fn disks(&self) -> String {
+        let line = |[who, kept, lost, aside, silence]: [&str; 5]| {
+            format!("  {who:<9} {kept:>8} {lost:>6} {aside:>10} {silence:>16}\n")
+        };
+        let mut text = line(["instance", "on disk", "lost", "set aside", "longest silence"]);
+        for (instance, verdict) in &self.judged {
+            let count = [verdict.kept, verdict.findings.len() as u64, verdict.set_aside].map(|count| count.to_string());
+            let silence = format!("{} ms", verdict.silence_ms_max);
+            text += &line([instance.as_str(), &count[0], &count[1], &count[2], &silence]);
+        }
+        for (instance, verdict) in &self.judged {
+            text.extend(verdict.findings.iter().map(|finding| format!("  {instance}: {finding}\n")));
+        }
+        format!("\nDisks against the ledger of acknowledged writes:\n{text}")
+    }
+
+    fn sums(&self) -> String {
+        let lost: usize = self.judged.iter().map(|(_, verdict)| verdict.findings.len()).sum();
+        let aside: u64 = self.judged.iter().map(|(_, verdict)| verdict.set_aside).sum();
+        let mib = self.migrations.iter().map(|migration| migration.figures.bytes).sum::<u64>() >> 20;
+        let undone = match aside {
+            0 => String::new(),
+            _ => format!("{aside} writes were made where the revert undid them, and were kept aside.\n"),
+        };
+        format!("\n{} migrations, {mib} MiB copied, lost writes: {lost}.\n{undone}", self.migrations.len())
+    }
+}
+
+/// How long a guest that stayed where it went did not execute. One that came back executed elsewhere in between.
+fn downtime(migration: &Migration) -> Option<i64> {
+    let stayed = migration.state.outcome() == Some(MigrationOutcome::Confirmed);
+    migration.figures.downtime_ms().filter(|_| stayed)
 }
 
 /// How full the hosts are.
@@ -87,6 +103,15 @@ pub(super) fn capacity(fleet: &Fleet) -> String {
     text
 }
 
+/// A short plan's moves.
+pub(super) fn moves(plan: &Plan) -> String {
+    let line = |step: &Move| {
+        let size = step.flavor.as_ref().map_or_else(String::new, |flavor| format!(" as {flavor}"));
+        format!("{}{size}, {} → {}", step.instance, step.source, step.target)
+    };
+    plan.moves.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
 /// A line for something that happened, if it is worth one.
 pub(super) fn progress(happened: &Progress) -> Option<String> {
     match happened {
@@ -94,7 +119,11 @@ pub(super) fn progress(happened: &Progress) -> Option<String> {
             let (who, from, to) = (&migration.subject.instance, migration.subject.source(), migration.subject.target());
             let end = migration.state.outcome().map_or_else(String::new, |outcome| format!(": {outcome}"));
             let why = migration.cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
-            Some(format!("  {who:<9} {from} → {to}  {}{end}{why}", migration.state.name()))
+            let state = match &migration.state {
+                MigrationState::VerifyMigration { confirm: Confirm::Given } => "confirmed, the old copy goes",
+                state => state.name(),
+            };
+            Some(format!("  {who:<9} {from} → {to}  {state}{end}{why}"))
         }
         Progress::Silent { host, .. } => Some(format!("  {host} is silent and is told again")),
         Progress::Refused { host, reason, .. } => Some(format!("  {host} refuses: {reason}")),

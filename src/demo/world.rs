@@ -1,12 +1,13 @@
 //! The demonstration's hosts, guests and store, and what can be done with them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use decant_executor::hypervisor::Hypervisor;
 use decant_executor::lab::oracle::Verdict;
 use decant_executor::lab::watch::Watch;
-use decant_executor::lab::world::Lab;
+use decant_executor::lab::world::{Lab, LabError};
 use decant_executor::{ApplyJob, ApplyOptions, ConfirmPolicy, ProgressSink, apply};
 use decant_planner::{Limits, Stamp};
 use decant_schema::fleet::Fleet;
@@ -16,7 +17,6 @@ use decant_schema::plan::{Outcome, Plan};
 use decant_schema::request::Request;
 use decant_schema::units::mbps;
 use jiff::Timestamp;
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::story;
@@ -26,33 +26,22 @@ use crate::output;
 /// What a machine that is busy with other things may need for a second of its guests' lives.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Hosts, guests and store. Dropped, it ends every process and removes every file.
+/// Hosts, guests and store.
 pub(super) struct World {
     lab: Lab,
     fleet: Arc<Fleet>,
     watch: Watch,
-    folder: TempDir,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.lab.kill_all();
-    }
+    store: PathBuf,
 }
 
 impl World {
-    /// Makes the hosts and starts their guests.
-    pub(super) async fn make() -> Result<Self, Failure> {
-        let making = "make the demonstration's hosts";
-        let folder = tempfile::Builder::new().prefix("decant-demo-").tempdir();
-        let folder = folder.map_err(|error| Failure::environment(making, error))?;
-        let fleet = decant_executor::lab::fleet();
-        let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
-        let lab = Lab::open(folder.path(), &hosts).map_err(|error| Failure::environment(making, error))?;
-        let ledger = lab.ledger().map_err(|error| Failure::environment(making, error))?;
-        let world = Self { watch: Watch::over(ledger), fleet: Arc::new(fleet), lab, folder };
-        world.lab.populate(&world.fleet).await.map_err(|error| Failure::environment("start the guests", error))?;
-        let store = decant_executor::import(&world.store(), &world.fleet).await;
+    /// Makes the guests and starts them.
+    pub(super) async fn make(lab: &Lab, folder: &Path) -> Result<Self, Failure> {
+        let watch = Watch::over(lab.ledger().map_err(lab_failed)?);
+        let fleet = Arc::new(decant_executor::lab::fleet());
+        let world = Self { lab: lab.clone(), fleet, watch, store: folder.join("store.db") };
+        world.lab.populate(&world.fleet).await.map_err(lab_failed)?;
+        let store = decant_executor::import(&world.store, &world.fleet).await;
         store.map_err(|error| Failure::environment("make the store", error))?;
         Ok(world)
     }
@@ -60,10 +49,6 @@ impl World {
     /// The fleet as the store has it.
     pub(super) fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(&self.fleet)
-    }
-
-    fn store(&self) -> std::path::PathBuf {
-        self.folder.path().join("store.db")
     }
 
     fn instances(&self) -> Vec<InstanceId> {
@@ -97,10 +82,9 @@ impl World {
 
     /// Carries a plan out and returns its migrations.
     pub(super) async fn carry_out(&mut self, plan: &Plan, confirm: ConfirmPolicy) -> Result<Vec<Migration>, Failure> {
-        let store = self.store();
         let (drivers, progress) = (self.lab.drivers(), progress());
         let options = options(confirm);
-        let job = ApplyJob { plan, fleet: None, store: &store, drivers, options, progress };
+        let job = ApplyJob { plan, fleet: None, store: &self.store, drivers, options, progress };
         let report = apply(job).await.map_err(|error| Failure::environment("carry the plan out", error))?;
         self.look_again().await?;
         Ok(report.moves.into_iter().filter_map(|line| line.migration).collect())
@@ -109,14 +93,14 @@ impl World {
     /// Confirms, reverts or aborts a migration.
     pub(super) async fn decide(&mut self, id: MigrationId, wish: Wish) -> Result<Migration, Failure> {
         let options = options(ConfirmPolicy::Manual);
-        let decided = decant_executor::decide(&self.store(), self.lab.drivers(), id, wish, options, progress()).await;
+        let decided = decant_executor::decide(&self.store, self.lab.drivers(), id, wish, options, progress()).await;
         let decided = decided.map_err(|error| Failure::environment(format!("{wish} a migration"), error))?;
         self.look_again().await?;
         Ok(decided)
     }
 
     async fn look_again(&mut self) -> Result<(), Failure> {
-        let document = decant_executor::fleet(&self.store()).await;
+        let document = decant_executor::fleet(&self.store).await;
         let document = document.map_err(|error| Failure::environment("read the store's fleet", error))?;
         let fleet = Fleet::from_document(document);
         self.fleet = Arc::new(fleet.map_err(|findings| Failure::findings("the store's fleet", &findings))?);
@@ -143,6 +127,15 @@ impl World {
             Ok((instance.id.clone(), verdict.map_err(|error| Failure::environment("read a guest's disk", error))?))
         };
         self.fleet.instances().iter().map(judge).collect()
+    }
+}
+
+/// The lab's messages read after "failed to", with their causes behind them.
+pub(super) fn lab_failed(error: LabError) -> Failure {
+    let doing = error.to_string();
+    match std::error::Error::source(&error) {
+        Some(cause) => Failure::environment(doing, cause.to_string()),
+        None => Failure::environment(doing, "see above"),
     }
 }
 

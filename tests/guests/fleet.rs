@@ -1,6 +1,6 @@
 //! The lab's fleet with real guests, and the program run on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ impl RealFleet {
     }
 
     /// The command that carries a plan out, or goes on with it.
-    pub(crate) fn apply(&self, plan: &PathBuf) -> Command {
+    pub(crate) fn apply(&self, plan: &Path) -> Command {
         let mut command = decant();
         command.arg("apply").arg(plan).arg("--fleet-source").arg(self.path("fleet.json"));
         self.on_this_site(&mut command);
@@ -98,7 +98,7 @@ impl RealFleet {
     }
 
     /// Carries the plan out for this long and then kills it, or to the end. Returns whether it ended by itself.
-    pub(crate) fn apply_for(&self, plan: &PathBuf, until: Option<Duration>) -> bool {
+    pub(crate) fn apply_for(&self, plan: &Path, until: Option<Duration>) -> bool {
         let mut apply = self.apply(plan).args(["--bandwidth", "400"]).spawn().unwrap();
         let end = Instant::now() + until.unwrap_or(PATIENCE);
         let ended = loop {
@@ -144,7 +144,7 @@ impl RealFleet {
     }
 
     /// Every migration ended where its plan wanted it, and the hosts hold what they can.
-    pub(crate) fn check_all_confirmed(&self, plan: &PathBuf) {
+    pub(crate) fn check_all_confirmed(&self, plan: &Path) {
         let plan = decant_schema::plan::read(&std::fs::read(plan).unwrap()).unwrap();
         let migrations = self.runtime.block_on(decant_executor::list(&self.path("store.db"))).unwrap();
         assert_eq!(migrations.len(), plan.moves.len());
