@@ -6,6 +6,9 @@
 //! in both is a matter of the instance and the host; a host that would do as things stand but not in the end is lost
 //! to the others ([`RuleName::Together`]); one that would do in the end lacks only a way there ([`RuleName::Order`]).
 
+mod change;
+mod conflict;
+mod fixes;
 mod obstacle;
 mod view;
 mod words;
@@ -15,6 +18,7 @@ use std::collections::BTreeMap;
 use decant_schema::plan::{Reason, Refusal, RuleName};
 use rayon::prelude::*;
 
+use crate::Limits;
 use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
 use obstacle::{Obstacle, host_rule_obstacles};
 use view::View;
@@ -29,6 +33,20 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
     let explainer = Explainer::new(problem, placement);
     placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
 }
+
+/// Explains every refusal of a placement as [`explain_all`] does, and says for the first few with whom and what they
+/// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none.
+pub fn explain_with_remedies(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> Vec<Refusal> {
+    let mut refusals = explain_all(problem, placement);
+    fixes::add(problem, placement, &mut refusals, limits);
+    for (refused, refusal) in placement.refused.iter().zip(&mut refusals).take(CONFLICTS_MAX) {
+        refusal.conflict = conflict::conflict(problem, placement, *refused, limits);
+    }
+    refusals
+}
+
+/// Refusals of a plan whose conflict is searched: each takes a placement for every instance in it.
+const CONFLICTS_MAX: usize = 4;
 
 /// The reason of an instance whose place is there in the end but cannot be reached.
 pub(crate) fn without_order() -> Reason {
@@ -127,3 +145,6 @@ impl<'a> Explainer<'a> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod remedies_tests;

@@ -47,7 +47,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     schedule.placement.refused.sort_unstable();
     let as_good = schedule.placement.refused.len() as u64 == first.refused.value;
     Answer {
-        refusals: refusal::explain_all(problem, &schedule.placement),
+        refusals: refusal::explain_with_remedies(problem, &schedule.placement, limits),
         refused_bound,
         displaced_bound: as_good.then_some(displaced_bound),
         certificate,

@@ -37,6 +37,8 @@ fn of_host(problem: &Problem, room: &mut Room<'_>, host: HostIdx, limits: &Limit
         return Emptying::WithDisplacement { displaced_mb: mib(displaced), displaced_mb_bound: mib(0) };
     }
     let problem = emptied(problem, &[host]);
+    let effort = if large { 0 } else { limits.effort };
+    let limits = &Limits { effort, ..*limits };
     let placed = placement::place(&problem, limits, &[]);
     if placed.refused.value > 0 {
         return not(&problem, &placed.placement, placed.refused.bound);

@@ -6,12 +6,12 @@ use crate::capacity::emptied;
 use crate::fit::Room;
 use crate::ordering::{self, Schedule};
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
-use crate::{Limits, search};
+use crate::{Limits, placement};
 
 use super::End;
 use super::state::State;
 
-/// Hosts for which displacement is tried when none can be emptied directly: each takes a whole search.
+/// Hosts for which displacement is tried when none can be emptied directly: each takes a placement.
 const DISPLACEMENTS_MAX: usize = 8;
 
 /// A target that had its turn, or may have no other.
@@ -172,11 +172,13 @@ impl RoundPlanner<'_> {
     fn displacing(&self, remaining: &[HostIdx]) -> Result<Chosen, End> {
         let mut end = End::Stuck;
         for host in remaining.iter().take(DISPLACEMENTS_MAX) {
-            let answer = search::search(&emptied(self.state.now(), &[*host]), self.limits);
-            if !answer.refusals.is_empty() {
+            let problem = emptied(self.state.now(), &[*host]);
+            let placed = placement::place(&problem, self.limits, &[]);
+            if placed.refused.value > 0 {
                 continue;
             }
-            match self.complete(vec![*host], answer.schedule) {
+            let Ok(out) = ordering::order(&problem, &placed.placement, self.limits) else { continue };
+            match self.complete(vec![*host], out) {
                 Ok(chosen) => return Ok(chosen),
                 Err(why) => end = why,
             }

@@ -1,0 +1,176 @@
+//! Changes that a refusal asks about: what if this rule were relaxed, that room were there?
+//!
+//! Each is made to the fleet and the request themselves, so that what is planned next is an ordinary problem.
+
+use std::sync::Arc;
+
+use decant_schema::fleet::{Fleet, GroupPolicy, Host, Mobility, Resources};
+use decant_schema::id::HostName;
+use decant_schema::plan::{Fix, Reason, RuleName};
+use decant_schema::units::mib;
+
+use crate::ordering;
+use crate::placement::{self, Placed};
+use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
+use crate::{Limits, refusal};
+
+/// A change of the fleet or of the request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Change {
+    AllowDisplacement,
+    Unpin(InstanceIdx),
+    KeepHeadroom(f64),
+    Admit(HostIdx),
+    RelaxGroup(GroupIdx),
+    FreeRoom(HostIdx, Resources),
+    AddHost(HostIdx),
+}
+
+impl Change {
+    /// The problem with this changed. Positions stay what they were; a new host comes last.
+    pub(super) fn applied(&self, problem: &Problem) -> Problem {
+        let mut document = problem.fleet.document().clone();
+        let mut request = problem.request.clone();
+        match self {
+            Self::AllowDisplacement => request.options.no_displace = false,
+            Self::KeepHeadroom(percent) => request.options.headroom_percent = *percent,
+            Self::Unpin(instance) => {
+                let instance = &mut document.instances[instance.at()];
+                instance.pinned = false;
+                request.options.pins.remove(instance.id.as_str());
+            }
+            Self::Admit(host) => {
+                let host = &mut document.hosts[host.at()];
+                host.enabled = true;
+                request.options.exclude_hosts.remove(host.name.as_str());
+            }
+            Self::RelaxGroup(group) => {
+                let policy = &mut document.server_groups[group.at()].policy;
+                *policy = match *policy {
+                    GroupPolicy::Affinity | GroupPolicy::SoftAffinity => GroupPolicy::SoftAffinity,
+                    GroupPolicy::AntiAffinity | GroupPolicy::SoftAntiAffinity => GroupPolicy::SoftAntiAffinity,
+                };
+            }
+            Self::FreeRoom(host, amounts) => free(&mut document.hosts[host.at()], amounts),
+            Self::AddHost(like) => {
+                let last = document.hosts.last().map_or("", |host| host.name.as_str());
+                let name = HostName::new(format!("{last}~"));
+                let twin = document.hosts[like.at()].clone();
+                document.hosts.push(Host { name, other_usage: Resources::new(), enabled: true, ..twin });
+            }
+        }
+        match Fleet::from_document(document) {
+            Ok(fleet) => Problem::new(Arc::new(fleet), request),
+            Err(_) => problem.clone(),
+        }
+    }
+
+    /// As a fix, with what it costs where that is known only now.
+    pub(super) fn fix(&self, problem: &Problem, placed: &Placed) -> Fix {
+        let host = |at: &HostIdx| problem.fleet.hosts()[at.at()].name.clone();
+        match self {
+            Self::AllowDisplacement => Fix::AllowDisplacement { displaced_mb: mib(placed.displaced.value) },
+            Self::Unpin(at) => Fix::Unpin { instance: problem.fleet.instances()[at.at()].id.clone() },
+            Self::KeepHeadroom(percent) => Fix::LowerHeadroom { percent: *percent },
+            Self::Admit(at) => Fix::AdmitHost { host: host(at) },
+            Self::RelaxGroup(at) => Fix::RelaxGroup { group: problem.fleet.server_groups()[at.at()].name.to_string() },
+            Self::FreeRoom(at, amounts) => Fix::FreeRoom { host: host(at), amounts: amounts.clone() },
+            Self::AddHost(like) => Fix::AddHost { like: host(like) },
+        }
+    }
+
+    /// As a rule of a conflict, where it relaxes one.
+    pub(super) fn rule(&self, problem: &Problem) -> Option<Reason> {
+        let (rule, subject) = match self {
+            Self::AllowDisplacement => (RuleName::Together, "no third party may move".to_owned()),
+            Self::Unpin(at) => (RuleName::Pinned, problem.fleet.instances()[at.at()].id.to_string()),
+            Self::KeepHeadroom(_) => {
+                (RuleName::Headroom, format!("{} % of each host", problem.request.options.headroom_percent))
+            }
+            Self::Admit(at) => {
+                let host = &problem.fleet.hosts()[at.at()];
+                let rule = if host.enabled { RuleName::Excluded } else { RuleName::HostDisabled };
+                (rule, host.name.to_string())
+            }
+            Self::RelaxGroup(at) => {
+                let group = &problem.fleet.server_groups()[at.at()];
+                let affinity = group.policy == GroupPolicy::Affinity;
+                (if affinity { RuleName::Affinity } else { RuleName::AntiAffinity }, group.name.to_string())
+            }
+            Self::FreeRoom(..) | Self::AddHost(_) => return None,
+        };
+        Some(Reason { rule, subject: Some(subject), ..refusal::without_order() })
+    }
+}
+
+/// Makes a host larger by these amounts, which has the effect of freeing them.
+fn free(host: &mut Host, amounts: &Resources) {
+    for (class, amount) in amounts {
+        if let Some(inventory) = host.inventory.get_mut(class) {
+            let wanted = inventory.capacity() + amount;
+            while inventory.capacity() < wanted {
+                let missing = wanted - inventory.capacity();
+                inventory.total += physical(missing, inventory.allocation_ratio);
+            }
+        }
+    }
+}
+
+/// What must be physically there for an amount to be promised; at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "amounts are within 2^53 and ratios positive"
+)]
+fn physical(amount: u64, ratio: f64) -> u64 {
+    ((amount as f64 / ratio) as u64).max(1)
+}
+
+/// The rules that could be relaxed for one instance, the cheapest first. Only a few hosts of each sort are named: those
+/// with the most memory free.
+pub(super) fn relaxations(problem: &Problem, instance: InstanceIdx) -> Vec<Change> {
+    let options = &problem.request.options;
+    let vm = &problem.fleet.instances()[instance.at()];
+    let mut changes = Vec::new();
+    if options.no_displace {
+        changes.push(Change::AllowDisplacement);
+    }
+    if vm.mobility != Mobility::None && (vm.pinned || options.pins.contains(&vm.id)) {
+        changes.push(Change::Unpin(instance));
+    }
+    changes.extend(
+        [0.75, 0.5, 0.25, 0.0]
+            .into_iter()
+            .filter(|_| options.headroom_percent > 0.0)
+            .map(|share| Change::KeepHeadroom((options.headroom_percent * share).floor())),
+    );
+    changes.extend(closed_hosts(problem, instance).into_iter().map(Change::Admit));
+    let hard = |group: &&GroupIdx| {
+        matches!(problem.groups[group.at()].policy, GroupPolicy::Affinity | GroupPolicy::AntiAffinity)
+    };
+    changes.extend(problem.instances[instance.at()].groups.iter().filter(hard).map(|group| Change::RelaxGroup(*group)));
+    changes
+}
+
+/// Hosts that are up and could take the instance, but are disabled or excluded.
+fn closed_hosts(problem: &Problem, instance: InstanceIdx) -> Vec<HostIdx> {
+    const HOSTS_MAX: usize = 3;
+    let evacuated = |at: &HostIdx| problem.hosts[at.at()].evacuated;
+    let need = &problem.kind(instance).need;
+    let mut hosts: Vec<HostIdx> = (0..problem.hosts.len())
+        .map(HostIdx::new)
+        .filter(|at| problem.hosts[at.at()].up && !problem.hosts[at.at()].receives && !evacuated(at))
+        .filter(|at| need.iter().zip(&problem.hosts[at.at()].free).all(|(need, free)| *need == 0 || need <= free))
+        .collect();
+    let memory = |at: &HostIdx| problem.memory_class.map_or(0, |class| problem.hosts[at.at()].free[class]);
+    hosts.sort_by_key(|at| (std::cmp::Reverse(memory(at)), *at));
+    hosts.truncate(HOSTS_MAX);
+    hosts
+}
+
+/// A plan after a change: placed, and in an order that exists.
+pub(super) fn planned(problem: &Problem, limits: &Limits<'_>) -> Option<Placed> {
+    let placed = placement::place(problem, limits, &[]);
+    ordering::order(problem, &placed.placement, limits).ok().map(|_| placed)
+}

@@ -1,0 +1,104 @@
+//! A smallest set of instances and rules that cannot hold together.
+//!
+//! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
+//! out, one after the other; what is left is irreducible. Whether a set is a conflict is decided by placement: a
+//! proven bound says yes, a placement that refuses nobody says no.
+
+use decant_schema::plan::Conflict;
+
+use crate::problem::{InstanceIdx, Placement, Problem, Task};
+use crate::{Limits, placement};
+
+use super::change::{Change, relaxations};
+
+/// Instances in which a conflict is searched: each takes a placement.
+const INSTANCES_MAX: usize = 40;
+
+/// Hosts of the largest fleet in which a conflict is searched, for the same reason.
+const HOSTS_MAX: usize = 300;
+
+/// The conflict a refused instance is part of; `None` where it is too large to search.
+pub(super) fn conflict(
+    problem: &Problem,
+    placement: &Placement,
+    refused: InstanceIdx,
+    limits: &Limits<'_>,
+) -> Option<Conflict> {
+    let asked = |at: &InstanceIdx| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize);
+    let elsewhere = |at: &InstanceIdx| *at == refused || !placement.refused.contains(at);
+    let mut members: Vec<InstanceIdx> =
+        (0..problem.instances.len()).map(InstanceIdx::new).filter(asked).filter(elsewhere).collect();
+    if problem.hosts.len() > HOSTS_MAX {
+        return None;
+    }
+    if judge(problem, &[refused], limits) != Verdict::Fits {
+        members = vec![refused];
+    } else if members.len() > INSTANCES_MAX {
+        return None;
+    }
+    if judge(problem, &members, limits) == Verdict::Fits {
+        return None;
+    }
+    let without = |all: &[InstanceIdx], one: InstanceIdx| -> Vec<InstanceIdx> {
+        all.iter().copied().filter(|member| *member != one).collect()
+    };
+    for member in members.clone() {
+        let fewer = without(&members, member);
+        if !fewer.is_empty() && judge(problem, &fewer, limits) != Verdict::Fits {
+            members = fewer;
+        }
+    }
+    let (eased, rules) = needed_rules(problem, &members, limits);
+    Some(Conflict {
+        irreducible: judge(&eased, &members, limits) == Verdict::Conflict,
+        instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
+        rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
+    })
+}
+
+/// The relaxable rules without which the members would fit, and the problem without all the others.
+fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> (Problem, Vec<Change>) {
+    let mut rules: Vec<Change> = Vec::new();
+    for rule in members.iter().flat_map(|member| relaxations(problem, *member)) {
+        let whole = !matches!(rule, Change::KeepHeadroom(percent) if percent > 0.0);
+        if whole && !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    let mut eased = problem.clone();
+    rules.retain(|rule| {
+        let without = rule.applied(&eased);
+        let needed = judge(&without, members, limits) == Verdict::Fits;
+        if !needed {
+            eased = without;
+        }
+        needed
+    });
+    (eased, rules)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// They all find a place.
+    Fits,
+    /// It is proven that they do not.
+    Conflict,
+    /// No place was found for them all, and none excluded.
+    Unknown,
+}
+
+/// Whether these, and nobody else of those asked to move, find a place.
+fn judge(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Verdict {
+    let mut reduced = problem.clone();
+    for (at, facts) in reduced.instances.iter_mut().enumerate() {
+        if matches!(facts.task, Task::Leave | Task::Resize) && !members.contains(&InstanceIdx::new(at)) {
+            facts.task = Task::Stay;
+        }
+    }
+    let placed = placement::place(&reduced, limits, &[]);
+    match (placed.refused.value, placed.refused.bound) {
+        (0, _) => Verdict::Fits,
+        (_, 0) => Verdict::Unknown,
+        _ => Verdict::Conflict,
+    }
+}

@@ -1,0 +1,130 @@
+//! Conflicts that can be seen at a glance, fixes whose figures can be worked out, and brute force on tiny fleets.
+
+use std::sync::Arc;
+
+use decant_schema::fleet::{Fleet, FleetDocument};
+use decant_schema::plan::{Conflict, Fix};
+use decant_schema::request::Request;
+
+use super::*;
+use crate::placement;
+use crate::small_fleet::{document, evacuate, fleet, memory_class, random};
+
+fn refusals_of(document: FleetDocument, request: Request) -> (Problem, Vec<Refusal>) {
+    let problem = Problem::new(fleet(document), request);
+    let placement = placement::place(&problem, &Limits::UNTIMED, &[]).placement;
+    let refusals = explain_with_remedies(&problem, &placement, &Limits::UNTIMED);
+    (problem, refusals)
+}
+
+fn ids(conflict: &Conflict) -> Vec<&str> {
+    conflict.instances.iter().map(|id| id.as_str()).collect()
+}
+
+#[test]
+fn displacement_is_offered_where_it_helps() {
+    let document = document(
+        &[("a", 100), ("b", 100), ("c", 100)],
+        &[("big", "a", 60), ("x", "b", 25), ("y", "b", 25), ("z", "c", 25), ("w", "c", 25)],
+    );
+    let mut request = evacuate(&["a"]);
+    request.options.no_displace = true;
+    let (_, refusals) = refusals_of(document, request);
+    let expected = Fix::AllowDisplacement { displaced_mb: decant_schema::units::mib(25) };
+    assert_eq!(refusals[0].fixes[0], expected);
+    let conflict = refusals[0].conflict.as_ref().expect("a conflict of one instance");
+    assert_eq!((ids(conflict), conflict.irreducible), (vec!["big"], true));
+    assert_eq!(conflict.rules[0].subject.as_deref(), Some("no third party may move"));
+}
+
+#[test]
+fn two_that_fit_alone_conflict_and_the_missing_room_is_the_fix() {
+    let document = document(&[("a", 200), ("b", 100)], &[("i", "a", 60), ("j", "a", 60), ("k", "a", 10)]);
+    let (_, refusals) = refusals_of(document, evacuate(&["a"]));
+    assert_eq!(refusals.len(), 1);
+    let conflict = refusals[0].conflict.as_ref().expect("a conflict of two instances");
+    assert_eq!((ids(conflict), conflict.irreducible), (vec!["i", "j"], true));
+    let amounts = [(memory_class(), 30)].into();
+    assert!(refusals[0].fixes.contains(&Fix::FreeRoom { host: "b".into(), amounts }), "{:?}", refusals[0].fixes);
+    assert!(refusals[0].fixes.contains(&Fix::AddHost { like: "b".into() }));
+}
+
+#[test]
+fn pins_closed_hosts_headroom_and_groups_are_tried() {
+    let mut closed = document(&[("a", 100), ("b", 100)], &[("i", "a", 60)]);
+    closed.hosts[1].enabled = false;
+    let (_, refusals) = refusals_of(closed, evacuate(&["a"]));
+    assert_eq!(refusals[0].fixes[0], Fix::AdmitHost { host: "b".into() });
+
+    let mut pinned = document(&[("a", 100), ("b", 100)], &[("i", "a", 60)]);
+    pinned.instances[0].pinned = true;
+    let (_, refusals) = refusals_of(pinned, evacuate(&["a"]));
+    assert_eq!(refusals[0].fixes, [Fix::Unpin { instance: "i".into() }]);
+
+    let mut request = evacuate(&["a"]);
+    request.options.headroom_percent = 48.0;
+    let (_, refusals) = refusals_of(document(&[("a", 100), ("b", 100)], &[("i", "a", 60)]), request);
+    assert_eq!(refusals[0].fixes[0], Fix::LowerHeadroom { percent: 36.0 });
+}
+
+/// Whether all members find a place at once, every other instance staying: every assignment is tried.
+fn fit_by_brute_force(problem: &Problem, members: &[InstanceIdx], free: &mut [Vec<i64>]) -> bool {
+    let Some((first, rest)) = members.split_first() else { return true };
+    let need = problem.kind(*first).need.clone();
+    (0..free.len()).any(|host| {
+        let takes = problem.admits(*first, HostIdx::new(host))
+            && need.iter().zip(&free[host]).all(|(need, free)| *need == 0 || need <= free);
+        takes && {
+            free[host].iter_mut().zip(&need).for_each(|(free, need)| *free -= need);
+            let fits = fit_by_brute_force(problem, rest, free);
+            free[host].iter_mut().zip(&need).for_each(|(free, need)| *free += need);
+            fits
+        }
+    })
+}
+
+#[test]
+fn conflicts_are_irreducible_by_brute_force() {
+    let mut seen = 0;
+    for seed in 0..60 {
+        let mut document = random(seed);
+        document.server_groups.clear();
+        document.hosts.iter_mut().for_each(|host| host.enabled = true);
+        let emptied = document.hosts[0].name.clone();
+        document.instances.iter_mut().for_each(|instance| instance.pinned = instance.host != emptied);
+        let (problem, refusals) = refusals_of(document, evacuate(&[emptied.as_str()]));
+        for conflict in refusals.iter().filter_map(|refusal| refusal.conflict.as_ref()).filter(|c| c.irreducible) {
+            seen += 1;
+            let members: Vec<InstanceIdx> = conflict
+                .instances
+                .iter()
+                .map(|id| InstanceIdx::new(problem.fleet.instance_index(id.as_str()).expect("a known instance")))
+                .collect();
+            let mut free: Vec<Vec<i64>> = problem.hosts.iter().map(|host| host.free.to_vec()).collect();
+            assert!(!fit_by_brute_force(&problem, &members, &mut free), "seed {seed}: {conflict:?} is none");
+            for without in 0..members.len() {
+                let mut fewer = members.clone();
+                fewer.remove(without);
+                assert!(fit_by_brute_force(&problem, &fewer, &mut free), "seed {seed}: {conflict:?} is reducible");
+            }
+        }
+    }
+    assert!(seen > 0, "no fleet by chance had a conflict");
+    println!("{seen} conflicts");
+}
+
+#[test]
+fn every_fix_holds_when_it_is_planned_from_the_fleet_it_describes() {
+    let document = document(&[("a", 200), ("b", 100)], &[("i", "a", 60), ("j", "a", 60)]);
+    let (_, refusals) = refusals_of(document.clone(), evacuate(&["a"]));
+    let Some(Fix::FreeRoom { amounts, .. }) = refusals[0].fixes.iter().find(|fix| matches!(fix, Fix::FreeRoom { .. }))
+    else {
+        panic!("{refusals:?}")
+    };
+    for (given, refused) in [(amounts[&memory_class()], 0), (amounts[&memory_class()] - 1, 1)] {
+        let mut larger = document.clone();
+        larger.hosts[1].inventory.entry(memory_class()).and_modify(|inventory| inventory.total += given);
+        let problem = Problem::new(Arc::new(Fleet::from_document(larger).expect("a fleet")), evacuate(&["a"]));
+        assert_eq!(placement::place(&problem, &Limits::UNTIMED, &[]).refused.value, refused);
+    }
+}
