@@ -7,7 +7,7 @@ mod brute;
 mod exact;
 mod facts;
 mod fleets;
+mod mutations;
 mod planned;
-mod probe;
 mod random;
 mod rejects;

@@ -1,11 +1,16 @@
 //! Properties of every plan, on two hundred random fleets from 5 to 300 hosts.
 
-use crate::fleets::{Shape, case};
-use crate::planned::{planned, wrong};
+use std::sync::Arc;
+
+use decant_schema::fleet::{Fleet, Host};
+use decant_schema::plan::TierName;
+
+use crate::fleets::{Shape, case, inventory};
+use crate::planned::{planned, reached, wrong};
 
 /// Most fleets are small, where rules collide most; every tenth is large.
-pub(crate) fn shape(seed: u64) -> Shape {
-    let hosts = if seed % 10 == 0 { 60 + seed * 240 / 200 } else { 5 + seed % 40 };
+fn shape(seed: u64) -> Shape {
+    let hosts = if seed.is_multiple_of(10) { 60 + seed * 240 / 200 } else { 5 + seed % 40 };
     let fill_percent = [60, 80, 90, 96][(seed % 4) as usize];
     Shape { hosts: hosts as usize, instances_per_host: 12, fill_percent, flavors: 4 + (seed % 5) as usize }
 }
@@ -22,4 +27,34 @@ fn every_plan_of_a_random_fleet_holds() {
         }
     }
     assert!(bad.is_empty(), "{} plans do not hold\n{}", bad.len(), bad.join("\n"));
+}
+
+#[test]
+fn the_same_input_gives_the_same_plan_on_one_thread_and_on_two() {
+    for seed in 0..40 {
+        let (fleet, request) = case(seed, shape(seed));
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| planned(&fleet, &request))
+        };
+        assert_eq!(on(1), on(2), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_extra_empty_host_never_makes_a_feasible_request_infeasible() {
+    for seed in 0..80 {
+        let (fleet, request) = case(seed, shape(seed));
+        if reached(&planned(&fleet, &request), TierName::Refused) > 0.0 {
+            continue;
+        }
+        let mut document = fleet.document().clone();
+        let mut extra: Host = serde_json::from_str(r#"{"name":"extra","zone":"az1","inventory":{}}"#).unwrap();
+        extra.inventory = [("MEMORY_MB".into(), inventory(65536)), ("VCPU".into(), inventory(64))].into();
+        document.hosts.push(extra);
+        let larger = Arc::new(Fleet::from_document(document).unwrap());
+        let plan = planned(&larger, &request);
+        assert!(reached(&plan, TierName::Refused) == 0.0, "seed {seed}: {:#?}", plan.refusals);
+        assert_eq!(wrong(&larger, &plan), Vec::<String>::new(), "seed {seed}");
+    }
 }
