@@ -14,11 +14,12 @@
 //!
 //! The list rule ([`sequence`]) orders nearly everything. Where it gets stuck, only hosts that wait for each other
 //! ([`knot`]) are searched ([`untie`], [`search`]): other orders first, then hops of instances that move anyway, then
-//! third parties that step aside. A placement with no order is handed back as [`Unorderable`]: a no-good.
+//! third parties that step aside; [`banker`] then lets as much as is safe run at once. A placement with no order is handed back as [`Unorderable`]: a no-good.
 //!
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
 
 pub(crate) mod ancestors;
+mod banker;
 mod bound;
 mod carry;
 mod chain;

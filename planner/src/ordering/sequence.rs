@@ -13,6 +13,7 @@ use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use super::Unorderable;
+use super::banker::in_waves;
 use super::room::{Room, Step};
 use super::untie::untie;
 
@@ -30,19 +31,23 @@ pub(super) fn wanted(problem: &Problem, placement: &Placement) -> Vec<Step> {
         .collect()
 }
 
-/// Puts moves into the rule's order: third parties first, for they make the room; then the source with most to send.
-pub(super) fn sort(room: &Room<'_>, steps: &mut [Step]) {
+/// Who is urgent: third parties first, for they make the room; then the source with most to send.
+type Urgency = (bool, Reverse<Mib>, Reverse<Mib>, InstanceIdx);
+
+/// The list rule, for these moves: the least goes first.
+fn rule<'a>(room: &'a Room<'_>, steps: &[Step]) -> impl Fn(Step) -> Urgency + use<'a> {
     let problem = room.problem;
-    let transfer = |step: Step| problem.instances[step.instance.at()].transfer;
+    let transfer = move |step: Step| problem.instances[step.instance.at()].transfer;
     let mut load: HashMap<HostIdx, Mib> = HashMap::new();
     for step in steps.iter() {
         let sent = load.entry(room.host(step.instance)).or_default();
         *sent = *sent + transfer(*step);
     }
-    steps.sort_by_key(|step| {
+    move |step| {
         let asked = problem.instances[step.instance.at()].task != Task::MayMove;
-        (asked, Reverse(load[&room.host(step.instance)]), Reverse(transfer(*step)), step.instance)
-    });
+        let sent = load.get(&room.host(step.instance)).copied().unwrap_or_default();
+        (asked, Reverse(sent), Reverse(transfer(step)), step.instance)
+    }
 }
 
 /// Carries out in the given order whatever has room; returns what went, in order, and what is stuck.
@@ -77,8 +82,13 @@ pub(super) struct Sequence {
 /// Finds an order for the wanted moves, by the rule where that does.
 pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], limits: &Limits<'_>) -> Result<Sequence, Unorderable> {
     let mut steps = wanted.to_vec();
-    sort(start, &mut steps);
+    let rule = rule(start, wanted);
+    steps.sort_by_key(|step| rule(*step));
     let mut room = start.clone();
     let (gone, stuck) = by_list(&mut room, &steps);
-    if stuck.is_empty() { Ok(Sequence { steps: gone, stopped_by: None }) } else { untie(start, &steps, limits) }
+    if stuck.is_empty() {
+        return Ok(Sequence { steps: gone, stopped_by: None });
+    }
+    let found = untie(start, &steps, limits)?;
+    Ok(Sequence { steps: in_waves(start, &found.steps, rule), ..found })
 }

@@ -179,3 +179,18 @@ fn the_same_placement_gets_the_same_schedule() {
         assert_eq!(again(), again(), "seed {seed}");
     }
 }
+
+#[test]
+fn forty_full_hosts_that_all_wait_for_each_other_mostly_find_an_order() {
+    let mut found = 0;
+    for seed in 0..10 {
+        let mut rng = ChaCha8Rng::seed_from_u64(4_000 + seed);
+        let problem = problem(crowded(&mut rng, 40, 130), evacuate(&[]));
+        let placement = shuffled(&mut rng, &problem);
+        if let Ok(schedule) = order(&problem, &placement, &Limits::UNTIMED) {
+            execution::holds_in_every_execution(&problem, &schedule, seed);
+            found += 1;
+        }
+    }
+    assert!(found >= 7, "only {found} of 10 have an order");
+}
