@@ -17,7 +17,8 @@ const INSTANCES_MAX: usize = 40;
 /// Hosts of the largest fleet in which a conflict is searched, for the same reason.
 const HOSTS_MAX: usize = 300;
 
-/// The conflict a refused instance is part of; `None` where it is too large to search.
+/// The conflict a refused instance is part of; `None` where it is too large to search, and where the instance is
+/// refused on its own and no rule could be relaxed for it: its reasons say all.
 pub(super) fn conflict(
     problem: &Problem,
     placement: &Placement,
@@ -49,6 +50,9 @@ pub(super) fn conflict(
         }
     }
     let (eased, rules) = needed_rules(problem, &members, limits);
+    if members == [refused] && rules.is_empty() {
+        return None;
+    }
     Some(Conflict {
         irreducible: judge(&eased, &members, limits) == Verdict::Conflict,
         instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
