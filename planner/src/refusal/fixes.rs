@@ -1,7 +1,5 @@
 //! Changes that would let a refused instance move, each tried by planning again, the cheapest first.
 
-use std::collections::BTreeSet;
-
 use decant_schema::fleet::Resources;
 use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
 
@@ -72,7 +70,8 @@ struct Trials<'a> {
     refused: usize,
     limits: &'a Limits<'a>,
     budget: usize,
-    tried: Vec<(Change, Option<(Placed, BTreeSet<InstanceIdx>)>)>,
+    /// With the placement, if it refuses fewer than before.
+    tried: Vec<(Change, Option<Placed>)>,
 }
 
 impl Trials<'_> {
@@ -83,16 +82,12 @@ impl Trials<'_> {
             None if self.tried.len() >= self.budget || self.limits.out_of_time() => return None,
             None => {
                 let placed = planned(&change.applied(self.problem), self.limits);
-                let placed = placed.filter(|placed| placed.placement.refused.len() < self.refused);
-                let result = placed.map(|placed| {
-                    let refused = placed.placement.refused.iter().copied().collect();
-                    (placed, refused)
-                });
-                self.tried.push((change.clone(), result));
+                let better = placed.filter(|placed| placed.placement.refused.len() < self.refused);
+                self.tried.push((change.clone(), better));
                 self.tried.len() - 1
             }
         };
-        let (placed, refused) = self.tried[at].1.as_ref()?;
-        (!refused.contains(&instance)).then(|| change.fix(self.problem, placed))
+        let placed = self.tried[at].1.as_ref()?;
+        (!placed.placement.refused.contains(&instance)).then(|| change.fix(self.problem, placed))
     }
 }

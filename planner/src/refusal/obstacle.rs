@@ -81,7 +81,7 @@ pub(super) fn host_rule_obstacles(problem: &Problem, instance: InstanceIdx, at: 
     let stays = problem.instances[instance.at()].host == at && problem.instances[instance.at()].task == Task::Resize;
     HOST_RULES
         .iter()
-        .filter(|rule| !(stays && about_arrivals(rule.name())) && !rule.admits(&problem.request, host, &want))
+        .filter(|rule| !(stays && about_arrivals(rule.name()) || rule.admits(&problem.request, host, &want)))
         .map(|rule| match rule.name() {
             RuleName::Unit => Obstacle { class: refused_unit(problem, &want, at), ..Obstacle::of(RuleName::Unit) },
             RuleName::HypervisorVersion => Obstacle {
