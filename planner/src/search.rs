@@ -4,7 +4,7 @@
 //! assignments become a no-good and placement tries without them. Where that leads nowhere, the instances that are
 //! stuck are refused by the rule `order`, never half-moved.
 
-use decant_schema::plan::{Certificate, Refusal, StoppedBy};
+use decant_schema::plan::{Certificate, Refusal, StoppedBy, TierName};
 
 use crate::ordering::{self, Schedule, Unorderable};
 use crate::placement::{self, NoGood, Placed};
@@ -50,10 +50,16 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
         refusals: refusal::explain_with_remedies(problem, &schedule.placement, limits),
         refused_bound,
         displaced_bound: as_good.then_some(displaced_bound),
-        certificate,
+        certificate: certificate.map(|certificate| applicable(certificate, as_good)),
         stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!stuck.is_empty()).then_some(StoppedBy::Nodes)),
         schedule,
     }
+}
+
+/// What a certificate proves of a plan: its words on displaced memory are about plans that refuse as few as it does.
+fn applicable(mut certificate: Certificate, as_good: bool) -> Certificate {
+    certificate.pools.retain(|of_pool| as_good || of_pool.tier == TierName::Refused);
+    certificate
 }
 
 /// The first of a few placements that has an order, beginning with `placed`.
