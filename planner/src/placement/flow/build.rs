@@ -279,13 +279,12 @@ impl<'t, 'a> Builder<'t, 'a> {
             }
         }
         let mut in_place = None;
-        if let Some((row, host)) = served.zip(draft.residents.keys().next().copied()) {
-            if self.start.ground.resizes_in_place(any) {
-                let column = self.integer(1.0, &[(row, 1.0)]);
-                let growth: Vec<i64> = kind.need.iter().zip(&kind.claim).map(|(need, claim)| need - claim).collect();
-                self.load(host, column, &growth, 1);
-                in_place = Some((host, column));
-            }
+        let home = draft.residents.keys().next().copied().filter(|_| self.start.ground.resizes_in_place(any));
+        if let Some((row, host)) = served.zip(home) {
+            let column = self.integer(1.0, &[(row, 1.0)]);
+            let growth: Vec<i64> = kind.need.iter().zip(&kind.claim).map(|(need, claim)| need - claim).collect();
+            self.load(host, column, &growth, 1);
+            in_place = Some((host, column));
         }
         let refused = draft.refusable.then(|| {
             let weight = self.weight(problem.instances[any.at()].priority);

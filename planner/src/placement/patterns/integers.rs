@@ -2,7 +2,10 @@
 //!
 //! Column generation leaves few hosts fractional, often none. What is left is an integer model over few columns: one
 //! that costs more than the bound leaves room for cannot be part of a solution at the bound (reduced-cost fixing), and
-//! the first solution at the bound ends the search. Where there is none, a dive finds other columns.
+//! the first solution at the bound ends the search. Where there is none, a dive finds other columns, and then all that
+//! earn nearly the best are let in.
+
+use std::collections::HashSet;
 
 use crate::limits::Limits;
 use crate::mip::{Effort, Model as Mip, Position};
@@ -11,7 +14,8 @@ use super::dive;
 use super::generate::{Generated, fixed_cost, price};
 use super::master::Column;
 use super::model::Model;
-use super::table;
+use super::pricing::{self, Pattern};
+use super::table::{self, Table};
 
 /// A way to whole patterns.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +24,17 @@ enum Attempt {
     Search { slack: i64 },
     /// A dive, which also finds columns for the next search.
     Dive,
+    /// Columns for the next search: all that a solution within this many steps above the bound may use, as far as
+    /// they differ in who departs.
+    Widen { slack: i64 },
 }
 
-/// What is tried in turn: most solutions are at the bound, and the fewer the columns the faster.
+/// What is tried in turn, until the bound is met: most solutions are at the bound, and the fewer the columns the faster.
 const ATTEMPTS: [Attempt; 4] =
-    [Attempt::Search { slack: 0 }, Attempt::Dive, Attempt::Search { slack: 1 }, Attempt::Search { slack: 8 }];
+    [Attempt::Search { slack: 0 }, Attempt::Dive, Attempt::Widen { slack: 16 }, Attempt::Search { slack: 16 }];
+
+/// Patterns added for one host at most.
+const WIDTH: usize = 30;
 
 /// Nodes of one integer model.
 const NODES: i32 = 200;
@@ -43,6 +53,10 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'
         let found = match attempt {
             Attempt::Search { slack } => search(model, generated, slack, limits.effort),
             Attempt::Dive => dive::dive(model, generated, limits),
+            Attempt::Widen { slack } => {
+                widen(model, generated, slack);
+                None
+            }
         };
         let found = found.map(|chosen| (cost(model, generated, &chosen), chosen));
         best = best.into_iter().chain(found).min_by_key(|(cost, _)| *cost);
@@ -110,6 +124,27 @@ fn search(model: &Model, generated: &Generated, slack: i64, effort: u32) -> Opti
     let answer = mip.solve_integer(Effort { nodes, target, seconds: 60.0 });
     let values = answer.values.get(..columns.len())?;
     Some(rounded(values).into_iter().map(|(at, count)| (columns[at], count)).collect())
+}
+
+/// Adds the patterns of every host that earn nearly the best.
+fn widen(model: &Model, generated: &mut Generated, slack: i64) {
+    let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
+    let prices = &generated.prices;
+    let corner = table::corner(model);
+    let tables: Vec<Table> =
+        model.admitted.iter().map(|admitted| Table::new(model, admitted, &prices.rows, corner)).collect();
+    let mut known: HashSet<(usize, Pattern)> =
+        generated.columns.iter().map(|column| (column.host, column.pattern.clone())).collect();
+    for (at, host) in model.hosts.iter().enumerate() {
+        let table = &tables[host.admits];
+        let floor = pricing::best(model, table, prices, host).earns - allowed - 1;
+        for pattern in pricing::near(model, table, prices, host, floor, WIDTH) {
+            let idle = pattern.arrive.is_empty() && pattern.in_place.is_empty();
+            if !idle && known.insert((at, pattern.clone())) {
+                generated.columns.push(Column::new(model, prices, at, pattern));
+            }
+        }
+    }
 }
 
 /// The columns whose reduced cost at the best prices is within what is allowed.

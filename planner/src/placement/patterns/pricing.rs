@@ -63,6 +63,8 @@ struct Search<'a> {
     beyond: i64,
     /// Nodes still allowed.
     nodes: u32,
+    /// Where all that earn more than `best` are wanted, not one: those so far.
+    near: Option<Vec<(Vec<Fate>, Point)>>,
 }
 
 /// What a host holds and has earned at a node of the search.
@@ -77,37 +79,37 @@ struct Node {
 
 /// Finds the best a host can earn.
 pub(super) fn best(model: &Model, table: &Table, prices: &Prices, host: &HostRow) -> Best {
-    let content = &host.content[..];
-    let mut search = Search {
-        model,
-        table,
-        prices,
-        content,
-        gains: gains(model, table, prices, content),
-        fates: vec![Fate::default(); content.len()],
-        best: i64::MIN,
-        best_fates: vec![Fate::default(); content.len()],
-        best_room: Point::default(),
-        beyond: i64::MIN,
-        nodes: NODES,
-    };
+    let mut search = Search::new(model, table, prices, host);
     search.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
+    Best { earns: search.best.max(search.beyond), pattern: pattern(table, &search.best_fates, search.best_room) }
+}
+
+/// Patterns that earn more than `floor`, one for each way to depart, at most so many.
+pub(super) fn near(
+    model: &Model,
+    table: &Table,
+    prices: &Prices,
+    host: &HostRow,
+    floor: i64,
+    most: usize,
+) -> Vec<Pattern> {
+    let mut search = Search::new(model, table, prices, host);
+    search.best = floor;
+    search.near = Some(Vec::new());
+    search.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
+    let near = search.near.unwrap_or_default();
+    near.into_iter().take(most).map(|(fates, room)| pattern(table, &fates, room)).collect()
+}
+
+/// What becomes of the content, and the arrivals that fill the room.
+fn pattern(table: &Table, fates: &[Fate], room: Point) -> Pattern {
     let chosen = |fate: fn(&Fate) -> u32| {
-        search
-            .best_fates
-            .iter()
-            .enumerate()
-            .map(move |(at, of)| (at, fate(of)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        fates.iter().enumerate().map(move |(at, of)| (at, fate(of))).filter(|(_, count)| *count > 0).collect()
     };
-    Best {
-        earns: search.best.max(search.beyond),
-        pattern: Pattern {
-            arrive: search.table.arrivals(search.best_room),
-            depart: chosen(|fate| fate.departs),
-            in_place: chosen(|fate| fate.in_place),
-        },
+    Pattern {
+        arrive: table.arrivals(room),
+        depart: chosen(|fate| fate.departs),
+        in_place: chosen(|fate| fate.in_place),
     }
 }
 
@@ -147,7 +149,25 @@ fn gains(model: &Model, table: &Table, prices: &Prices, content: &[Content]) -> 
     table.majorants.iter().map(suffixes).collect()
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(model: &'a Model, table: &'a Table, prices: &'a Prices, host: &'a HostRow) -> Self {
+        let content = &host.content[..];
+        Self {
+            model,
+            table,
+            prices,
+            content,
+            gains: gains(model, table, prices, content),
+            fates: vec![Fate::default(); content.len()],
+            best: i64::MIN,
+            best_fates: vec![Fate::default(); content.len()],
+            best_room: Point::default(),
+            beyond: i64::MIN,
+            nodes: NODES,
+            near: None,
+        }
+    }
+
     /// Decides the contents from `at` on.
     fn descend(&mut self, at: usize, node: Node) {
         self.settle(node);
@@ -222,6 +242,10 @@ impl Search<'_> {
         }
         match self.table.worth(&room) {
             Some(worth) if node.earned + worth > self.best => {
+                if let Some(near) = &mut self.near {
+                    near.push((self.fates.clone(), room));
+                    return;
+                }
                 self.best = node.earned + worth;
                 self.best_fates.clone_from(&self.fates);
                 self.best_room = room;
