@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use decant_executor::lab::world::Lab;
+use decant_executor::lab::world::{Lab, Process};
 
 pub(crate) struct Witness {
     seen: Arc<Mutex<BTreeSet<String>>>,
@@ -47,7 +47,7 @@ impl Drop for Witness {
 fn doubles(lab: &Lab) -> BTreeSet<String> {
     let look = || {
         let processes = lab.processes();
-        let twice = |one: &&_| processes.iter().filter(|other| other.instance == one.instance).count() > 1;
+        let twice = |one: &&Process| processes.iter().filter(|other| other.instance == one.instance).count() > 1;
         processes.iter().filter(twice).map(|one| format!("{} on {}", one.instance, one.host)).collect::<BTreeSet<_>>()
     };
     let first = look();
