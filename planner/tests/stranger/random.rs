@@ -12,7 +12,12 @@ use crate::planned::{planned, reached, wrong};
 fn shape(seed: u64) -> Shape {
     let hosts = if seed.is_multiple_of(10) { 60 + seed * 240 / 200 } else { 5 + seed % 40 };
     let fill_percent = [60, 80, 90, 96][(seed % 4) as usize];
-    Shape { hosts: hosts as usize, instances_per_host: 12, fill_percent, flavors: 4 + (seed % 5) as usize }
+    Shape {
+        hosts: usize::try_from(hosts).unwrap(),
+        instances_per_host: 12,
+        fill_percent,
+        flavors: 4 + (seed % 5) as usize,
+    }
 }
 
 #[test]

@@ -216,7 +216,8 @@ fn every_kind_of_mistake_yields_its_violation_and_no_other() {
 /// What is wrong with the fleet instead: the same plan, on a fleet whose rules it breaks.
 #[test]
 fn every_rule_of_a_target_is_enforced() {
-    let cases: [(RuleName, fn(&mut FleetDocument)); 9] = [
+    type Spoil = fn(&mut FleetDocument);
+    let cases: [(RuleName, Spoil); 9] = [
         (RuleName::HostDisabled, |fleet| fleet.hosts[2].enabled = false),
         (RuleName::Zone, |fleet| fleet.hosts[2].zone = Some("az2".into())),
         (RuleName::Aggregate, |fleet| fleet.flavors[1].required_aggregates = ["ssd".into()].into()),

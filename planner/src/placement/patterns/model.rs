@@ -236,8 +236,14 @@ fn binding_classes(tally: &Tally<'_>, pool: &Pool, kinds: &[(KindIdx, InstanceId
         .map(|class| (scarcity(class), class))
         .collect();
     classes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    classes.truncate(2);
-    classes.into_iter().map(|(_, class)| class).collect()
+    let scarcest: Vec<usize> = classes.into_iter().map(|(_, class)| class).collect();
+    // Of a kind that needs nothing of the counted classes any number would seem to fit anywhere: the second class is
+    // the scarcest that leaves no such kind.
+    let counted =
+        |kind: KindIdx, chosen: [usize; 2]| chosen.iter().any(|class| problem.kinds[kind.at()].need[*class] > 0);
+    let covers = |class: usize| kinds.iter().all(|(kind, _)| counted(*kind, [scarcest[0], class]));
+    let second = scarcest.iter().skip(1).find(|class| covers(**class)).or(scarcest.get(1));
+    scarcest.first().into_iter().chain(second).copied().collect()
 }
 
 /// The greatest unit that divides what every kind needs and claims.
