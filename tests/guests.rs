@@ -64,7 +64,7 @@ fn an_aborted_migration_leaves_the_instance_as_it_was() {
     let fleet = RealFleet::make();
     let plan = fleet.plan_evacuation("oak");
     // So slow that its bases are still being copied when the abort comes.
-    let mut apply = fleet.apply(&plan).args(["--bandwidth", "20"]).spawn().unwrap();
+    let mut apply = fleet.apply(&plan).args(["--bandwidth", "4"]).spawn().unwrap();
     let first = fleet.first_migration();
     let aborted = fleet.decide("abort", &first);
     apply.kill().unwrap();

@@ -72,6 +72,8 @@ impl Rsync {
         command.args(arguments(order, peer.part().exists())).arg(from).arg(peer.part());
         // A group of its own: a Ctrl-C meant for us does not tear a file that is nearly there.
         command.process_group(0).stdin(lock.share().map_err(|error| failed(order).io(error))?);
+        // A copy nobody waits for any more, because its migration was called off, must not go on into the void.
+        command.kill_on_drop(true);
         let output = command.output();
         tokio::pin!(output);
         let mut tick = interval(PROGRESS_EVERY);
