@@ -15,6 +15,8 @@ mod master;
 mod model;
 mod pricing;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use decant_schema::id::ResourceClass;
 use decant_schema::plan::{KindPrice, PoolCertificate, TierName};
