@@ -27,6 +27,7 @@ mod rules;
 mod search;
 #[cfg(test)]
 mod small_fleet;
+mod window;
 
 use std::sync::Arc;
 

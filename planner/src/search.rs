@@ -2,14 +2,15 @@
 //!
 //! Ordering may find that a placement has no order: some moves wait for each other and nothing makes room. Then those
 //! assignments become a no-good and placement tries without them. Where that leads nowhere, the instances that are
-//! stuck are refused by the rule `order`, never half-moved.
+//! stuck are refused by the rule `order`, never half-moved. Whoever would start after the maintenance window is
+//! refused likewise, the least important first, and the rest is planned again.
 
 use decant_schema::plan::{Certificate, Refusal, StoppedBy, TierName};
 
 use crate::ordering::{self, Schedule, Unorderable};
 use crate::placement::{self, NoGood, Placed};
 use crate::problem::{InstanceIdx, Problem, Task};
-use crate::{Limits, refusal};
+use crate::{Limits, refusal, window};
 
 /// Placements tried without anyone being refused for want of an order. Each one bans an assignment that was stuck; a
 /// problem that defeats this many is tight everywhere, and every further try costs a placement.
@@ -34,24 +35,33 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let certificate = first.certificate.clone();
     let (refused_bound, displaced_bound) = (first.refused.bound, first.displaced.bound);
     let mut eased = problem.clone();
-    let mut stuck: Vec<InstanceIdx> = Vec::new();
-    let (placed, schedule) = loop {
-        let start = if stuck.is_empty() { first.clone() } else { placement::place(&eased, limits, &[]) };
+    let mut unordered: Vec<InstanceIdx> = Vec::new();
+    let mut late: Vec<InstanceIdx> = Vec::new();
+    let mut start = first.clone();
+    let (placed, mut schedule) = loop {
         match with_order(&eased, start, limits) {
-            Ok(found) => break found,
-            Err(unorderable) => give_up(&mut eased, &unorderable, &mut stuck),
+            Ok((placed, schedule)) => match window::late(&eased, &schedule) {
+                nobody if nobody.is_empty() => break (placed, schedule),
+                too_late => give_up(&mut eased, &too_late, &mut late),
+            },
+            Err(unorderable) => {
+                let stuck: Vec<InstanceIdx> = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
+                give_up(&mut eased, &stuck, &mut unordered);
+            }
         }
+        start = placement::place(&eased, limits, &[]);
     };
-    let mut schedule = schedule;
-    schedule.placement.refused.extend(&stuck);
+    schedule.placement.refused.extend(unordered.iter().chain(&late));
     schedule.placement.refused.sort_unstable();
     let as_good = schedule.placement.refused.len() as u64 == first.refused.value;
+    let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
+    window::explain(problem, &late, &mut refusals);
     Answer {
-        refusals: refusal::explain_with_remedies(problem, &schedule.placement, limits),
+        refusals,
         refused_bound,
         displaced_bound: as_good.then_some(displaced_bound),
         certificate: certificate.map(|certificate| applicable(certificate, as_good)),
-        stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!stuck.is_empty()).then_some(StoppedBy::Nodes)),
+        stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!unordered.is_empty()).then_some(StoppedBy::Nodes)),
         schedule,
     }
 }
@@ -70,21 +80,19 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Result<
         match ordering::order(problem, &placed.placement, limits) {
             Ok(schedule) => return Ok((placed, schedule)),
             Err(unorderable) if no_goods.len() >= ATTEMPTS_MAX || limits.out_of_time() => return Err(unorderable),
-            Err(unorderable) => no_goods.push(NoGood {
-                assignments: unorderable.stuck.iter().map(|stuck| (stuck.instance, stuck.target)).collect(),
-            }),
+            Err(unorderable) => no_goods.push(NoGood { assignments: unorderable.moves }),
         }
         placed = placement::place_again(problem, limits, &no_goods, &placed);
     }
 }
 
-/// Lets whoever is stuck stay: those that were asked to go are refused, third parties are no longer disturbed. Each
-/// call leaves fewer that may move, so that the search ends.
-fn give_up(problem: &mut Problem, unorderable: &Unorderable, given_up: &mut Vec<InstanceIdx>) {
-    for stuck in &unorderable.stuck {
-        let instance = &mut problem.instances[stuck.instance.at()];
+/// Lets these stay: those that were asked to go are refused, third parties are no longer disturbed. Each call leaves
+/// fewer that may move, so that the search ends.
+fn give_up(problem: &mut Problem, these: &[InstanceIdx], refused: &mut Vec<InstanceIdx>) {
+    for at in these {
+        let instance = &mut problem.instances[at.at()];
         if matches!(instance.task, Task::Leave | Task::Resize) {
-            given_up.push(stuck.instance);
+            refused.push(*at);
         }
         instance.task = Task::Stay;
     }

@@ -82,8 +82,14 @@ impl Banker<'_> {
     }
 
     /// Grants all that can start before anything of it has ended.
+    ///
+    /// Who comes from a host that nothing comes to makes no room anybody waits for; where others still leave his
+    /// target, he would only take the hole they move through, so he waits until they have left.
     fn wave<K: Ord>(&mut self, witness: &mut Vec<Leg>, rank: &impl Fn(Step) -> K) -> Vec<Step> {
+        let sources: HashSet<HostIdx> = witness.iter().map(|leg| leg.source).collect();
+        let targets: HashSet<HostIdx> = witness.iter().map(|leg| leg.step.target).collect();
         let mut candidates = witness.clone();
+        candidates.retain(|leg| targets.contains(&leg.source) || !sources.contains(&leg.step.target));
         candidates.sort_by_key(|leg| rank(leg.step));
         let mut wave = Wave::default();
         for leg in candidates {

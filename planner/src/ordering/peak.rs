@@ -21,15 +21,15 @@ pub(super) fn peaks(problem: &Problem, steps: &[Step], log: &[Event]) -> Vec<Amo
         match *event {
             Event::Started(at) => {
                 let target = steps[at].target.at();
-                for class in 0..classes {
-                    used[target][class] += room.takes(steps[at], class);
-                    peaks[target][class] = peaks[target][class].max(used[target][class]);
+                for (class, (used, peak)) in used[target].iter_mut().zip(&mut peaks[target]).enumerate() {
+                    *used += room.takes(steps[at], class);
+                    *peak = (*peak).max(*used);
                 }
             }
             Event::Ended(at) => {
                 let source = room.host(steps[at].instance).at();
-                for class in 0..classes {
-                    used[source][class] -= room.gives(steps[at], class);
+                for (class, used) in used[source].iter_mut().enumerate() {
+                    *used -= room.gives(steps[at], class);
                 }
                 room.go(steps[at]);
             }
