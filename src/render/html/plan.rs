@@ -87,7 +87,7 @@ fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
             th scope="row" { (name) @if name != refusal.instance.as_str() { br; small.muted { (refusal.instance) } } }
             td.name { (host) }
             td { ul { @for reason in &refusal.reasons { li { (words::reason(reason)) " " code { (words::rule(reason.rule)) } } }
-                @if let Some(conflict) = &refusal.conflict {
+                @if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
                     li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
                         @if conflict.irreducible { "; without any one of them it would fit" } }
                 } } }

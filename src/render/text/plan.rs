@@ -82,7 +82,7 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
         let rule = words::rule(reason.rule);
         let _ = writeln!(text, "    because {} [{rule}]", words::reason(reason));
     }
-    if let Some(conflict) = &refusal.conflict {
+    if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
         let names = conflict.instances.iter().map(|id| view.instance(id));
         let least = if conflict.irreducible { "; without any one of them it would fit" } else { "" };
         let _ = writeln!(text, "    together  {}{least}", words::some_of(names, conflict.instances.len()));
