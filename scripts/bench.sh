@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # The command that is measured is the one that is shipped.
 cargo build --release --workspace
 if [ "${1:-}" = --quick ]; then
-    exec cargo bench --profile release -p decant-planner --bench scale -- --quick
+    exec cargo bench --profile release --workspace --bench scale -- --quick
 fi
 
 # The peers come from package registries, into a folder of their own; one that cannot be had is left out.
@@ -19,4 +19,4 @@ if [ ! -x $peers/bin/python ]; then
 fi
 command -v hbal >/dev/null || apt-get install --yes --quiet --no-install-recommends ganeti-htools >/dev/null \
     || echo "bench: hbal is missing" >&2
-exec cargo bench --profile release -p decant-planner --bench scale -- --peers "$PWD/$peers/bin/python" --page docs/PERFORMANCE.md "$@"
+exec cargo bench --profile release --workspace --bench scale -- --peers "$PWD/$peers/bin/python" --page docs/PERFORMANCE.md "$@"

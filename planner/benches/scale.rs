@@ -1,7 +1,7 @@
 //! The benchmark: decant and its peers on the same fleets in the same run, every answer judged by the same checker.
 //!
 //! ```text
-//! cargo bench --profile release -p decant-planner --bench scale -- [--quick] [--peers PYTHON] [--page FILE]
+//! cargo bench --profile release --workspace --bench scale -- [--quick] [--peers PYTHON] [--page FILE]
 //! ```
 //!
 //! `--quick` takes the small fleets alone; it fails on a wrong answer, never on a time. `--peers` names a Python with
