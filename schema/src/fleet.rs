@@ -90,8 +90,36 @@ pub struct Checked {
 /// Reads a fleet document, plain or packed: the door. Every error at once, each with its place and what would be right.
 pub fn read(bytes: &[u8]) -> Result<Checked, ReadError> {
     let text = crate::document::decode(bytes)?;
-    let document = crate::document::parse::<FleetDocument>(&text)?;
-    admit(document, Some(&text))
+    match crate::document::parse::<FleetDocument>(&text) {
+        Ok(document) => admit(document, Some(&text)),
+        Err(mut error) => {
+            error.errors.extend(errors_beyond(&text, &error.errors));
+            Err(error)
+        }
+    }
+}
+
+/// What is wrong with the meaning of a document whose structure is wrong too: the fields at fault are left out, and if
+/// the rest is a document, it is checked as one.
+fn errors_beyond(text: &str, structure: &[Finding]) -> Vec<Finding> {
+    /// A tree of a text takes many times its size; a larger text is told of its structure alone, first.
+    const TEXT_BYTES_MAX: usize = 32 << 20;
+    // A whole list under a wrong name would make every reference to it look wrong.
+    let whole_lists = structure.iter().any(|finding| !finding.place.field.contains('.'));
+    if text.len() > TEXT_BYTES_MAX || whole_lists {
+        return Vec::new();
+    }
+    let Ok(mut rest) = serde_json::from_str::<serde_json::Value>(text) else { return Vec::new() };
+    for finding in structure {
+        let path = finding.place.field.replace('[', ".").replace(']', "");
+        if let Some((parent, field)) = path.rsplit_once('.')
+            && let Some(serde_json::Value::Object(fields)) = rest.pointer_mut(&format!("/{}", parent.replace('.', "/")))
+        {
+            fields.remove(field);
+        }
+    }
+    let Ok(document) = serde_json::from_value::<FleetDocument>(rest) else { return Vec::new() };
+    admit(document, Some(text)).err().map_or_else(Vec::new, |error| error.errors)
 }
 
 /// Checks what a document means and puts it in order. `text` is what it was read from, where there is one.
@@ -127,5 +155,30 @@ impl Fleet {
     /// matter, nor the order in which it was written.
     pub fn digest(&self) -> String {
         self.digest.get_or_init(|| digest::digest(&self.document)).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn errors_of_structure_do_not_hide_errors_of_meaning() {
+        let text = r#"{"format":"decant.fleet/1","captured_at":"2026-01-01T00:00:00Z",
+            "hosts":[{"name":"a","zonee":"x","inventory":{"VCPU":{"total":4,"allocation_ratio":-4.0}}}],
+            "flavors":[{"name":"f","resources":{"VCPU":1}}],
+            "instances":[{"id":"i","host":"b","flavor":"f","priority":"high"}]}"#;
+        let errors = read(text.as_bytes()).expect_err("four errors").errors;
+        let mut fields: Vec<&str> = errors.iter().map(|error| error.place.field.as_str()).collect();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "hosts[0].inventory.VCPU.allocation_ratio",
+                "hosts[0].zonee",
+                "instances[0].host",
+                "instances[0].priority"
+            ]
+        );
     }
 }
