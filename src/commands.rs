@@ -21,17 +21,18 @@ use decant_schema::plan::Plan;
 
 use crate::cli::Command;
 use crate::error::{Complaint, Exit, Failure};
+use crate::interrupt::or_interrupted;
 
 /// Does what the command line asks.
 pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Plan(command) => plan::run(&command),
-        Command::Show(args) => show::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Report(args) => report::run(&args),
+        Command::Plan(command) => or_interrupted(move || plan::run(&command)),
+        Command::Show(args) => or_interrupted(move || show::run(&args)),
+        Command::Check(args) => or_interrupted(move || check::run(&args)),
+        Command::Report(args) => or_interrupted(move || report::run(&args)),
         Command::Apply(args) => apply::run(&args),
         Command::Migration(command) => migration::run(&command),
-        Command::Fleet(command) => fleet::run(&command),
+        Command::Fleet(command) => or_interrupted(move || fleet::run(&command)),
         Command::Schema { of } => schema::run(of),
         Command::Demo => demo::run(),
         Command::Completion { shell } => completion::run(shell),

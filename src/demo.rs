@@ -17,9 +17,9 @@ use decant_schema::request::{Options, Request, RequestKind, Resize};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Failure;
+use crate::interrupt::{Interruption, interrupted};
 use crate::output;
 use crate::render::{self, PlanView, text::Extent};
 use story::Account;
@@ -38,24 +38,18 @@ const WINDOW: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::from_millis
 
 /// Runs the demonstration; a Ctrl-C ends it early, and as tidily.
 pub(crate) fn demo() -> Result<Account, Failure> {
-    let stage = Stage::set()?;
+    let runtime = Runtime::new().map_err(|error| Failure::environment("start the demonstration", error))?;
+    let mut interruption = runtime.block_on(async { Interruption::listen_closely() });
+    let stage = Stage::set(runtime)?;
     let runtime = stage.runtime.as_ref().expect("it is taken only when the stage is struck");
     runtime.block_on(async {
         tokio::select! {
             account = tell(&stage) => account,
-            () = interrupted() => Err(Failure::environment("finish the demonstration", "it was interrupted")
-                .with_hint("nothing of it is left: no process, no file")),
+            () = interruption.uttered() => {
+                Err(interrupted("finish the demonstration", "nothing of it is left: no process, no file"))
+            }
         }
     })
-}
-
-/// Returns when a person or the system wants the program to end.
-async fn interrupted() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
 }
 
 /// What must be gone at the end, in the order in which it goes: whoever starts guests, the guests, their files.
@@ -66,13 +60,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn set() -> Result<Self, Failure> {
+    fn set(runtime: Runtime) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::environment("set the demonstration up", error);
         let folder = tempfile::Builder::new().prefix("decant-demo-").tempdir().map_err(failed)?;
         let fleet = decant_executor::lab::fleet();
         let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
         let lab = Lab::open(folder.path(), &hosts).map_err(world::lab_failed)?;
-        Ok(Self { runtime: Some(Runtime::new().map_err(failed)?), lab, folder })
+        Ok(Self { runtime: Some(runtime), lab, folder })
     }
 }
 

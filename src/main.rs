@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod demo;
 mod error;
+mod interrupt;
 mod output;
 mod render;
 mod settings;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::mem;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -36,12 +38,21 @@ pub(crate) fn write_json(to: Option<&Path>, document: &impl Serialize) -> Result
     write_document(to, &text)
 }
 
+/// Held while a file is being written, and for ever by [`write_no_more`].
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Waits until a file that is being written is whole, and lets none begin: an interruption leaves no part of one behind.
+pub(crate) fn write_no_more() {
+    mem::forget(WRITING.lock());
+}
+
 /// Writes beside the file first, then renames: a full disk or a crash leaves the old content, never half of the new.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A device or a pipe cannot be renamed over.
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return fs::write(path, bytes);
     }
+    let _writing = WRITING.lock();
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.part", std::process::id()));
     let written = fs::File::create(&beside)
@@ -65,12 +76,35 @@ pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A sign of life on a terminal while something takes long; invisible elsewhere.
-pub(crate) fn spinner(doing: &str) -> ProgressBar {
-    let target = if is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(None, target).with_message(doing.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
+/// A sign of life on a terminal while something takes long; invisible elsewhere. It goes when this is dropped.
+pub(crate) struct Spinner;
+
+/// What turns on the terminal, so that whoever interrupts it can take it away.
+static TURNING: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+impl Spinner {
+    pub(crate) fn show(doing: &str) -> Self {
+        let target = if is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style =
+            ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is a constant that holds");
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style).with_message(doing.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        *TURNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+        Self
+    }
+
+    /// Takes away whatever turns.
+    pub(crate) fn clear() {
+        if let Some(bar) = TURNING.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        Self::clear();
+    }
 }
 
 /// Sends the log to stderr: warnings, or more with each `--verbose`; `RUST_LOG` overrides.

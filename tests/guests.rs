@@ -10,12 +10,15 @@ mod guests {
     pub(crate) mod witness;
 }
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::Duration;
 
 use decant_schema::migration::MigrationOutcome;
 use guests::fleet::RealFleet;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Kills in an ordinary run of the tests; `make chaos` asks for fifty.
 const KILLS: u32 = 6;
@@ -31,6 +34,26 @@ fn the_demonstration_ends_well_and_leaves_nothing() {
     assert!(output.status.success(), "{said}\n{told}");
     assert!(said.contains("lost writes: 0"), "{said}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+}
+
+#[test]
+fn the_demonstration_leaves_nothing_where_it_is_interrupted() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = guests::fleet::decant();
+    demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut demo = demo.spawn().unwrap();
+    let mut told = BufReader::new(demo.stderr.take().unwrap()).lines();
+    // Its guests run by then, and the first of them is on its way.
+    assert!(told.any(|line| line.unwrap().contains("pre-migrating")), "no migration begins");
+    kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
+    let told: Vec<String> = told.map(Result::unwrap).collect();
+    assert_eq!(demo.wait().unwrap().code(), Some(1), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("it was interrupted")), "{told:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+    assert_eq!(guests::fleet::processes_naming(folder.path()), Vec::<String>::new());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `decant apply`: carries a plan out, or goes on with one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use decant_executor::Drivers;
@@ -13,19 +14,24 @@ use decant_schema::units::mbps;
 use super::{documents, site, watch::Watch};
 use crate::cli::{Apply, Format, Terms, When};
 use crate::error::{Exit, Failure};
+use crate::interrupt::or_interrupted;
 use crate::output;
 use crate::render;
 
 pub(super) fn run(args: &Apply) -> Result<Exit, Failure> {
-    if let Some(fleet) = &args.fleet_source {
-        documents::one_from_standard_input(&args.plan, fleet)?;
-    }
-    let plan = documents::plan(&args.plan)?;
-    let fleet = args.fleet_source.as_deref().map(documents::fleet).transpose()?;
+    let (plan, fleet) = (args.plan.clone(), args.fleet_source.clone());
+    let (plan, fleet) = or_interrupted(move || read(&plan, fleet.as_deref()))?;
     match &fleet {
         Some(fleet) if args.rehearse => rehearse(args, &plan, fleet),
         _ => carry_out(args, &plan, fleet.as_deref()),
     }
+}
+
+fn read(plan: &Path, fleet: Option<&Path>) -> Result<(Plan, Option<Arc<Fleet>>), Failure> {
+    if let Some(fleet) = fleet {
+        documents::one_from_standard_input(plan, fleet)?;
+    }
+    Ok((documents::plan(plan)?, fleet.map(documents::fleet).transpose()?))
 }
 
 /// On real hosts, remembered in the store.
@@ -43,17 +49,12 @@ fn rehearse(args: &Apply, plan: &Plan, fleet: &Fleet) -> Result<Exit, Failure> {
     conduct(args, plan, Some(fleet), simulation.drivers(), &folder.path().join("store.db"))
 }
 
-fn conduct(
-    args: &Apply,
-    plan: &Plan,
-    fleet: Option<&Fleet>,
-    drivers: Drivers,
-    store: &std::path::Path,
-) -> Result<Exit, Failure> {
+fn conduct(args: &Apply, plan: &Plan, fleet: Option<&Fleet>, drivers: Drivers, store: &Path) -> Result<Exit, Failure> {
     let watch = Watch::new(plan.moves.len());
     let job = ApplyJob { plan, fleet, store, drivers, options: options(&args.terms), progress: watch.sink() };
-    let report = site::run("carry out the plan", apply(job))?;
-    watch.finish();
+    let then = if args.rehearse { site::BEGINS_AGAIN } else { site::GOES_ON };
+    let report = site::run("carry out the plan", then, apply(job))?;
+    drop(watch);
     match args.format {
         Format::Json => output::write_json(None, &render::text::applied_rows(&report))?,
         Format::Human => output::print(&render::text::applied(&report))?,

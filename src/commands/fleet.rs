@@ -38,7 +38,7 @@ fn contents(fleet: &Fleet) -> String {
 /// The store's fleet, as the agents last reported it.
 fn pull(store: &StoreFile, output: Option<&Path>) -> Result<(), Failure> {
     let store = site::store(store)?;
-    let document = site::run("read the store", decant_executor::apply::fleet(&store))?;
+    let document = site::run("read the store", site::BEGINS_AGAIN, decant_executor::apply::fleet(&store))?;
     output::write_json(output, &document)
 }
 

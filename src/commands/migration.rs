@@ -25,7 +25,7 @@ pub(super) fn run(command: &MigrationCommand) -> Result<Exit, Failure> {
         MigrationCommand::Show { id, store, format } => {
             let store = site::store(store)?;
             let id = find(&store, id)?.id;
-            let history = site::run("read the migration", show(&store, id))?;
+            let history = site::run("read the migration", site::BEGINS_AGAIN, show(&store, id))?;
             match format {
                 Format::Json => output::write_json(None, &history.migration)?,
                 Format::Human => output::print(&render::text::history(&history))?,
@@ -39,7 +39,7 @@ pub(super) fn run(command: &MigrationCommand) -> Result<Exit, Failure> {
 }
 
 fn known(store: &Path) -> Result<Vec<Migration>, Failure> {
-    site::run("read the store", list(store))
+    site::run("read the store", site::BEGINS_AGAIN, list(store))
 }
 
 /// The migration of this id, or the latest of this instance.
@@ -61,8 +61,8 @@ fn settle(args: &Decide, wish: Wish) -> Result<(), Failure> {
     let drivers = site::drivers(&args.site, &hosts)?;
     let watch = Watch::new(1);
     let deciding = decide(&store, drivers, migration.id, wish, ApplyOptions::default(), watch.sink());
-    let settled = site::run(&format!("{wish} the migration"), deciding)?;
-    watch.finish();
+    let settled = site::run(&format!("{wish} the migration"), site::GOES_ON, deciding)?;
+    drop(watch);
     let place = settled.standing().host.clone();
     output::print(&format!("{} is on {place}: {}\n", settled.subject.instance, words::state(&settled.state)))
 }

@@ -119,13 +119,13 @@ pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Optio
 
 /// Plans, delivers the plan, and says how complete it is.
 fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: Instant) -> Result<Exit, Failure> {
-    let bar = output::spinner("planning");
+    let spinner = output::Spinner::show("planning");
     let plan = threads(args)?.install(|| {
         let limits = Limits { elapsed: &|| began.elapsed(), time: Some(args.time_limit.0), effort: 1 };
         let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
         decant_planner::plan(Arc::clone(&fleet), request, stamp, &limits)
     });
-    bar.finish_and_clear();
+    drop(spinner);
     let plan = plan.map_err(|findings| Failure::findings("the request", &findings))?;
     deliver(&fleet, &plan, args)?;
     Ok(if plan.outcome == Outcome::Partial { Exit::Incomplete } else { Exit::Done })

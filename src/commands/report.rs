@@ -20,12 +20,12 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     let mut names = Names::of(&fleet);
     let conditions = conditions(&mut names, options);
     names.finish()?;
-    let bar = output::spinner("trying every host");
+    let spinner = output::Spinner::show("trying every host");
     let report = threads(options)?.install(|| {
         let limits = Limits { elapsed: &|| began.elapsed(), time: Some(options.time_limit.0), effort: 1 };
         decant_planner::capacity::report(Arc::clone(&fleet), conditions, &limits)
     });
-    bar.finish_and_clear();
+    drop(spinner);
     if let Some(page) = &args.html {
         output::write_document(Some(page), &render::html::report(&report))?;
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use decant_executor::apply::ApplyError;
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
@@ -14,6 +15,16 @@ use decant_schema::id::HostName;
 
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
+use crate::interrupt::{Interruption, interrupted};
+
+/// After an interruption of what the store remembers.
+pub(super) const GOES_ON: &str = "run the same command again: it goes on where it was";
+
+/// After an interruption of what leaves no trace.
+pub(super) const BEGINS_AGAIN: &str = "run the same command again: it begins anew, nothing real was touched";
+
+/// How long what agents had begun may take to be put down; reading a large disk goes on beyond it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The store's file.
 pub(super) fn store(args: &StoreFile) -> Result<PathBuf, Failure> {
@@ -48,18 +59,22 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
     Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
 }
 
-/// Runs the executor until it is done or the person interrupts it; either is safe at any moment.
-pub(super) fn run<T>(what: &str, work: impl Future<Output = Result<T, ApplyError>>) -> Result<T, Failure> {
+/// Runs the executor until it is done or is interrupted; either is safe at any moment. `then` says what can be done after
+/// an interruption.
+pub(super) fn run<T>(what: &str, then: &str, work: impl Future<Output = Result<T, ApplyError>>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment("start the executor's threads", error))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
+        let mut interruption = Interruption::listen();
         tokio::select! {
             done = work => done.map_err(failure),
-            _ = tokio::signal::ctrl_c() => {
-                Err(Failure::environment(what, "it was interrupted").with_hint("run the same command again: it goes on where it was"))
+            () = interruption.uttered() => {
+                Err(interrupted(what, then))
             }
         }
-    })
+    });
+    runtime.shutdown_timeout(FAREWELL);
+    done
 }
 
 /// What kind of failure the executor's is, and what to do about it.

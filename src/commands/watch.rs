@@ -37,9 +37,11 @@ impl Watch {
             hear(&bar, &mut seen, progress);
         })
     }
+}
 
-    /// Nothing more happens.
-    pub(super) fn finish(self) {
+impl Drop for Watch {
+    /// However it ended, the terminal is left as it was.
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

@@ -39,6 +39,15 @@ pub(crate) fn decant() -> Command {
     Command::new(env!("CARGO_BIN_EXE_decant"))
 }
 
+/// The command lines of running processes that name a folder.
+pub(crate) fn processes_naming(folder: &Path) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    // One that ended meanwhile has no command line any more, nor has one that has only not been buried yet.
+    let lines = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&*folder)).collect()
+}
+
 impl RealFleet {
     /// Whether this machine has no programs for real guests; says so.
     pub(crate) fn cannot_be_made() -> bool {

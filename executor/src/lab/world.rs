@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId};
@@ -27,6 +28,9 @@ use crate::transfer::rsync::Rsync;
 
 /// Room for sixteen thousand records, ten minutes of a guest's life.
 const DISK_BYTES: u64 = 128 << 20;
+
+/// How long a killed process may take to give its memory back; one whose disk hangs does not end before that does.
+const KILLED_MAX: Duration = Duration::from_secs(5);
 
 /// Why the lab could not do its part.
 #[derive(Debug, Error)]
@@ -221,13 +225,20 @@ impl Lab {
         Some(Process { id, host: host.into(), instance: instance.into() })
     }
 
-    /// Kills every guest of the lab, at once and without asking. For the end of a demonstration, however it came.
+    /// Kills every guest of the lab, at once and without asking, and waits for them to be gone. For the end of a
+    /// demonstration, however it came.
     pub fn kill_all(&self) {
-        for process in self.processes() {
-            if let Some(id) = rustix::process::Pid::from_raw(process.id) {
+        let end = Instant::now() + KILLED_MAX;
+        loop {
+            let left = self.processes();
+            for id in left.iter().filter_map(|process| rustix::process::Pid::from_raw(process.id)) {
                 // One that ended by itself in the meantime is as good.
                 let _gone = rustix::process::kill_process(id, rustix::process::Signal::KILL);
             }
+            if left.is_empty() || Instant::now() >= end {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
