@@ -2,11 +2,13 @@
 //!
 //! An incomplete plan is a result, not a failure: it has an exit code of its own and nothing is printed here.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::render::words;
 use decant_schema::finding::Finding;
 use miette::{Diagnostic, MietteHandler, MietteHandlerOpts, ReportHandler};
 
@@ -68,17 +70,19 @@ pub(crate) struct Complaint {
     pub(crate) problem: String,
     /// What would be right.
     pub(crate) remedy: Option<String>,
+    /// In how many places.
+    pub(crate) places: usize,
 }
 
 impl Complaint {
+    /// What is wrong in one place, and what would be right.
     pub(crate) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { problem: problem.into(), remedy: Some(remedy.into()) }
+        Self { problem: problem.into(), remedy: Some(remedy.into()), places: 1 }
     }
-}
 
-impl From<&Finding> for Complaint {
-    fn from(finding: &Finding) -> Self {
-        Self::new(format!("{}: {}", finding.place, finding.problem), finding.remedy.clone())
+    /// What is wrong in one place, where what to do is said elsewhere.
+    pub(crate) fn bare(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), remedy: None, places: 1 }
     }
 }
 
@@ -88,9 +92,23 @@ impl Failure {
         Self::Input { of: of.into(), errors: vec![Complaint::new(problem, remedy)] }
     }
 
-    /// Every finding of a document.
+    /// Every finding of a document; what is wrong in the same way in many places is said once, with all of them.
     pub(crate) fn findings(of: impl Into<String>, findings: &[Finding]) -> Self {
-        Self::Input { of: of.into(), errors: findings.iter().map(Complaint::from).collect() }
+        let mut order: Vec<&Finding> = Vec::new();
+        let mut places: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for finding in findings {
+            let alike = places.entry((&finding.problem, &finding.remedy)).or_default();
+            if alike.is_empty() {
+                order.push(finding);
+            }
+            alike.push(finding.place.to_string());
+        }
+        let complaint = |first: &&Finding| {
+            let alike = &places[&(first.problem.as_str(), first.remedy.as_str())];
+            let problem = format!("{}: {}", alike.join(", "), first.problem);
+            Complaint { places: alike.len(), ..Complaint::new(problem, first.remedy.clone()) }
+        };
+        Self::Input { of: of.into(), errors: order.iter().map(complaint).collect() }
     }
 
     /// Something outside the input failed, with no more to advise than its cause says.
@@ -100,10 +118,14 @@ impl Failure {
 
     /// Something outside the input failed, as an error says whose message reads after "failed to".
     pub(crate) fn of(error: &dyn Error) -> Self {
-        let mut causes = Vec::new();
+        let mut causes: Vec<String> = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            let words = cause.to_string();
+            // Some libraries say their cause's words and name the cause as well.
+            if causes.last().is_none_or(|before| !before.contains(&words)) {
+                causes.push(words);
+            }
             next = cause.source();
         }
         let cause = (!causes.is_empty()).then(|| causes.join(": ").into());
@@ -176,8 +198,10 @@ impl fmt::Display for Rendered<'_> {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input { of, errors } if errors.len() == 1 => write!(f, "{of}: 1 error, nothing was done"),
-            Self::Input { of, errors } => write!(f, "{of}: {} errors, nothing was done", errors.len()),
+            Self::Input { of, errors } => {
+                let count = words::count(errors.iter().map(|error| error.places).sum(), "error");
+                write!(f, "{of}: {count}, nothing was done")
+            }
             Self::Environment { doing, .. } => write!(f, "failed to {doing}"),
             Self::DoesNotHold { what, .. } => f.write_str(what),
             Self::ClosedPipe => f.write_str("the reader of the output went away"),

@@ -23,6 +23,8 @@ use decant_schema::plan::MoveMode;
 use decant_schema::units::{Mib, mib};
 use thiserror::Error;
 
+use crate::tool::MissingTool;
+
 /// What a host can do with the copies of instances it holds.
 #[async_trait]
 pub trait Hypervisor: Send + Sync {
@@ -238,16 +240,8 @@ pub enum HypervisorError {
         instance: InstanceId,
     },
     /// A program the driver needs cannot be run.
-    #[error("run {program} ({remedy})")]
-    Tool {
-        /// The program.
-        program: String,
-        /// What to do about it.
-        remedy: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
     /// The guest, or the program that runs it, answered with an error.
     #[error("{action} {instance}: {detail}")]
     Guest {

@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use decant_schema::id::InstanceId;
+use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::DiskFile;
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
@@ -34,6 +34,14 @@ impl HostFolder {
         Self { root: root.into() }
     }
 
+    /// The folder a host has in `root`, by its name.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the host's name cannot be a folder's name.
+    pub fn within(root: &Path, host: &HostName) -> io::Result<Self> {
+        Ok(Self::new(root.join(plain_name(host.as_str())?)))
+    }
+
     /// Where the host's guests say what they have to say, one `<id>.log` each.
     pub fn consoles(&self) -> PathBuf {
         self.root.join("consoles")
@@ -49,15 +57,20 @@ impl HostFolder {
     /// # Errors
     /// `InvalidInput` when the id cannot be a file name.
     pub fn copy(&self, instance: &InstanceId) -> io::Result<CopyFolder> {
-        let id = instance.as_str();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if id.is_empty() || id.len() > ID_BYTES_MAX || id.starts_with(['.', '-']) || !id.bytes().all(plain) {
-            let reason =
-                format!("`{id}` cannot name files: letters, digits, `-`, `_` and `.` can, at most {ID_BYTES_MAX}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-        }
-        Ok(CopyFolder { root: self.root.clone(), id: id.to_owned() })
+        let id = plain_name(instance.as_str())?.to_owned();
+        Ok(CopyFolder { root: self.root.clone(), id })
     }
+}
+
+/// The name, if it stays where it is put when it becomes part of a path.
+fn plain_name(name: &str) -> io::Result<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > ID_BYTES_MAX || name.starts_with(['.', '-']) || !name.bytes().all(plain) {
+        let reason =
+            format!("`{name}` cannot name files: letters, digits, `-`, `_` and `.` can, at most {ID_BYTES_MAX}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    Ok(name)
 }
 
 /// The places of one instance on one host.

@@ -49,6 +49,7 @@ pub mod lab;
 pub mod layout;
 pub mod progress;
 pub mod step;
+pub mod tool;
 pub mod transfer;
 
 pub use apply::{

@@ -11,6 +11,8 @@ use decant_schema::migration::{Digest, DiskFile, Generation};
 use decant_schema::units::Mbps;
 use thiserror::Error;
 
+use crate::tool::MissingTool;
+
 /// Moves files between hosts.
 #[async_trait]
 pub trait Transfer: Send + Sync {
@@ -123,16 +125,8 @@ pub enum TransferError {
         peer: HostName,
     },
     /// A program the transfer needs cannot be run.
-    #[error("run {program} ({remedy})")]
-    Tool {
-        /// The program.
-        program: String,
-        /// What to do about it.
-        remedy: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
     /// Reading or writing failed on this host.
     #[error("read the {file} of {instance}")]
     Io {

@@ -62,6 +62,6 @@ fn violations(plan: &str, verdict: &Verdict) -> Failure {
     let all = &verdict.violations;
     Failure::DoesNotHold {
         what: format!("{plan} does not hold: {}", words::count(all.len(), "violation")),
-        differences: all.iter().map(|one| Complaint { problem: one.to_string(), remedy: None }).collect(),
+        differences: all.iter().map(|one| Complaint::bare(one.to_string())).collect(),
     }
 }

@@ -46,17 +46,30 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
         let remedy = "name the folder of this machine's hosts by --hosts-in, or try the plan out by --rehearse";
         return Err(Failure::input("the request", "nothing says where the hosts are", remedy));
     };
-    if !root.is_dir() {
+    // Programs are started in the folders of the guests, so paths must not depend on where we are.
+    let root = root.canonicalize().ok().filter(|root| root.is_dir()).ok_or_else(|| {
         let problem = format!("{} is no folder", root.display());
-        return Err(Failure::input("--hosts-in", problem, "name the folder that holds one folder a host"));
-    }
-    let folder = |host: &HostName| HostFolder::new(root.join(host.as_str()));
-    let folders: BTreeMap<_, _> = hosts.iter().map(|host| (host.clone(), folder(host))).collect();
+        Failure::input("--hosts-in", problem, "name the folder that holds one folder a host")
+    })?;
+    let folders = folders(&root, hosts)?;
     let driver = |here: &HostFolder| HostDriver {
         hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
         transfer: std::sync::Arc::new(Rsync::new(here.clone(), folders.clone())),
     };
     Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
+}
+
+/// The folder of each host.
+fn folders(root: &Path, hosts: &BTreeSet<HostName>) -> Result<BTreeMap<HostName, HostFolder>, Failure> {
+    let mut errors = Vec::new();
+    let mut folders = BTreeMap::new();
+    for host in hosts {
+        match HostFolder::within(root, host) {
+            Ok(folder) => _ = folders.insert(host.clone(), folder),
+            Err(error) => errors.push(Complaint::new(format!("host {host} has no folder: {error}"), "rename the host")),
+        }
+    }
+    if errors.is_empty() { Ok(folders) } else { Err(Failure::Input { of: "--hosts-in".to_owned(), errors }) }
 }
 
 /// Runs the executor until it is done or is interrupted; either is safe at any moment. `then` says what can be done after
@@ -85,7 +98,7 @@ fn failure(error: ApplyError) -> Failure {
             what: "the fleet has changed since the plan was made; nothing was begun".to_owned(),
             differences: differences
                 .iter()
-                .map(|difference| Complaint { problem: difference.to_string(), remedy: None })
+                .map(|difference| Complaint::bare(difference.to_string()))
                 .chain([Complaint::new("the plan no longer fits", "read the fleet again and plan again")])
                 .collect(),
         },
@@ -107,12 +120,9 @@ fn failure(error: ApplyError) -> Failure {
         },
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
-        ApplyError::NotGranted { wish, refusal, .. } => Failure::Input {
+        ApplyError::NotGranted { refusal, .. } => Failure::Input {
             of,
-            errors: vec![Complaint::new(
-                format!("cannot {wish}: {refusal}"),
-                "decant migration show says how far it is",
-            )],
+            errors: vec![Complaint::new(format!("failed to {refusal}"), "decant migration show says how far it is")],
         },
         busy @ ApplyError::Busy { .. } => {
             Failure::of(&busy).with_hint("wait for the other decant to end, or stop it; one at a time conducts a store")

@@ -49,7 +49,11 @@ impl Drop for Watch {
 fn hear(bar: &ProgressBar, seen: &mut BTreeMap<MigrationId, Migration>, progress: Progress) {
     match progress {
         Progress::Changed { migration } => {
-            say(bar, &changed(&migration));
+            let news = changed(&migration);
+            // What goes wrong again in the same way is not said again.
+            if seen.get(&migration.id).is_none_or(|before| changed(before) != news) {
+                say(bar, &news);
+            }
             if migration.state.outcome().is_some() {
                 bar.inc(1);
             }

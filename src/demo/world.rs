@@ -132,10 +132,12 @@ impl World {
 
 /// The lab's messages read after "failed to", with their causes behind them.
 pub(super) fn lab_failed(error: LabError) -> Failure {
-    let doing = error.to_string();
-    match std::error::Error::source(&error) {
-        Some(cause) => Failure::environment(doing, cause.to_string()),
-        None => Failure::environment(doing, "see above"),
+    let failed = Failure::of(&error);
+    match error {
+        LabError::Io { .. } => {
+            failed.with_hint("make room there, or name another folder for temporary files by TMPDIR")
+        }
+        LabError::Tool(_) | LabError::Hypervisor(_) => failed,
     }
 }
 

@@ -53,7 +53,7 @@ impl RealFleet {
     pub(crate) fn cannot_be_made() -> bool {
         match Lab::open(tempfile::tempdir().unwrap().path(), &["a"]) {
             Ok(_) => false,
-            Err(error @ LabError::Tool { .. }) => {
+            Err(error @ LabError::Tool(_)) => {
                 println!("skipped: failed to {error}");
                 true
             }

@@ -12,7 +12,7 @@ mod process;
 mod qmp;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +28,7 @@ use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
 use crate::layout::{CopyFolder, HostFolder, remove_durably, rename_durably, write_durably};
+use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
 
@@ -323,8 +324,8 @@ enum Fault {
     Qmp(#[from] QmpError),
     #[error("{0}")]
     Guest(String),
-    #[error("run {}", program.display())]
-    Tool { program: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
     #[error("it is not here")]
     Absent,
     #[error("it runs")]
@@ -353,21 +354,12 @@ impl Fault {
             Self::Io(source) => HypervisorError::Io { action, instance, source },
             Self::Qmp(error) => HypervisorError::Guest { action, instance, detail: error.to_string() },
             Self::Guest(detail) => HypervisorError::Guest { action, instance, detail },
-            Self::Tool { program, source } => {
-                let remedy =
-                    "install the packages qemu-system-x86 and qemu-utils, or name the program's path".to_owned();
-                HypervisorError::Tool { program: program.display().to_string(), remedy, source }
-            }
+            Self::Tool(missing) => missing.into(),
             Self::Absent => HypervisorError::Absent { instance },
             Self::Runs => HypervisorError::Runs { instance },
             Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
         }
     }
-}
-
-/// A program that could not be started.
-fn missing(program: &Path, source: io::Error) -> Fault {
-    Fault::Tool { program: program.to_owned(), source }
 }
 
 /// A program's own words; a full disk is told apart, since the way out is another one.

@@ -24,6 +24,7 @@ use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Qemu, Tools};
 use crate::hypervisor::{Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::layout::{CopyFolder, HostFolder, file_name, make_parent};
+use crate::tool::MissingTool;
 use crate::transfer::rsync::Rsync;
 
 /// Room for sixteen thousand records, ten minutes of a guest's life.
@@ -44,17 +45,9 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
-    /// A program the lab needs cannot be run, or failed.
-    #[error("run {program} ({remedy})")]
-    Tool {
-        /// The program.
-        program: &'static str,
-        /// What to do.
-        remedy: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// A program the lab needs cannot be run.
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
     /// The driver.
     #[error(transparent)]
     Hypervisor(#[from] HypervisorError),
@@ -86,9 +79,8 @@ impl Lab {
         for (program, package) in
             [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("rsync", "rsync")]
         {
-            let remedy = format!("install the package {package}");
             let ran = Command::new(program).arg("--version").output();
-            ran.map_err(|source| LabError::Tool { program, remedy, source })?;
+            ran.map_err(|source| MissingTool::new(program, package, source))?;
         }
         let io = |source| LabError::Io { path: root.to_owned(), source };
         std::fs::create_dir_all(root).map_err(io)?;
@@ -267,13 +259,12 @@ fn write_noise(path: &Path, bytes: usize) -> io::Result<()> {
 }
 
 fn convert(from_format: &str, from: &Path, to_format: &str, to: &Path) -> Result<(), LabError> {
-    let tool =
-        |source| LabError::Tool { program: "qemu-img", remedy: "install the package qemu-utils".to_owned(), source };
     let mut command = Command::new("qemu-img");
     command.args(["convert", "-f", from_format, "-O", to_format]).arg(from).arg(to);
-    let output = command.output().map_err(tool)?;
+    let output = command.output().map_err(|source| MissingTool::new("qemu-img", "qemu-utils", source))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(tool(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned())))
+    let source = io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    Err(LabError::Io { path: to.to_owned(), source })
 }

@@ -25,6 +25,7 @@ use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::CopyLock;
 use crate::hypervisor::qemu::read_fence;
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
+use crate::tool::MissingTool;
 
 /// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
 const SILENCE_MAX_S: u64 = 30;
@@ -93,8 +94,7 @@ impl Rsync {
         if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
             return failed(order).io(source);
         }
-        let remedy = "install the package rsync, or name the program's path".to_owned();
-        TransferError::Tool { program: self.program.display().to_string(), remedy, source }
+        MissingTool::new(&self.program, "rsync", source).into()
     }
 }
 

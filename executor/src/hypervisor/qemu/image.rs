@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::lock::CopyLock;
 use super::{Fault, Tools};
 use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, with_ending};
+use crate::tool::MissingTool;
 
 /// Makes an empty overlay over the base. The base is named relative to the overlay, so the pair can be moved.
 ///
@@ -44,7 +45,8 @@ impl Tools {
     async fn image(&self, lock: Stdio, copy: &CopyFolder, arguments: &[&str], files: &[&Path]) -> Result<(), Fault> {
         let mut command = Command::new(&self.qemu_img);
         command.current_dir(copy.path()).args(arguments).args(files).process_group(0).stdin(lock);
-        let output = command.output().await.map_err(|error| super::missing(&self.qemu_img, error))?;
+        let missing = |error| MissingTool::new(&self.qemu_img, "qemu-utils", error);
+        let output = command.output().await.map_err(missing)?;
         if output.status.success() {
             return Ok(());
         }

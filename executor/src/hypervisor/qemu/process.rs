@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep};
 use super::definition::Definition;
 use super::lock::{CopyLock, RETRY};
 use super::qmp::Qmp;
-use super::{Fault, Tools, missing};
+use super::{Fault, Tools};
 use crate::layout::{CopyFolder, file_name, make_parent};
+use crate::tool::MissingTool;
 
 const SOCKET: &str = "qmp.sock";
 const PROCESS_ID: &str = "qemu.pid";
@@ -70,7 +71,7 @@ pub(super) async fn spawn(tools: &Tools, lock: CopyLock, copy: &CopyFolder, what
         .stdin(lock.share()?)
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut child = command.spawn().map_err(|error| missing(&tools.qemu, error))?;
+    let mut child = command.spawn().map_err(|error| MissingTool::new(&tools.qemu, "qemu-system-x86", error))?;
     drop((command, lock));
     let end = Instant::now() + BUSY_MAX;
     loop {
