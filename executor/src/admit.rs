@@ -4,7 +4,7 @@
 //! when it is confirmed. A move that was undone never gave its room, so what waits for it never starts: the rest is
 //! to be planned again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use decant_schema::id::{HostName, MoveId};
@@ -89,8 +89,8 @@ pub struct Admission {
 /// why they could not begin.
 pub fn admit(
     plan: &Plan,
-    migrations: &BTreeMap<MoveId, Migration>,
-    elsewhere: &[Migration],
+    migrations: &BTreeMap<MoveId, &Migration>,
+    elsewhere: &[&Migration],
     refused: &BTreeMap<MoveId, String>,
     limits: &AdmitLimits,
 ) -> Admission {
@@ -99,10 +99,11 @@ pub fn admit(
         load.add(migration.subject.source(), migration.subject.target());
     }
     let mut admission = Admission::default();
-    let undone = never_starting(plan, migrations, refused);
+    let before = predecessors(plan);
+    let undone = never_starting(plan, &before, migrations, refused);
     for line in plan.moves.iter().filter(|line| !migrations.contains_key(&line.id)) {
         let refused = refused.get(&line.id).map(|why| Wait::Refused { why: why.clone() });
-        let before = || wait_before(plan, line, migrations, &undone);
+        let before = || wait_before(&before[&line.id], migrations, &undone);
         match refused.or_else(before).or_else(|| load.wait(line, limits)) {
             Some(wait) => _ = admission.waits.insert(line.id, wait),
             None => {
@@ -140,15 +141,18 @@ impl Load {
 }
 
 /// Whether a migration uses its hosts' network and disks; one that waits for a person does not.
-fn is_at_work(migration: &Migration) -> bool {
+pub(crate) fn is_at_work(migration: &Migration) -> bool {
     !matches!(
         migration.state,
         MigrationState::Finished { .. } | MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } }
     )
 }
 
-fn wait_before(plan: &Plan, line: &Move, migrations: &BTreeMap<MoveId, Migration>, undone: &[MoveId]) -> Option<Wait> {
-    let before = predecessors(plan, line);
+fn wait_before(
+    before: &[MoveId],
+    migrations: &BTreeMap<MoveId, &Migration>,
+    undone: &BTreeSet<MoveId>,
+) -> Option<Wait> {
     let chosen = |filter: &dyn Fn(&MoveId) -> bool| -> Vec<MoveId> { before.iter().copied().filter(filter).collect() };
     let never = chosen(&|id| undone.contains(id));
     if !never.is_empty() {
@@ -168,32 +172,37 @@ fn wait_before(plan: &Plan, line: &Move, migrations: &BTreeMap<MoveId, Migration
     (!moves.is_empty()).then_some(Wait::Confirmation { moves })
 }
 
-/// The moves a move waits for: those it names, and those of the same instance before it.
-fn predecessors(plan: &Plan, line: &Move) -> Vec<MoveId> {
-    let same = plan.moves.iter().take_while(|other| other.id != line.id).filter(|o| o.instance == line.instance);
-    let mut before: Vec<MoveId> = line.after.iter().copied().chain(same.map(|other| other.id)).collect();
-    before.sort_unstable();
-    before.dedup();
-    before
+/// The moves each move waits for: those it names, and the one of the same instance before it.
+fn predecessors(plan: &Plan) -> BTreeMap<MoveId, Vec<MoveId>> {
+    let mut last = BTreeMap::new();
+    let before = |line: &Move| {
+        let same = last.insert(line.instance.clone(), line.id);
+        let mut before: Vec<MoveId> = line.after.iter().copied().chain(same).collect();
+        before.sort_unstable();
+        before.dedup();
+        (line.id, before)
+    };
+    plan.moves.iter().map(before).collect()
 }
 
 /// The moves that were undone or refused, and those that wait for them, however indirectly.
 fn never_starting(
     plan: &Plan,
-    migrations: &BTreeMap<MoveId, Migration>,
+    before: &BTreeMap<MoveId, Vec<MoveId>>,
+    migrations: &BTreeMap<MoveId, &Migration>,
     refused: &BTreeMap<MoveId, String>,
-) -> Vec<MoveId> {
+) -> BTreeSet<MoveId> {
     let undone = migrations
         .iter()
         .filter(|(_, migration)| {
             migration.state.outcome().is_some_and(|came_to| came_to != MigrationOutcome::Confirmed)
         })
         .map(|(id, _)| *id);
-    let mut never: Vec<MoveId> = undone.chain(refused.keys().copied()).collect();
+    let mut never: BTreeSet<MoveId> = undone.chain(refused.keys().copied()).collect();
     // The plan's lines stand in an order in which they can be done: one pass reaches every follower.
     for line in plan.moves.iter().filter(|line| !migrations.contains_key(&line.id)) {
-        if predecessors(plan, line).iter().any(|id| never.contains(id)) {
-            never.push(line.id);
+        if before[&line.id].iter().any(|id| never.contains(id)) {
+            never.insert(line.id);
         }
     }
     never

@@ -24,11 +24,11 @@ pub use decide::decide;
 pub use error::{ApplyError, UnsupportedMove};
 pub use stale::Difference;
 
-use crate::admit::{AdmitLimits, Wait, admit};
+use crate::admit::{self, AdmitLimits, Wait, admit};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::CreateError;
 use crate::driver::Drivers;
-use crate::hypervisor::Disk;
+use crate::hypervisor::{Disk, Unsupported};
 use crate::progress::{Progress, ProgressSink};
 use session::Session;
 
@@ -164,9 +164,12 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
     let held = session::hold(job.store).await?;
     begin(&held.store, &job, clock.now()).await?;
+    let known =
+        held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
+    let known = known.map(|migration| (migration.id, migration)).collect();
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
-    let mut run =
-        Run { plan: job.plan, session, options: job.options, refused: BTreeMap::new(), told: BTreeMap::new() };
+    let refused = BTreeMap::new();
+    let mut run = Run { plan: job.plan, session, options: job.options, known, refused, told: BTreeMap::new() };
     run.finish(&job.progress).await
 }
 
@@ -234,9 +237,11 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
     let mut missing = Vec::new();
     let mut unsupported = Vec::new();
     for line in &plan.moves {
-        let storage =
-            fleet.instance_index(line.instance.as_str()).and_then(|at| fleet.instances()[at].storage.as_ref());
-        let disk = Disk::of(storage);
+        let instance = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]);
+        let disk = Disk::of(instance.and_then(|instance| instance.storage.as_ref()));
+        if let Some(Err(reason)) = instance.map(|instance| Unsupported::unless_kept(instance.state, line.mode)) {
+            unsupported.push(UnsupportedMove { line: line.id, host: line.source.clone(), reason });
+        }
         for host in [&line.source, &line.target] {
             match drivers.get(host) {
                 Some(driver) => {
@@ -264,6 +269,8 @@ struct Run<'a> {
     plan: &'a Plan,
     session: Session,
     options: ApplyOptions,
+    /// The plan's migrations, and those of others that were unfinished at the beginning or began since.
+    known: BTreeMap<MigrationId, Migration>,
     /// Moves the world refused though the plan wants them.
     refused: BTreeMap<MoveId, String>,
     /// What was last said of moves that wait.
@@ -276,24 +283,48 @@ impl Run<'_> {
         loop {
             let waits = self.start_what_may(&limits).await?;
             self.tell(&waits, progress);
-            if self.is_over(&waits).await? {
-                return self.report(waits).await;
+            if self.is_over(&waits) {
+                return Ok(self.report(waits));
             }
-            self.session.go_on().await?;
+            // Only what comes to rest lets something else start.
+            while !self.take_in_news() {
+                self.session.go_on().await?;
+            }
         }
     }
 
-    async fn migrations(&self) -> Result<BTreeMap<MoveId, Migration>, ApplyError> {
-        let migrations = self.session.store().migrations_of(self.plan.id).await?;
-        Ok(migrations.into_iter().filter_map(|migration| Some((migration.line?.id, migration))).collect())
+    /// Takes in how far the migrations are; whether one came to rest.
+    fn take_in_news(&mut self) -> bool {
+        let mut rested = false;
+        for migration in self.session.news() {
+            rested |= !admit::is_at_work(&migration);
+            self.known.insert(migration.id, migration);
+        }
+        rested
+    }
+
+    /// The move of the plan that a migration carries out.
+    fn line_of(&self, migration: &Migration) -> Option<MoveId> {
+        migration.line.filter(|line| line.plan == self.plan.id).map(|line| line.id)
+    }
+
+    /// The plan's own migrations by move, and those of others.
+    fn own_and_others(&self) -> (BTreeMap<MoveId, &Migration>, Vec<&Migration>) {
+        let (mut own, mut others) = (BTreeMap::new(), Vec::new());
+        for migration in self.known.values() {
+            match self.line_of(migration) {
+                Some(line) => _ = own.insert(line, migration),
+                None => others.push(migration),
+            }
+        }
+        (own, others)
     }
 
     async fn start_what_may(&mut self, limits: &AdmitLimits) -> Result<BTreeMap<MoveId, Wait>, ApplyError> {
         loop {
-            let migrations = self.migrations().await?;
-            let mut elsewhere = self.session.store().unfinished_migrations().await?;
-            elsewhere.retain(|migration| migration.line.is_none_or(|line| line.plan != self.plan.id));
-            let admission = admit(self.plan, &migrations, &elsewhere, &self.refused, limits);
+            self.take_in_news();
+            let (own, others) = self.own_and_others();
+            let admission = admit(self.plan, &own, &others, &self.refused, limits);
             if admission.start.is_empty() {
                 return Ok(admission.waits);
             }
@@ -326,22 +357,22 @@ impl Run<'_> {
     }
 
     /// Whether nothing more happens by itself.
-    async fn is_over(&self, waits: &BTreeMap<MoveId, Wait>) -> Result<bool, ApplyError> {
-        let at_rest = self.migrations().await?.values().all(session::is_at_rest);
+    fn is_over(&self, waits: &BTreeMap<MoveId, Wait>) -> bool {
+        let at_rest = self.own_and_others().0.values().all(|migration| session::is_at_rest(migration));
         let queueing = waits.values().any(|wait| matches!(wait, Wait::HostBusy { .. } | Wait::FleetBusy));
-        Ok(at_rest && !queueing)
+        at_rest && !queueing
     }
 
-    async fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> Result<ApplyReport, ApplyError> {
-        let mut migrations = self.migrations().await?;
+    fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> ApplyReport {
+        let (migrations, _) = self.own_and_others();
         let report = |line: &decant_schema::plan::Move| MoveReport {
             id: line.id,
             instance: line.instance.clone(),
             source: line.source.clone(),
             target: line.target.clone(),
-            migration: migrations.remove(&line.id),
+            migration: migrations.get(&line.id).map(|migration| (*migration).clone()),
             wait: waits.remove(&line.id),
         };
-        Ok(ApplyReport { moves: self.plan.moves.iter().map(report).collect() })
+        ApplyReport { moves: self.plan.moves.iter().map(report).collect() }
     }
 }

@@ -6,6 +6,7 @@
 
 mod create;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,13 +59,20 @@ impl Conductor {
 
     /// Takes in what an agent says. What does not fit what is stored changes nothing; fails only if the store does.
     pub async fn hear(&self, notification: Notification) -> Result<(), StoreError> {
-        match self.take_in(notification).await {
-            Err(refused) if refused.is_refusal() => {
-                debug!(%refused, "refused what an agent said");
-                Ok(())
+        unless_refused(self.take_in(notification).await)
+    }
+
+    /// Takes in many things in their order, but the questions for unfinished work together: each is answered from all
+    /// migrations there are.
+    pub async fn hear_all(&self, said: Vec<Notification>) -> Result<(), StoreError> {
+        let mut ready = BTreeSet::new();
+        for notification in said {
+            match notification {
+                Notification::Ready { host } => _ = ready.insert(host),
+                other => self.hear(other).await?,
             }
-            done => done,
         }
+        if ready.is_empty() { Ok(()) } else { unless_refused(self.remind(|agent, _| ready.contains(agent)).await) }
     }
 
     async fn take_in(&self, notification: Notification) -> Result<(), StoreError> {
@@ -230,6 +238,17 @@ impl Conductor {
         }
         (self.progress)(Progress::Changed { migration: Box::new(leased) });
         Ok(())
+    }
+}
+
+/// What the store refuses since it does not fit is no failure of the store.
+fn unless_refused(done: Result<(), StoreError>) -> Result<(), StoreError> {
+    match done {
+        Err(refused) if refused.is_refusal() => {
+            debug!(%refused, "refused what an agent said");
+            Ok(())
+        }
+        done => done,
     }
 }
 

@@ -16,7 +16,7 @@ pub mod qemu;
 pub mod simulated;
 
 use async_trait::async_trait;
-use decant_schema::fleet::Resources;
+use decant_schema::fleet::{InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
 use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::plan::MoveMode;
@@ -192,6 +192,32 @@ pub enum Unsupported {
         /// The pool.
         pool: PoolName,
     },
+    /// What the instance is doing cannot be taken along, by any driver.
+    #[error(
+        "an instance that is {} does not survive a {} move",
+        format!("{state:?}").to_lowercase(),
+        mode_name(*.mode)
+    )]
+    State {
+        /// What it is doing.
+        state: InstanceState,
+        /// The mode.
+        mode: MoveMode,
+    },
+}
+
+impl Unsupported {
+    /// Whether an instance that does this is to run once it has moved in this mode; refuses what would be lost on the
+    /// way.
+    pub fn unless_kept(state: InstanceState, mode: MoveMode) -> Result<bool, Self> {
+        match (state, mode) {
+            (InstanceState::Active, _) => Ok(true),
+            (InstanceState::Stopped, _) => Ok(false),
+            // Its memory died with its host; so did whatever it was doing.
+            (_, MoveMode::Rebuild) => Ok(true),
+            (state, mode) => Err(Self::State { state, mode }),
+        }
+    }
 }
 
 fn mode_name(mode: MoveMode) -> &'static str {

@@ -2,8 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use thiserror::Error;
+
+/// What a host with QEMU guests needs, each with the Debian package it comes with.
+const NEEDED: [(&str, &str); 3] =
+    [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("rsync", "rsync")];
 
 /// A program that is needed and cannot be run.
 #[derive(Debug, Error)]
@@ -16,6 +21,15 @@ pub struct MissingTool {
     /// Why not.
     #[source]
     pub source: io::Error,
+}
+
+/// Fails unless every program can be run: better known before a guest is shut down than after.
+pub fn are_here() -> Result<(), MissingTool> {
+    for (program, package) in NEEDED {
+        let ran = Command::new(program).arg("--version").output();
+        ran.map_err(|source| MissingTool::new(program, package, source))?;
+    }
+    Ok(())
 }
 
 impl MissingTool {

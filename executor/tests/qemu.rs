@@ -228,7 +228,7 @@ async fn a_missing_program_is_named_with_its_package() {
     let folder: HostFolder = world.lab.folder(&world.a);
     let driver = Qemu::new(folder, Tools { qemu: "/nowhere/qemu".into(), ..Tools::default() });
     let error = driver.start(&world.vm).await.unwrap_err();
-    assert!(error.to_string().contains("install the packages qemu-system-x86"), "{error}");
+    assert!(error.to_string().contains("install the package qemu-system-x86"), "{error}");
     let held = world.on(&world.a).observe(&world.vm).await.unwrap().copy;
     assert!(matches!(held, Copy::Stopped(_)), "{held:?}");
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decant_executor::apply::ApplyError;
+use decant_executor::hypervisor::Unsupported;
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
 use decant_executor::layout::HostFolder;
 use decant_executor::transfer::rsync::Rsync;
-use decant_executor::{Drivers, HostDriver};
+use decant_executor::{Drivers, HostDriver, tool};
 use decant_schema::id::HostName;
 
 use crate::cli::{Site, StoreFile};
@@ -52,6 +53,7 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
         Failure::input("--hosts-in", problem, "name the folder that holds one folder a host")
     })?;
     let folders = folders(&root, hosts)?;
+    tool::are_here().map_err(|missing| Failure::of(&missing))?;
     let driver = |here: &HostFolder| HostDriver {
         hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
         transfer: std::sync::Arc::new(Rsync::new(here.clone(), folders.clone())),
@@ -111,12 +113,7 @@ fn failure(error: ApplyError) -> Failure {
         },
         ApplyError::Unsupported { moves } => Failure::Input {
             of,
-            errors: moves
-                .iter()
-                .map(|one| {
-                    Complaint::new(one.to_string(), "set the instance's mobility to suspend or cold and plan again")
-                })
-                .collect(),
+            errors: moves.iter().map(|one| Complaint::new(one.to_string(), unsupported_remedy(&one.reason))).collect(),
         },
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
@@ -130,6 +127,14 @@ fn failure(error: ApplyError) -> Failure {
         failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {
             Failure::of(&failed).with_hint("check the store's disk and rights, then run the same command again")
         }
+    }
+}
+
+fn unsupported_remedy(reason: &Unsupported) -> &'static str {
+    match reason {
+        Unsupported::Mode { .. } => "set the instance's mobility to suspend or cold and plan again",
+        Unsupported::SharedStorage { .. } => "leave it out by --pin and plan again",
+        Unsupported::State { .. } => "resume it, shut it down, or leave it out by --pin, and plan again",
     }
 }
 

@@ -9,7 +9,7 @@ mod migration;
 mod refusal;
 mod report;
 
-pub(crate) use migration::{state, turn};
+pub(crate) use migration::{state, turn, way_on};
 pub(crate) use refusal::{advice, fix, reason, rule, rules};
 pub(crate) use report::{change, effect, emptying, failures, verdict};
 

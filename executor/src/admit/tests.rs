@@ -69,7 +69,8 @@ fn finished(outcome: MigrationOutcome) -> MigrationState {
 const ARRIVED: MigrationState = MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: None } };
 
 fn decide(plan: &Plan, states: &[(u32, MigrationState)], limits: &AdmitLimits) -> Admission {
-    let migrations = states.iter().map(|(id, state)| in_state(plan, *id, state.clone())).collect();
+    let migrations: Vec<_> = states.iter().map(|(id, state)| in_state(plan, *id, state.clone())).collect();
+    let migrations = migrations.iter().map(|(id, migration)| (*id, migration)).collect();
     admit(plan, &migrations, &[], &BTreeMap::new(), limits)
 }
 

@@ -39,6 +39,7 @@ pub async fn decide(
                         return Ok(migration);
                     }
                     session.go_on().await?;
+                    session.news();
                 }
             }
             Err(ApplyError::Busy { .. }) => {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use decant_schema::migration::{Awaits, Migration};
@@ -17,7 +17,7 @@ use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::Conductor;
 use crate::driver::Drivers;
-use crate::progress::ProgressSink;
+use crate::progress::{Progress, ProgressSink};
 
 /// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
 const POLL: Duration = Duration::from_millis(200);
@@ -55,6 +55,17 @@ fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// A sink that keeps what changed, too. Nobody else writes migrations while this process conducts, so nothing has to be
+/// read again to know how far they are.
+fn overheard(progress: ProgressSink, news: Arc<Mutex<Vec<Migration>>>) -> ProgressSink {
+    Arc::new(move |happened| {
+        if let Progress::Changed { migration } = &happened {
+            news.lock().unwrap_or_else(PoisonError::into_inner).push(migration.as_ref().clone());
+        }
+        progress(happened);
+    })
+}
+
 /// Whether a migration does nothing more by itself.
 pub(super) fn is_at_rest(migration: &Migration) -> bool {
     matches!(migration.turn(), Awaits::Nobody | Awaits::Decision { automatic_at: None })
@@ -64,6 +75,7 @@ pub(super) fn is_at_rest(migration: &Migration) -> bool {
 pub(super) struct Session {
     pub(super) conductor: Conductor,
     bus: Arc<InProcessBus>,
+    news: Arc<Mutex<Vec<Migration>>>,
     /// When the clock is next looked at, however much agents have to say in between.
     looks: Interval,
     _agents: JoinSet<()>,
@@ -79,20 +91,29 @@ impl Session {
             let agent = Agent::new(host, driver, bus.clone(), clock.clone(), bandwidth);
             agents.spawn(Arc::new(agent).run());
         }
-        let conductor = Conductor::new(held.store.clone(), bus.clone(), clock, progress);
+        let news = Arc::new(Mutex::new(Vec::new()));
+        let conductor = Conductor::new(held.store.clone(), bus.clone(), clock, overheard(progress, news.clone()));
         let mut looks = tokio::time::interval(POLL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { conductor, bus, looks, _agents: agents, _held: held }
+        Self { conductor, bus, news, looks, _agents: agents, _held: held }
+    }
+
+    /// The migrations that changed since this was last asked, in the order in which they did.
+    pub(super) fn news(&self) -> Vec<Migration> {
+        std::mem::take(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn store(&self) -> &Store {
         self.conductor.store()
     }
 
-    /// Takes in one thing an agent says, or does what time and other processes' wishes bring.
+    /// Takes in what agents have said, or does what time and other processes' wishes bring.
     pub(super) async fn go_on(&mut self) -> Result<(), ApplyError> {
         tokio::select! {
-            notification = self.bus.next_notification() => self.conductor.hear(notification).await?,
+            first = self.bus.next_notification() => {
+                let others = std::iter::from_fn(|| self.bus.try_next_notification());
+                self.conductor.hear_all(std::iter::once(first).chain(others).collect()).await?;
+            }
             _ = self.looks.tick() => {
                 self.conductor.grant_wishes().await?;
                 self.conductor.tick().await?;

@@ -1,7 +1,7 @@
 //! Conductor and agents in one process: queues in memory.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use decant_schema::cast::{Cast, Notification};
@@ -13,62 +13,80 @@ use super::Bus;
 /// Queues in memory, one for each host and one for the conductor.
 #[derive(Debug, Default)]
 pub struct InProcessBus {
-    queues: Mutex<Queues>,
-    /// Wakes all who wait; each looks for its own.
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Queues {
-    casts: BTreeMap<HostName, VecDeque<Cast>>,
-    notifications: VecDeque<Notification>,
+    casts: Mutex<BTreeMap<HostName, Arc<Queue<Cast>>>>,
+    notifications: Queue<Notification>,
 }
 
 impl InProcessBus {
     /// Takes a cast for this host, if there is one.
     pub fn try_next_cast(&self, host: &HostName) -> Option<Cast> {
-        self.queues().casts.get_mut(host)?.pop_front()
+        self.casts_for(host).try_take()
     }
 
     /// Takes a notification, if there is one.
     pub fn try_next_notification(&self) -> Option<Notification> {
-        self.queues().notifications.pop_front()
+        self.notifications.try_take()
     }
 
-    fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn casts_for(&self, host: &HostName) -> Arc<Queue<Cast>> {
+        let mut all = self.casts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(host.clone()).or_default().clone()
+    }
+}
+
+/// Messages for one listener, which alone is woken by them.
+#[derive(Debug)]
+struct Queue<T> {
+    messages: Mutex<VecDeque<T>>,
+    arrived: Notify,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { messages: Mutex::default(), arrived: Notify::new() }
+    }
+}
+
+impl<T> Queue<T> {
+    fn put(&self, message: T) {
+        self.messages().push_back(message);
+        // Kept for the listener if it is not waiting at this moment.
+        self.arrived.notify_one();
     }
 
-    async fn wait_for<T>(&self, mut take: impl FnMut() -> Option<T>) -> T {
+    fn try_take(&self) -> Option<T> {
+        self.messages().pop_front()
+    }
+
+    async fn take(&self) -> T {
         loop {
-            // Listening begins before looking, so what arrives in between is not missed.
-            let mut arrived = std::pin::pin!(self.arrived.notified());
-            arrived.as_mut().enable();
-            if let Some(message) = take() {
+            if let Some(message) = self.try_take() {
                 return message;
             }
-            arrived.await;
+            self.arrived.notified().await;
         }
+    }
+
+    fn messages(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Bus for InProcessBus {
     async fn cast(&self, cast: Cast) {
-        self.queues().casts.entry(cast.to().clone()).or_default().push_back(cast);
-        self.arrived.notify_waiters();
+        self.casts_for(cast.to()).put(cast);
     }
 
     async fn notify(&self, notification: Notification) {
-        self.queues().notifications.push_back(notification);
-        self.arrived.notify_waiters();
+        self.notifications.put(notification);
     }
 
     async fn next_cast(&self, host: &HostName) -> Cast {
-        self.wait_for(|| self.try_next_cast(host)).await
+        self.casts_for(host).take().await
     }
 
     async fn next_notification(&self) -> Notification {
-        self.wait_for(|| self.try_next_notification()).await
+        self.notifications.take().await
     }
 }

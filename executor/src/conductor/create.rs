@@ -1,7 +1,7 @@
 //! How a migration comes into being: its room is claimed and its record written in one transaction, then it is cast.
 
 use decant_schema::cast::Prep;
-use decant_schema::fleet::{Flavor, FleetDocument, Instance, InstanceState};
+use decant_schema::fleet::{Flavor, Instance};
 use decant_schema::id::{FlavorName, HostName, InstanceId};
 use decant_schema::migration::{Attributes, Generation, Migration, MigrationId, PlanLine, Subject, Terms};
 use decant_schema::plan::{Move, MoveMode};
@@ -12,6 +12,7 @@ use tracing::debug;
 use uuid::{Builder, Uuid};
 
 use super::Conductor;
+use crate::hypervisor::Unsupported;
 
 /// How long an actor is given where nobody said otherwise.
 const PREP_TERMS: Terms = Terms { lease_ms: 30_000, confirm_after_ms: None };
@@ -29,16 +30,12 @@ pub enum CreateError {
     #[error("find flavor {0}")]
     NoFlavor(FlavorName),
     /// What the instance is doing cannot be taken along.
-    #[error(
-        "move {instance}: it is {state:?}, which does not survive a {mode:?} move; resume it or shut it down first"
-    )]
+    #[error("move {instance}: {reason}; resume it or shut it down first")]
     Unmovable {
         /// The instance.
         instance: InstanceId,
-        /// What it is doing.
-        state: InstanceState,
-        /// How it was to move.
-        mode: MoveMode,
+        /// What would be lost.
+        reason: Unsupported,
     },
     /// Memory cannot be given another size on the way.
     #[error("resize {instance} in {mode:?} mode: its memory would come along as large as it is; resize it cold")]
@@ -105,54 +102,45 @@ impl Conductor {
         if old.host != *wanted.source {
             return Err(moved().into());
         }
-        let subject = subject(&self.store.fleet().await?, &instance, old, wanted)?;
+        let flavor = match wanted.flavor {
+            Some(name) => Some(self.flavor(name).await?),
+            None => None,
+        };
+        let subject = subject(&instance, old, flavor, wanted)?;
         let now = self.clock.now();
         let id = new_id(&subject, line, now);
         let migration = self.store.create_migration(NewMigration { id, line, subject, terms }, now).await?;
         self.cast_first(&migration).await?;
         Ok(migration)
     }
+
+    async fn flavor(&self, name: &FlavorName) -> Result<Flavor, CreateError> {
+        let all = self.store.flavors().await?;
+        all.into_iter().find(|flavor| flavor.name == *name).ok_or_else(|| CreateError::NoFlavor(name.clone()))
+    }
 }
 
 fn subject(
-    fleet: &FleetDocument,
     instance: &Instance,
     old: Attributes,
+    flavor: Option<Flavor>,
     wanted: &Wanted<'_>,
 ) -> Result<Subject, CreateError> {
     let mode = wanted.mode;
-    let runs = runs_afterwards(instance, mode)?;
-    let flavor = wanted.flavor.map(|name| find_flavor(fleet, name)).transpose()?;
+    let runs = Unsupported::unless_kept(instance.state, mode)
+        .map_err(|reason| CreateError::Unmovable { instance: instance.id.clone(), reason })?;
     if flavor.is_some() && runs && matches!(mode, MoveMode::Live | MoveMode::Suspend) {
         return Err(CreateError::ResizeWithMemory { instance: instance.id.clone(), mode });
     }
     let host = wanted.target.clone();
     let new = match flavor {
-        Some(Flavor { name, resources, .. }) => {
-            Attributes { host, flavor: name.clone(), claim: resources.clone(), own_claim: false }
-        }
+        Some(Flavor { name, resources, .. }) => Attributes { host, flavor: name, claim: resources, own_claim: false },
         None => Attributes { host, ..old.clone() },
     };
     let storage = instance.storage.clone();
     // The store knows the instance's last generation.
     let begun = Generation::default();
     Ok(Subject { instance: instance.id.clone(), mode, runs, storage, old, new, begun })
-}
-
-/// Whether the instance is to run once it has moved; refuses what would be lost on the way.
-fn runs_afterwards(instance: &Instance, mode: MoveMode) -> Result<bool, CreateError> {
-    match (instance.state, mode) {
-        (InstanceState::Active, _) => Ok(true),
-        (InstanceState::Stopped, _) => Ok(false),
-        // Its memory died with its host; so did whatever it was doing.
-        (_, MoveMode::Rebuild) => Ok(true),
-        (state, _) => Err(CreateError::Unmovable { instance: instance.id.clone(), state, mode }),
-    }
-}
-
-fn find_flavor<'a>(fleet: &'a FleetDocument, name: &FlavorName) -> Result<&'a Flavor, CreateError> {
-    let found = fleet.flavors.iter().find(|flavor| flavor.name == *name);
-    found.ok_or_else(|| CreateError::NoFlavor(name.clone()))
 }
 
 /// An id that sorts by creation; the rest of it follows from what the migration is, so nothing here is random.

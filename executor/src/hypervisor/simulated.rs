@@ -87,8 +87,13 @@ impl Simulation {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the world, or fails before or after it.
-    async fn act<T, E>(&self, fault: impl Fn() -> E, act: impl FnOnce(&mut World) -> Result<T, E>) -> Result<T, E> {
+    /// Does something to an instance after the guest has written once more, or fails before or after it.
+    async fn act<T, E>(
+        &self,
+        instance: &InstanceId,
+        fault: impl Fn() -> E,
+        act: impl FnOnce(&mut World) -> Result<T, E>,
+    ) -> Result<T, E> {
         if !self.options.pause.is_zero() {
             self.clock.sleep(self.options.pause).await;
         }
@@ -101,7 +106,7 @@ impl Simulation {
         }
         let done = {
             let mut world = self.world();
-            world.guests_write();
+            world.guest_writes(instance);
             act(&mut world)
         };
         if self.options.hang_at == Some(self.calls.fetch_add(1, Ordering::Relaxed) + 1) {
@@ -126,7 +131,7 @@ impl SimulatedHost {
     ) -> Result<T, HypervisorError> {
         let detail = || "a simulated fault".to_owned();
         let fault = || HypervisorError::Guest { action, instance: instance.clone(), detail: detail() };
-        self.simulation.act(fault, act).await
+        self.simulation.act(instance, fault, act).await
     }
 }
 
@@ -188,7 +193,7 @@ impl Transfer for SimulatedHost {
         let (instance, file, peer) = (&order.instance, order.file, &order.peer);
         let fault =
             || TransferError::Unreachable { instance: instance.clone(), file, peer: peer.clone(), detail: detail() };
-        let copied = self.simulation.act(fault, |world| world.copy_file(&self.host, order)).await?;
+        let copied = self.simulation.act(instance, fault, |world| world.copy_file(&self.host, order)).await?;
         progress(copied.bytes);
         Ok(copied)
     }

@@ -24,7 +24,7 @@ use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Qemu, Tools};
 use crate::hypervisor::{Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::layout::{CopyFolder, HostFolder, file_name, make_parent};
-use crate::tool::MissingTool;
+use crate::tool::{self, MissingTool};
 use crate::transfer::rsync::Rsync;
 
 /// Room for sixteen thousand records, ten minutes of a guest's life.
@@ -76,12 +76,7 @@ impl Lab {
     /// # Errors
     /// When a program it needs is not installed, or the file system refuses.
     pub fn open(root: &Path, hosts: &[&str]) -> Result<Self, LabError> {
-        for (program, package) in
-            [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("rsync", "rsync")]
-        {
-            let ran = Command::new(program).arg("--version").output();
-            ran.map_err(|source| MissingTool::new(program, package, source))?;
-        }
+        tool::are_here()?;
         let io = |source| LabError::Io { path: root.to_owned(), source };
         std::fs::create_dir_all(root).map_err(io)?;
         // A guest's processes are known by the paths on their command lines.

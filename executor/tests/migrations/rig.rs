@@ -200,7 +200,9 @@ impl Rig {
 
     async fn begin_what_may(&self, process: &Process) -> Result<(), StoreError> {
         let limits = AdmitLimits { per_host: 2, by_host: BTreeMap::new(), in_fleet: None };
-        let admission = admit(&self.plan, &self.migrations().await, &[], &BTreeMap::new(), &limits);
+        let migrations = self.migrations().await;
+        let migrations = migrations.iter().map(|(id, migration)| (*id, migration)).collect();
+        let admission = admit(&self.plan, &migrations, &[], &BTreeMap::new(), &limits);
         for line in self.plan.moves.iter().filter(|line| admission.start.contains(&line.id)) {
             match process.conductor.begin(self.plan.id, line, self.terms).await {
                 Ok(_) => {}

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::{Store, StoreError, Write, from_json, sql, to_json};
-use crate::fleet::{Fleet, FleetDocument, Host, Resources};
+use crate::fleet::{Flavor, Fleet, FleetDocument, Host, Resources};
 
 impl Store {
     /// Takes over a fleet in place of the one before, as of the time it was captured. Refused while a migration is unfinished: its claims and its
@@ -46,6 +46,14 @@ impl Store {
         document.hosts = super::hosts::all(&self.pool).await?;
         document.instances = super::instances::all(&self.pool).await?;
         Ok(document)
+    }
+
+    /// The flavors of the fleet.
+    pub async fn flavors(&self) -> Result<Vec<Flavor>, StoreError> {
+        let row = sqlx::query("SELECT document FROM fleet").fetch_optional(&self.pool).await;
+        let row = row.map_err(sql("read the fleet"))?.ok_or(StoreError::NoFleet)?;
+        let rest: FleetDocument = from_json("fleet", row.get("document"))?;
+        Ok(rest.flavors)
     }
 
     /// Whether a fleet was ever taken over.

@@ -123,6 +123,9 @@ pub(crate) fn history(of: &History) -> String {
     if let Some(cause) = &migration.cause {
         let _ = writeln!(text, "because     {cause}");
     }
+    if let Some(way) = words::way_on(migration) {
+        let _ = writeln!(text, "to go on    {way}");
+    }
     let _ = writeln!(text, "copied      {} MiB", migration.figures.bytes >> 20);
     if let Some(downtime) = migration.figures.downtime_ms() {
         let _ = writeln!(text, "downtime    {downtime} ms");

@@ -26,6 +26,17 @@ pub(crate) fn state(of: &MigrationState) -> String {
     }
 }
 
+/// What a person can do so that it does not stay as it is; nothing where it is over.
+pub(crate) fn way_on(of: &Migration) -> Option<String> {
+    match of.turn() {
+        Awaits::Agent { host, .. } if of.state.outcome().is_none() => {
+            Some(format!("decant apply the plan again, with {host} back and reachable: what is unfinished goes on"))
+        }
+        Awaits::Decision { .. } => Some("decant migration confirm, or decant migration revert".to_owned()),
+        Awaits::Agent { .. } | Awaits::Nobody => None,
+    }
+}
+
 /// Whose turn it is, and what a person can do.
 pub(crate) fn turn(of: &Migration) -> String {
     match of.turn() {

@@ -16,7 +16,8 @@ const FILE_BYTES: u64 = 1 << 20;
 /// Everything that is, on all hosts.
 #[derive(Debug, Default)]
 pub struct World {
-    hosts: BTreeMap<HostName, BTreeMap<InstanceId, Place>>,
+    hosts: Vec<HostName>,
+    places: BTreeMap<InstanceId, BTreeMap<HostName, Place>>,
     pools: BTreeMap<(PoolName, InstanceId), Files>,
     acknowledged: Ledger<InstanceId>,
     violations: Vec<String>,
@@ -43,10 +44,8 @@ struct Guest {
 impl World {
     /// Everything is as the fleet says.
     pub(super) fn of(fleet: &Fleet) -> Self {
-        let mut world = Self::default();
-        for host in fleet.hosts() {
-            world.hosts.insert(host.name.clone(), BTreeMap::new());
-        }
+        let hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
+        let mut world = Self { hosts, ..Self::default() };
         for instance in fleet.instances() {
             // A guest on a host that is down runs no more.
             let up = fleet.host_index(instance.host.as_str()).is_some_and(|at| fleet.hosts()[at].up);
@@ -67,7 +66,7 @@ impl World {
 
     /// The hosts there are.
     pub fn hosts(&self) -> Vec<HostName> {
-        self.hosts.keys().cloned().collect()
+        self.hosts.clone()
     }
 
     /// What should never have happened and did.
@@ -100,15 +99,19 @@ impl World {
 
     /// The size the copy on a host has.
     pub fn size(&self, host: &HostName, instance: &InstanceId) -> Option<GuestSize> {
-        self.hosts.get(host)?.get(instance)?.defined.as_ref().map(|guest| guest.size)
+        self.held(host, instance)?.defined.as_ref().map(|guest| guest.size)
     }
 
     fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = (&HostName, &Place)> {
-        self.hosts.iter().filter_map(move |(host, places)| Some((host, places.get(instance)?)))
+        self.places.get(instance).into_iter().flatten()
+    }
+
+    fn held(&self, host: &HostName, instance: &InstanceId) -> Option<&Place> {
+        self.places.get(instance)?.get(host)
     }
 
     fn place(&mut self, host: &HostName, instance: &InstanceId) -> &mut Place {
-        self.hosts.entry(host.clone()).or_default().entry(instance.clone()).or_default()
+        self.places.entry(instance.clone()).or_default().entry(host.clone()).or_default()
     }
 
     fn guest(&mut self, host: &HostName, instance: &InstanceId) -> Result<&mut Guest, HypervisorError> {
@@ -118,7 +121,7 @@ impl World {
 
     /// The disk a host sees for an instance: its own, or the pool's.
     fn disk(&self, host: &HostName, instance: &InstanceId) -> Option<&Files> {
-        let place = self.hosts.get(host)?.get(instance)?;
+        let place = self.held(host, instance)?;
         match place.defined.as_ref().and_then(|guest| guest.pool.clone()) {
             Some(pool) => self.pools.get(&(pool, instance.clone())),
             None => Some(&place.files),
@@ -137,26 +140,18 @@ impl World {
         self.disk(host, instance).and_then(Files::content)
     }
 
-    /// Every running guest writes once and sees it acknowledged.
-    pub(super) fn guests_write(&mut self) {
-        let runs = |(instance, place): (&InstanceId, &Place)| {
-            place.defined.as_ref().is_some_and(|guest| guest.running).then(|| instance.clone())
-        };
-        let running: Vec<(HostName, InstanceId)> = self
-            .hosts
-            .iter()
-            .flat_map(|(host, places)| places.iter().filter_map(runs).map(|instance| (host.clone(), instance)))
-            .collect();
-        for (host, instance) in running {
+    /// The guest writes once, wherever it runs, and sees it acknowledged.
+    pub(super) fn guest_writes(&mut self, instance: &InstanceId) {
+        for host in self.running(instance) {
             let number = self.acknowledged.entry(instance.clone()).or_insert(0);
             *number += 1;
             let number = *number;
-            self.disk_mut(&host, &instance).write(number);
+            self.disk_mut(&host, instance).write(number);
         }
     }
 
     pub(super) fn observe(&self, host: &HostName, instance: &InstanceId) -> Held {
-        let Some(place) = self.hosts.get(host).and_then(|places| places.get(instance)) else {
+        let Some(place) = self.held(host, instance) else {
             return Held { fence: Generation::default(), copy: Copy::Nothing };
         };
         let copy = match &place.defined {
@@ -309,7 +304,7 @@ impl World {
         instance: &InstanceId,
         file: DiskFile,
     ) -> Result<Digest, TransferError> {
-        let place = self.hosts.get(host).and_then(|places| places.get(instance));
+        let place = self.held(host, instance);
         let digest = place.and_then(|place| place.files.digest(file));
         digest.ok_or_else(|| TransferError::Absent { instance: instance.clone(), file })
     }

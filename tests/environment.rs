@@ -1,0 +1,69 @@
+//! What is missing or full outside of decant is said before anything begins, with what to do about it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn decant(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_decant"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+/// A folder with a fleet and a plan for it.
+fn planned() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/fleets/four.json");
+    std::fs::copy(fleet, folder.path().join("four.json")).unwrap();
+    let plan = ["plan", "evacuate", "--fleet", "four.json", "--host", "cmp-01", "-o", "plan.json"];
+    assert!(decant(folder.path(), &plan).output().unwrap().status.success());
+    folder
+}
+
+fn assert_says(output: &Output, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in words {
+        assert!(said.contains(words), "no {words:?} in: {said}");
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_before_anything_begins() {
+    let folder = planned();
+    std::fs::create_dir(folder.path().join("hosts")).unwrap();
+    let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--hosts-in", "hosts", "--store", "store.db"];
+    let output = decant(folder.path(), &apply).env("PATH", folder.path()).output().unwrap();
+    assert_says(&output, &["failed to run qemu-system-x86_64", "install the package qemu-system-x86"]);
+    assert!(!folder.path().join("store.db").exists());
+    let demo = decant(folder.path(), &["demo"]).env("PATH", folder.path()).output().unwrap();
+    assert_says(&demo, &["install the package"]);
+}
+
+#[test]
+fn a_result_that_finds_no_room_is_a_failure_of_the_environment() {
+    let folder = planned();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [&["show", "plan.json"][..], &["report", "--fleet", "four.json", "--format", "json"]] {
+        let output = decant(folder.path(), arguments).stdout(full()).output().unwrap();
+        assert_says(&output, &["failed to write the result", "No space left on device"]);
+    }
+}
+
+#[test]
+fn a_host_that_would_lead_out_of_its_folder_is_refused() {
+    let folder = planned();
+    std::fs::create_dir(folder.path().join("hosts")).unwrap();
+    for name in ["four.json", "plan.json"] {
+        let path = folder.path().join(name);
+        let text = std::fs::read_to_string(&path).unwrap().replace("cmp-02", "../cmp-02");
+        std::fs::write(path, text).unwrap();
+    }
+    let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--hosts-in", "hosts", "--store", "store.db"];
+    let output = decant(folder.path(), &apply).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("host ../cmp-02 has no folder"), "{said}");
+}
