@@ -1,9 +1,9 @@
-//! Ejection: one that found no room gets a host on which a few third parties make it, each of which fits elsewhere.
+//! Ejection: one that found no room gets a host on which a few third parties make it.
 //!
 //! The simplest ejection chain (Glover 1996), of length one and at most two ejected: enough to repair a placement
 //! that is almost right.
 
-use crate::problem::{HostIdx, InstanceIdx, Task};
+use crate::problem::{HostIdx, InstanceIdx, KindIdx, Task};
 
 use super::affinity::Unit;
 use super::direct;
@@ -20,17 +20,57 @@ fn make_room(tally: &mut Tally<'_>, unit: &Unit, hosts: &[HostIdx]) -> bool {
     if direct::place(tally, unit, hosts, &weights) {
         return true;
     }
-    let mut options: Vec<(i64, HostIdx, Vec<InstanceIdx>)> =
-        hosts.iter().flat_map(|host| ejections(tally, unit, *host)).collect();
-    options.sort();
-    options.into_iter().any(|(_, host, ejected)| carry_out(tally, unit, host, &ejected, hosts, &weights))
+    let fits = fitting(tally, hosts);
+    // Pairs are many, and wanted only where no single third party makes enough room.
+    [least_one, least_two].into_iter().any(|least| {
+        let options = options(tally, unit, hosts, &fits, least);
+        options.into_iter().any(|((_, ejected), host)| carry_out(tally, unit, host, &ejected, hosts, &weights))
+    })
 }
 
-/// Sets of one or two third parties of the host whose leaving would make room, with their memory.
-fn ejections(tally: &Tally<'_>, unit: &Unit, host: HostIdx) -> Vec<(i64, HostIdx, Vec<InstanceIdx>)> {
+/// Where third parties that fit elsewhere would make way for the unit, the least memory first.
+fn options(
+    tally: &Tally<'_>,
+    unit: &Unit,
+    hosts: &[HostIdx],
+    fits: &[bool],
+    least: fn(&Tally<'_>, &Opening) -> Option<Ejection>,
+) -> Vec<(Ejection, HostIdx)> {
+    let option = |host: &HostIdx| least(tally, &opening(tally, unit, *host, fits)?).map(|ejection| (ejection, *host));
+    let mut options: Vec<(Ejection, HostIdx)> = hosts.iter().filter_map(option).collect();
+    options.sort();
+    options
+}
+
+/// By kind: whether any host has room for one more of it.
+fn fitting(tally: &Tally<'_>, hosts: &[HostIdx]) -> Vec<bool> {
+    let problem = tally.ground.problem;
+    let fits = |at: usize| {
+        let kind = KindIdx::new(at);
+        let has_room = |host: &HostIdx| {
+            problem.kinds[at].need.iter().zip(tally.room(*host)).all(|(need, room)| *need <= 0 || need <= room)
+        };
+        hosts.iter().any(|host| has_room(host) && tally.ground.may_hold(kind, *host))
+    };
+    (0..problem.kinds.len()).map(fits).collect()
+}
+
+/// What a host lacks for a unit, and who may make way.
+struct Opening {
+    /// By class; nothing is lacking where it is not positive.
+    shortage: Vec<i64>,
+    /// Third parties that fit elsewhere one by one.
+    movable: Vec<InstanceIdx>,
+}
+
+/// Third parties that make way, with their memory.
+type Ejection = (i64, Vec<InstanceIdx>);
+
+/// What would have to give way on the host; `None` if the rules keep the unit off it.
+fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Option<Opening> {
     let problem = tally.ground.problem;
     if !unit.members.iter().all(|member| tally.ground.admits(*member, host)) {
-        return Vec::new();
+        return None;
     }
     let mut shortage: Vec<i64> = tally.room(host).iter().map(|room| -room).collect();
     for member in &unit.members {
@@ -38,31 +78,43 @@ fn ejections(tally: &Tally<'_>, unit: &Unit, host: HostIdx) -> Vec<(i64, HostIdx
             *short += need;
         }
     }
-    let movable: Vec<InstanceIdx> = problem.hosts[host.at()]
-        .instances
-        .iter()
-        .copied()
-        .filter(|at| {
-            problem.instances[at.at()].task == Task::MayMove
-                && tally.ground.departs(*at)
-                && !tally.is_moved(*at)
-                && !tally.ground.is_bound(*at)
-        })
-        .collect();
-    let enough = |set: &[InstanceIdx]| {
-        (0..shortage.len())
-            .all(|class| set.iter().map(|at| problem.kind(*at).claim[class]).sum::<i64>() >= shortage[class])
+    let may_make_way = |at: &InstanceIdx| {
+        problem.instances[at.at()].task == Task::MayMove
+            && fits[problem.instances[at.at()].kind.at()]
+            && tally.ground.departs(*at)
+            && !tally.is_moved(*at)
+            && !tally.ground.is_bound(*at)
     };
-    let memory = |set: &[InstanceIdx]| set.iter().map(|at| problem.kind(*at).memory).sum();
-    let mut sets = Vec::new();
-    for (at, one) in movable.iter().enumerate() {
-        if enough(&[*one]) {
-            sets.push(vec![*one]);
-            continue;
+    let movable = problem.hosts[host.at()].instances.iter().copied().filter(may_make_way).collect();
+    Some(Opening { shortage, movable })
+}
+
+/// The third party of least memory that makes enough room by leaving.
+fn least_one(tally: &Tally<'_>, opening: &Opening) -> Option<Ejection> {
+    let kind = |at: &InstanceIdx| tally.ground.problem.kind(*at);
+    let enough =
+        |one: &&InstanceIdx| opening.shortage.iter().zip(&kind(one).claim).all(|(shortage, claim)| claim >= shortage);
+    let least = opening.movable.iter().filter(enough).map(|one| (kind(one).memory, *one)).min();
+    least.map(|(memory, one)| (memory, vec![one]))
+}
+
+/// The two of least memory that make enough room together.
+fn least_two(tally: &Tally<'_>, opening: &Opening) -> Option<Ejection> {
+    let kind = |at: &InstanceIdx| tally.ground.problem.kind(*at);
+    let enough = |one: &InstanceIdx, other: &InstanceIdx| {
+        let claims = kind(one).claim.iter().zip(&kind(other).claim);
+        opening.shortage.iter().zip(claims).all(|(shortage, (one, other))| one + other >= *shortage)
+    };
+    let mut least: Option<(i64, InstanceIdx, InstanceIdx)> = None;
+    for (at, one) in opening.movable.iter().enumerate() {
+        for other in &opening.movable[at + 1..] {
+            let pair = (kind(one).memory + kind(other).memory, *one, *other);
+            if least.is_none_or(|least| pair < least) && enough(one, other) {
+                least = Some(pair);
+            }
         }
-        sets.extend(movable[at + 1..].iter().map(|other| vec![*one, *other]).filter(|pair| enough(pair)));
     }
-    sets.into_iter().map(|set| (memory(&set), host, set)).collect()
+    least.map(|(memory, one, other)| (memory, vec![one, other]))
 }
 
 /// Ejects these, puts the unit in their place and finds each of them another, or leaves all as it was.
@@ -74,12 +126,12 @@ fn carry_out(
     hosts: &[HostIdx],
     weights: &[f64],
 ) -> bool {
-    let mut trial = tally.clone();
-    let elsewhere: Vec<HostIdx> = hosts.iter().copied().filter(|other| *other != host).collect();
-    let placed = ejected.iter().all(|at| direct::place(&mut trial, &Unit::alone(*at), &elsewhere, weights));
-    if placed && unit.put(&mut trial, host) {
-        *tally = trial;
+    let placed = ejected.iter().all(|at| direct::place(tally, &Unit::alone(*at), hosts, weights));
+    if placed && unit.put(tally, host) {
         return true;
+    }
+    for instance in ejected.iter().filter(|at| tally.is_moved(**at)).copied().collect::<Vec<_>>() {
+        tally.take_back(instance);
     }
     false
 }
