@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::mip::Effort;
+
 /// How much the planner may spend. Search budgets count nodes and iterations, so that the same input gives the same
 /// plan; the wall clock is a safety net, and a plan it cut short says so.
 #[derive(Clone, Copy)]
@@ -17,6 +19,13 @@ pub struct Limits<'a> {
 impl Limits<'_> {
     /// No wall clock and the usual effort: what tests use.
     pub const UNTIMED: Limits<'static> = Limits { elapsed: &|| Duration::ZERO, time: None, effort: 1 };
+
+    /// What an integer model may spend: so many nodes at the usual effort, and no more time than there is.
+    pub(crate) fn search(&self, nodes: i32, target: f64) -> Effort {
+        let nodes = nodes.saturating_mul(i32::try_from(self.effort).unwrap_or(i32::MAX));
+        let seconds = self.time.map_or(f64::INFINITY, |limit| limit.saturating_sub((self.elapsed)()).as_secs_f64());
+        Effort { nodes, target, seconds }
+    }
 
     /// Whether the wall clock says stop.
     pub fn out_of_time(&self) -> bool {

@@ -54,7 +54,7 @@ pub(crate) struct Effort {
     pub(crate) nodes: i32,
     /// Stop at the first solution at or below this value.
     pub(crate) target: f64,
-    /// Wall-clock safety net, seconds.
+    /// Time left, seconds.
     pub(crate) seconds: f64,
 }
 

@@ -15,6 +15,7 @@ mod flow;
 mod improve;
 mod patterns;
 mod pools;
+mod proof;
 mod search;
 mod tally;
 #[cfg(test)]
@@ -22,13 +23,14 @@ mod tests;
 
 use std::collections::HashSet;
 
-use decant_schema::plan::{Certificate, PoolCertificate, StoppedBy};
+use decant_schema::plan::{Certificate, PoolCertificate, StoppedBy, TierName};
 use rayon::prelude::*;
 
 use crate::limits::Limits;
 use crate::problem::{HostIdx, InstanceIdx, KindIdx, Placement, Problem};
 
 use pools::Pool;
+use proof::Proof;
 use search::Search;
 use tally::Ground;
 
@@ -50,8 +52,6 @@ pub struct Placed {
     pub refused: TierBound,
     /// Memory of the third parties that move, MiB.
     pub displaced: TierBound,
-    /// Prices from which the bounds follow, where they need any.
-    pub certificate: Option<Certificate>,
     /// What cut the search short, if anything did.
     pub stopped_by: Option<StoppedBy>,
     /// What it is made of, in the order of the pools.
@@ -112,19 +112,37 @@ fn gather(problem: &Problem, pools: Vec<PoolPlaced>) -> Placed {
             placement.host[instance.at()] = *host;
         }
         placement.refused.extend(&pool.left);
-        add(&mut refused, pool.refused);
-        add(&mut displaced, pool.displaced);
+        refused.value += pool.refused.value;
+        refused.bound += pool.refused.bound;
+        displaced.value += pool.displaced.value;
     }
     placement.refused.sort_unstable();
     let stopped_by = pools.iter().find_map(|pool| pool.stopped_by);
-    let certificates: Vec<PoolCertificate> = pools.iter().flat_map(|pool| pool.certificates.iter().cloned()).collect();
-    let certificate = (!certificates.is_empty()).then_some(Certificate { pools: certificates });
-    Placed { placement, refused, displaced, certificate, stopped_by, pools }
+    let mut placed = Placed { placement, refused, displaced, stopped_by, pools };
+    placed.displaced.bound = placed.displaced_bound(refused.value);
+    placed
 }
 
-fn add(total: &mut TierBound, pool: TierBound) {
-    total.value += pool.value;
-    total.bound += pool.bound;
+impl Placed {
+    /// The least memory displaced by any placement that refuses at most so many, MiB.
+    pub(crate) fn displaced_bound(&self, refused: u64) -> u64 {
+        self.pools.iter().map(|pool| pool.displaced_bound(self.refusals_of(pool, refused))).sum()
+    }
+
+    /// Prices from which the bounds follow, where they need any, for placements that refuse at most so many.
+    pub(crate) fn certificate(&self, refused: u64) -> Option<Certificate> {
+        let of_pool = |pool: &PoolPlaced| {
+            let refused = self.refusals_of(pool, refused);
+            pool.proofs.iter().map(|proof| proof.certificate(refused)).collect::<Vec<PoolCertificate>>()
+        };
+        let pools: Vec<PoolCertificate> = self.pools.iter().flat_map(of_pool).collect();
+        (!pools.is_empty()).then_some(Certificate { pools })
+    }
+
+    /// The most refusals of a pool where so many are refused in all: what is not proven of the others.
+    fn refusals_of(&self, pool: &PoolPlaced, refused: u64) -> u64 {
+        refused.saturating_sub(self.refused.bound - pool.refused.bound)
+    }
 }
 
 /// A pool's part of a placement.
@@ -134,8 +152,19 @@ struct PoolPlaced {
     left: Vec<InstanceIdx>,
     refused: TierBound,
     displaced: TierBound,
-    certificates: Vec<PoolCertificate>,
+    proofs: Vec<Proof>,
     stopped_by: Option<StoppedBy>,
+}
+
+impl PoolPlaced {
+    /// The least memory displaced by any placement that refuses at most so many of the pool, MiB.
+    fn displaced_bound(&self, refused: u64) -> u64 {
+        if refused <= self.refused.value {
+            return self.displaced.bound;
+        }
+        let of_memory = self.proofs.iter().filter(|proof| proof.tier() == TierName::DisplacedMemoryMb);
+        of_memory.map(|proof| proof.bound(refused)).max().unwrap_or(0)
+    }
 }
 
 /// The layers, until one has proven enough.
@@ -147,6 +176,7 @@ fn place_pool(mut search: Search<'_>) -> PoolPlaced {
     if !search.is_proven() {
         search.decide_exactly();
     }
+    search.make_do();
     search.improve();
     search.finish()
 }

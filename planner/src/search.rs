@@ -5,7 +5,7 @@
 //! stuck are refused by the rule `order`, never half-moved. Whoever would start after the maintenance window is
 //! refused likewise, the least important first, and the rest is planned again.
 
-use decant_schema::plan::{Certificate, Refusal, StoppedBy, TierName};
+use decant_schema::plan::{Certificate, Refusal, StoppedBy};
 
 use crate::ordering::{self, Schedule, Unorderable};
 use crate::placement::{self, NoGood, Placed};
@@ -23,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) refusals: Vec<Refusal>,
     /// No plan refuses fewer.
     pub(crate) refused_bound: u64,
-    /// No plan that refuses as few displaces less, MiB; `None` if more are refused than that.
+    /// No plan that refuses as few displaces less, MiB; `None` if nothing is known.
     pub(crate) displaced_bound: Option<u64>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) stopped_by: Option<StoppedBy>,
@@ -32,8 +32,6 @@ pub(crate) struct Answer {
 /// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, limits, &[]);
-    let certificate = first.certificate.clone();
-    let (refused_bound, displaced_bound) = (first.refused.bound, first.displaced.bound);
     let mut eased = problem.clone();
     let mut unordered: Vec<InstanceIdx> = Vec::new();
     let mut late: Vec<InstanceIdx> = Vec::new();
@@ -53,23 +51,17 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     };
     schedule.placement.refused.extend(unordered.iter().chain(&late));
     schedule.placement.refused.sort_unstable();
-    let as_good = schedule.placement.refused.len() as u64 == first.refused.value;
+    let refused = schedule.placement.refused.len() as u64;
     let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
     window::explain(problem, &late, &mut refusals);
     Answer {
         refusals,
-        refused_bound,
-        displaced_bound: as_good.then_some(displaced_bound),
-        certificate: certificate.map(|certificate| applicable(certificate, as_good)),
+        refused_bound: first.refused.bound,
+        displaced_bound: Some(first.displaced_bound(refused)),
+        certificate: first.certificate(refused),
         stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!unordered.is_empty()).then_some(StoppedBy::Nodes)),
         schedule,
     }
-}
-
-/// What a certificate proves of a plan: its words on displaced memory are about plans that refuse as few as it does.
-fn applicable(mut certificate: Certificate, as_good: bool) -> Certificate {
-    certificate.pools.retain(|of_pool| as_good || of_pool.tier == TierName::Refused);
-    certificate
 }
 
 /// The first of a few placements that has an order, beginning with `placed`.

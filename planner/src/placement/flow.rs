@@ -34,11 +34,10 @@ pub(super) struct Found<'a> {
 const COLUMNS_MAX: usize = 6000;
 
 /// Decides the scope anew: the fewest refused, the least important first, then the least memory displaced.
-pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, nodes: i32) -> Found<'a> {
+pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, effort: Effort) -> Found<'a> {
     let start = cleared(tally, scope);
     let none = Found { tally: None, optimal: false };
     let Some(mut built) = build(&start, scope, COLUMNS_MAX) else { return none };
-    let effort = Effort { nodes, target: f64::NEG_INFINITY, seconds: 60.0 };
     built.count_refused();
     let first = built.mip.solve_integer(effort);
     if first.values.is_empty() {

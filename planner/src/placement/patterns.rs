@@ -18,7 +18,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use decant_schema::id::ResourceClass;
 use decant_schema::plan::{KindPrice, PoolCertificate, TierName};
 
 use crate::limits::Limits;
@@ -26,9 +25,11 @@ use crate::problem::HostIdx;
 
 use super::assign::Slots;
 use super::pools::Pool;
+use super::proof::Proof;
 use super::tally::Tally;
 
 use generate::Generated;
+use integers::Chosen;
 pub(super) use model::Charge;
 use model::Model;
 
@@ -36,6 +37,7 @@ use model::Model;
 pub(super) struct Patterns {
     model: Model,
     generated: Generated,
+    proof: Proof,
 }
 
 impl Patterns {
@@ -44,55 +46,33 @@ impl Patterns {
     pub(super) fn new(tally: &Tally<'_>, pool: &Pool, charge: Charge, relaxed: bool, limits: &Limits<'_>) -> Self {
         let model = Model::new(tally, pool, relaxed);
         let generated = generate::generate(&model, charge, limits);
-        Self { model, generated }
+        let proof = prove(tally, pool, charge, &model, &generated);
+        Self { model, generated, proof }
     }
 
-    /// The proven bound of the tier: refused instances, or MiB if none is refused beyond `refused`.
-    pub(super) fn bound(&self, refused: u64) -> u64 {
-        let paid = i64::try_from(refused).unwrap_or(i64::MAX).saturating_mul(self.generated.prices.refusal);
-        let steps = generate::steps(self.generated.bound.saturating_sub(paid), self.generated.step).max(0);
-        let per_step = self.generated.step / self.generated.denominator;
-        u64::try_from(steps * per_step).unwrap_or(0)
-    }
-
-    /// The prices that prove the bound.
-    pub(super) fn certificate(&self, tally: &Tally<'_>, pool: &Pool, charge: Charge, refused: u64) -> PoolCertificate {
-        let fleet = &tally.ground.problem.fleet;
-        let unsigned = |amount: i64| u64::try_from(amount).expect("prices are not negative");
-        let priced = self.model.kinds.iter().zip(&self.generated.prices.rows).filter(|(_, price)| **price > 0);
-        PoolCertificate {
-            host: fleet.hosts()[pool.hosts[0].at()].name.clone(),
-            tier: match charge {
-                Charge::Refused => TierName::Refused,
-                Charge::Displaced => TierName::DisplacedMemoryMb,
-            },
-            bound: self.bound(refused),
-            classes: self.classes(tally),
-            denominator: unsigned(self.generated.denominator),
-            refusal_price: unsigned(self.generated.prices.refusal),
-            refused,
-            step: unsigned(self.generated.step / self.generated.denominator),
-            prices: priced
-                .map(|(kind, price)| KindPrice {
-                    like: fleet.instances()[kind.like.at()].id.clone(),
-                    price: unsigned(*price),
-                })
-                .collect(),
-        }
-    }
-
-    fn classes(&self, tally: &Tally<'_>) -> Vec<ResourceClass> {
-        self.model.classes.iter().map(|class| tally.ground.problem.classes[*class].clone()).collect()
+    /// What its prices prove.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Whole patterns for every host, as slots; `None` if none were found.
     pub(super) fn slots(&mut self, limits: &Limits<'_>) -> Option<Slots> {
         let chosen = integers::choose(&self.model, &mut self.generated, limits)?;
+        self.fill_in(&chosen)
+    }
+
+    /// For every host the pattern it follows most, as slots; `None` if the master failed.
+    pub(super) fn most_used(&self) -> Option<Slots> {
+        let Generated { columns, solved, .. } = &self.generated;
+        self.fill_in(&integers::most_used(&self.model, columns, &solved.as_ref()?.used))
+    }
+
+    fn fill_in(&self, chosen: &Chosen) -> Option<Slots> {
         let mut slots = Slots::default();
         let mut taken = vec![0; self.model.hosts.len()];
         for (at, times) in chosen {
-            let column = &self.generated.columns[at];
-            for _ in 0..times {
+            let column = &self.generated.columns[*at];
+            for _ in 0..*times {
                 // Alike hosts are taken in turn; a solver that used more of them than there are is not believed.
                 let host = *self.model.hosts[column.host].hosts.get(taken[column.host])?;
                 taken[column.host] += 1;
@@ -115,4 +95,30 @@ impl Patterns {
             *slots.in_place.entry((host, content(*at))).or_default() += count;
         }
     }
+}
+
+/// The best prices, in the fleet's own names.
+fn prove(tally: &Tally<'_>, pool: &Pool, charge: Charge, model: &Model, generated: &Generated) -> Proof {
+    let problem = tally.ground.problem;
+    let unsigned = |amount: i64| u64::try_from(amount).expect("prices are not negative");
+    let priced = model.kinds.iter().zip(&generated.prices.rows).filter(|(_, price)| **price > 0);
+    let prices = priced.map(|(kind, price)| KindPrice {
+        like: problem.fleet.instances()[kind.like.at()].id.clone(),
+        price: unsigned(*price),
+    });
+    let certificate = PoolCertificate {
+        host: problem.fleet.hosts()[pool.hosts[0].at()].name.clone(),
+        tier: match charge {
+            Charge::Refused => TierName::Refused,
+            Charge::Displaced => TierName::DisplacedMemoryMb,
+        },
+        bound: 0,
+        classes: model.classes.iter().map(|class| problem.classes[*class].clone()).collect(),
+        denominator: unsigned(generated.denominator),
+        refusal_price: unsigned(generated.prices.refusal),
+        refused: 0,
+        step: unsigned(generated.step / generated.denominator),
+        prices: prices.collect(),
+    };
+    Proof::new(generated.bound, certificate)
 }

@@ -3,6 +3,7 @@
 //! Connected components (union–find) of "may leave this host" and "may go to that host" over every instance that may
 //! move. What is proven of pools adds up.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::problem::{HostIdx, InstanceIdx, Task};
@@ -20,7 +21,11 @@ pub(super) struct Pool {
     pub(super) third_parties: Vec<InstanceIdx>,
 }
 
-/// The pools in which something is asked, by first host.
+/// Fine enough to tell pools apart by how many are asked per host.
+const PER_HOST: usize = 1 << 20;
+
+/// The pools in which something is asked: those with most asked per host first, since what takes longest should begin
+/// first; of equal ones by first host.
 pub(super) fn pools(ground: &Ground<'_>) -> Vec<Pool> {
     let problem = ground.problem;
     let mut union = Union::new(problem.hosts.len());
@@ -47,7 +52,9 @@ pub(super) fn pools(ground: &Ground<'_>) -> Vec<Pool> {
             Task::MayMove | Task::Stay => {}
         }
     }
-    pools.into_values().filter(|pool| !pool.asked.is_empty()).collect()
+    let mut pools: Vec<Pool> = pools.into_values().filter(|pool| !pool.asked.is_empty()).collect();
+    pools.sort_by_key(|pool| Reverse(pool.asked.len() * PER_HOST / pool.hosts.len()));
+    pools
 }
 
 /// Joins all hosts that admit the kind of this instance; the first of them, if there is any.

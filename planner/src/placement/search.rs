@@ -4,14 +4,16 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use decant_schema::plan::{PoolCertificate, StoppedBy};
+use decant_schema::plan::{StoppedBy, TierName};
 
 use crate::limits::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Task};
 
 use super::affinity::{self, Unit};
+use super::assign::Slots;
 use super::patterns::{Charge, Patterns};
 use super::pools::Pool;
+use super::proof::Proof;
 use super::tally::{Ground, Tally};
 use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve};
 
@@ -48,7 +50,7 @@ pub(super) struct Search<'a> {
     units: Vec<Unit>,
     best: Tally<'a>,
     bound: Value,
-    certificates: Vec<PoolCertificate>,
+    proofs: Vec<Proof>,
     /// Whether column generation has had its say about the bounds.
     is_bounded: bool,
     stopped_by: Option<StoppedBy>,
@@ -65,7 +67,7 @@ impl<'a> Search<'a> {
             units: affinity::units(ground, &pool.asked),
             best: Tally::new(ground),
             bound: (hopeless, 0),
-            certificates: Vec::new(),
+            proofs: Vec::new(),
             is_bounded: false,
             stopped_by: None,
         }
@@ -74,7 +76,7 @@ impl<'a> Search<'a> {
     /// What is already proven of the pool: bans on assignments do not change it.
     pub(super) fn with_proof_of(mut self, before: &PoolPlaced) -> Self {
         self.bound = (before.refused.bound, before.displaced.bound);
-        self.certificates.clone_from(&before.certificates);
+        self.proofs.clone_from(&before.proofs);
         self.is_bounded = true;
         self
     }
@@ -114,6 +116,17 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// If the clock cut the search short, makes room for those left over by ejection: seldom the best, but complete.
+    pub(super) fn make_do(&mut self) {
+        if self.is_proven() || !self.limits.out_of_time() {
+            return;
+        }
+        let mut tally = self.best.clone();
+        let left: Vec<Unit> = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0])).cloned().collect();
+        eject::eject(&mut tally, left, &self.pool.hosts);
+        self.offer(tally);
+    }
+
     /// Runs column generation: bounds, prices that prove them, and a placement near them.
     pub(super) fn follow_patterns(&mut self) {
         if !self.is_plain() {
@@ -137,8 +150,8 @@ impl<'a> Search<'a> {
             self.prove_refusals(&start);
         }
         let refused = self.value(&self.best).0;
-        self.bound.1 = relaxed.bound(refused);
-        self.certificates.push(relaxed.certificate(&start, self.pool, Charge::Displaced, refused));
+        self.bound.1 = relaxed.proof().bound(refused);
+        self.proofs.push(relaxed.proof().clone());
         self.is_bounded = true;
     }
 
@@ -158,11 +171,31 @@ impl<'a> Search<'a> {
         tally
     }
 
-    /// Turns patterns into a placement.
+    /// Turns patterns into a placement: those used most and repair, which takes no time, then whole ones.
     fn follow(&mut self, start: &Tally<'a>, patterns: &mut Patterns) {
-        let Some(slots) = patterns.slots(self.limits) else { return };
+        if let Some(slots) = patterns.most_used() {
+            self.carry_out(start, &slots);
+        }
+        if !self.meets(patterns)
+            && let Some(slots) = patterns.slots(self.limits)
+        {
+            self.carry_out(start, &slots);
+        }
+    }
+
+    /// Whether the best so far is as good as the patterns' bound.
+    fn meets(&self, patterns: &Patterns) -> bool {
+        let (refused, displaced) = self.value(&self.best);
+        let bound = patterns.proof().bound(refused);
+        match patterns.proof().tier() {
+            TierName::Refused => refused <= bound,
+            _ => refused <= self.bound.0 && displaced <= bound,
+        }
+    }
+
+    fn carry_out(&mut self, start: &Tally<'a>, slots: &Slots) {
         let mut tally = start.clone();
-        let unmatched = assign::assign(&mut tally, &slots, &self.pool.asked);
+        let unmatched = assign::assign(&mut tally, slots, &self.pool.asked);
         self.repair(&mut tally, unmatched);
         self.offer(tally);
     }
@@ -185,8 +218,8 @@ impl<'a> Search<'a> {
     /// Proves how many must be refused, by prices of refusals.
     fn prove_refusals(&mut self, start: &Tally<'a>) {
         let mut refusals = Patterns::new(start, self.pool, Charge::Refused, true, self.limits);
-        self.bound.0 = self.bound.0.max(refusals.bound(0));
-        self.certificates.push(refusals.certificate(start, self.pool, Charge::Refused, 0));
+        self.bound.0 = self.bound.0.max(refusals.proof().bound(0));
+        self.proofs.push(refusals.proof().clone());
         if self.value(&self.best).0 > self.bound.0 && self.is_plain() {
             self.follow(start, &mut refusals);
         }
@@ -195,7 +228,7 @@ impl<'a> Search<'a> {
     /// Decides a small pool by the exact model, a large one by neighbourhoods.
     pub(super) fn decide_exactly(&mut self) {
         let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
-        let found = flow::decide(&Tally::new(self.ground), &scope, self.nodes(NODES));
+        let found = flow::decide(&Tally::new(self.ground), &scope, self.limits.search(NODES, f64::NEG_INFINITY));
         let whole = found.optimal;
         if let Some(tally) = found.tally {
             self.offer(tally);
@@ -206,10 +239,6 @@ impl<'a> Search<'a> {
         if !whole {
             self.search_neighbourhoods();
         }
-    }
-
-    fn nodes(&self, usual: i32) -> i32 {
-        usual.saturating_mul(i32::try_from(self.limits.effort).unwrap_or(i32::MAX))
     }
 
     /// A stream of random numbers of this pool for one purpose.
@@ -230,7 +259,8 @@ impl<'a> Search<'a> {
             let hosts = self.neighbourhood(&mut random);
             let asked = self.left(&self.best);
             let scope = flow::Scope { hosts: &hosts, asked: &asked };
-            if let Some(tally) = flow::decide(&self.best, &scope, self.nodes(NEIGHBOURHOOD_NODES)).tally {
+            let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
+            if let Some(tally) = flow::decide(&self.best, &scope, effort).tally {
                 self.offer(tally);
             }
             if self.is_proven() {
@@ -284,7 +314,7 @@ impl<'a> Search<'a> {
             left: self.left(&self.best),
             refused: TierBound { value: refused, bound: self.bound.0 },
             displaced: TierBound { value: displaced, bound: self.bound.1 },
-            certificates: self.certificates,
+            proofs: self.proofs,
             stopped_by: self.stopped_by.or(time).filter(|_| !proven),
         }
     }

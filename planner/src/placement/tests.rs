@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use decant_schema::fleet::{FleetDocument, GroupPolicy};
 use decant_schema::plan::TierName;
 use decant_schema::request::{Options, Request, RequestKind, Resize};
@@ -56,6 +58,23 @@ fn who_would_rather_refuse_displaces_nobody() {
     request.options.tier_order = vec![TierName::DisplacedMemoryMb];
     let refusing = place(&Problem::new(fleet(document), request), &Limits::UNTIMED, &[]);
     assert_eq!((refusing.refused, refusing.displaced.value), (TierBound { value: 1, bound: 1 }, 0));
+}
+
+#[test]
+fn whoever_is_out_of_time_makes_room_all_the_same() {
+    let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let late = Limits { time: Some(Duration::ZERO), ..Limits::UNTIMED };
+    let placed = place(&problem, &late, &[]);
+    assert_eq!((placed.refused.value, placed.displaced.value), (0, 2));
+}
+
+#[test]
+fn who_refuses_more_need_not_displace_as_much() {
+    let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_eq!((placed.displaced_bound(0), placed.displaced_bound(1)), (2, 0));
 }
 
 #[test]

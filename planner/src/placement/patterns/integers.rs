@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use crate::limits::Limits;
-use crate::mip::{Effort, Model as Mip, Position};
+use crate::mip::{Model as Mip, Position};
 
 use super::dive;
 use super::generate::{Generated, fixed_cost, price};
@@ -24,17 +24,20 @@ enum Attempt {
     Search { slack: i64 },
     /// A dive, which also finds columns for the next search.
     Dive,
-    /// Columns for the next search: all that a solution within this many steps above the bound may use, as far as
-    /// they differ in who departs.
-    Widen { slack: i64 },
+    /// Columns for the next search: those that a solution within this many steps above the bound may use, as far as
+    /// they differ in who departs, so many for a host at most.
+    Widen { slack: i64, width: usize },
 }
 
-/// What is tried in turn, until the bound is met: most solutions are at the bound, and the fewer the columns the faster.
-const ATTEMPTS: [Attempt; 4] =
-    [Attempt::Search { slack: 0 }, Attempt::Dive, Attempt::Widen { slack: 16 }, Attempt::Search { slack: 16 }];
-
-/// Patterns added for one host at most.
-const WIDTH: usize = 30;
+/// What is tried in turn, until the bound is met. Most solutions are at the bound: there the fewer the columns the
+/// faster, but a few more than were generated give many more ways to be whole.
+const ATTEMPTS: [Attempt; 5] = [
+    Attempt::Widen { slack: 0, width: 4 },
+    Attempt::Search { slack: 0 },
+    Attempt::Dive,
+    Attempt::Widen { slack: 16, width: 30 },
+    Attempt::Search { slack: 16 },
+];
 
 /// Nodes of one integer model.
 const NODES: i32 = 200;
@@ -51,10 +54,10 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'
     let mut best: Option<(i64, Chosen)> = None;
     for attempt in ATTEMPTS {
         let found = match attempt {
-            Attempt::Search { slack } => search(model, generated, slack, limits.effort),
+            Attempt::Search { slack } => search(model, generated, slack, limits),
             Attempt::Dive => dive::dive(model, generated, limits),
-            Attempt::Widen { slack } => {
-                widen(model, generated, slack);
+            Attempt::Widen { slack, width } => {
+                widen(model, generated, slack, width);
                 None
             }
         };
@@ -95,8 +98,22 @@ pub(super) fn rounded(used: &[f64]) -> Chosen {
     counts.enumerate().filter(|(_, count)| *count > 0).collect()
 }
 
+/// Every host follows the pattern that the master uses most there: nearly all find a place, and repair does the rest.
+pub(super) fn most_used(model: &Model, columns: &[Column], used: &[f64]) -> Chosen {
+    let mut free: Vec<f64> = model.hosts.iter().map(|host| host.hosts.len() as f64).collect();
+    let mut by_use: Vec<usize> = (0..used.len()).filter(|at| used[*at] > 1e-6).collect();
+    by_use.sort_by(|a, b| used[*b].total_cmp(&used[*a]).then(a.cmp(b)));
+    let mut whole = vec![0.0; used.len()];
+    for at in by_use {
+        let free = &mut free[columns[at].host];
+        whole[at] = used[at].round().max(1.0).min(*free);
+        *free -= whole[at];
+    }
+    rounded(&whole)
+}
+
 /// An integer model over the columns that leave no more than `slack` steps above the bound.
-fn search(model: &Model, generated: &Generated, slack: i64, effort: u32) -> Option<Chosen> {
+fn search(model: &Model, generated: &Generated, slack: i64, limits: &Limits<'_>) -> Option<Chosen> {
     let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
     let columns: Vec<usize> = affordable(model, generated, allowed);
     let step = generated.step as f64;
@@ -120,14 +137,13 @@ fn search(model: &Model, generated: &Generated, slack: i64, effort: u32) -> Opti
     }
     let fixed = fixed_cost(model, generated.prices.refusal) as f64 / step;
     let target = generated.bound_steps() as f64 - fixed + 0.5;
-    let nodes = NODES.saturating_mul(i32::try_from(effort).unwrap_or(i32::MAX));
-    let answer = mip.solve_integer(Effort { nodes, target, seconds: 60.0 });
+    let answer = mip.solve_integer(limits.search(NODES, target));
     let values = answer.values.get(..columns.len())?;
     Some(rounded(values).into_iter().map(|(at, count)| (columns[at], count)).collect())
 }
 
 /// Adds the patterns of every host that earn nearly the best.
-fn widen(model: &Model, generated: &mut Generated, slack: i64) {
+fn widen(model: &Model, generated: &mut Generated, slack: i64, width: usize) {
     let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
     let prices = &generated.prices;
     let corner = table::corner(model);
@@ -138,7 +154,7 @@ fn widen(model: &Model, generated: &mut Generated, slack: i64) {
     for (at, host) in model.hosts.iter().enumerate() {
         let table = &tables[host.admits];
         let floor = pricing::best(model, table, prices, host).earns - allowed - 1;
-        for pattern in pricing::near(model, table, prices, host, floor, WIDTH) {
+        for pattern in pricing::near(model, table, prices, host, floor, width) {
             let idle = pattern.arrive.is_empty() && pattern.in_place.is_empty();
             if !idle && known.insert((at, pattern.clone())) {
                 generated.columns.push(Column::new(model, prices, at, pattern));
