@@ -61,7 +61,10 @@ struct Stage {
 
 impl Stage {
     fn set(runtime: Runtime) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::environment("set the demonstration up", error);
+        let failed = |error: std::io::Error| {
+            Failure::environment("set the demonstration up", error)
+                .with_hint("name a folder for temporary files that can be written to by TMPDIR")
+        };
         let folder = tempfile::Builder::new().prefix("decant-demo-").tempdir().map_err(failed)?;
         let fleet = decant_executor::lab::fleet();
         let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();

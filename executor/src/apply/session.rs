@@ -17,6 +17,7 @@ use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::Conductor;
 use crate::driver::Drivers;
+use crate::layout::make_parent;
 use crate::progress::{Progress, ProgressSink};
 
 /// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
@@ -29,10 +30,11 @@ pub(super) struct Held {
     _lock: File,
 }
 
-/// Opens a store to conduct it; fails if another process does.
+/// Opens a store to conduct it, making it and its folder where there is none; fails if another process conducts it.
 pub(super) async fn hold(path: &Path) -> Result<Held, ApplyError> {
     let lock_path = lock_path(path);
     let failed = |source| ApplyError::Lock { path: lock_path.clone(), source };
+    make_parent(path).map_err(failed)?;
     let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(Held { store: Store::open(path).await?, _lock: lock }),

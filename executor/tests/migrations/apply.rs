@@ -175,6 +175,14 @@ async fn a_plan_for_another_fleet_is_refused_with_everything_that_differs() {
 }
 
 #[tokio::test]
+async fn a_store_is_made_with_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("state/decant/store.db");
+    decant_executor::import(&store, &fleet()).await.unwrap();
+    assert_eq!(decant_executor::fleet(&store).await.unwrap().instances.len(), fleet().instances().len());
+}
+
+#[tokio::test]
 async fn a_fleet_told_from_before_the_last_move_does_not_undo_what_the_store_knows() {
     let site = Site::new();
     site.apply(&plan(&LINES[..1]), Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
