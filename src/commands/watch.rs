@@ -60,8 +60,9 @@ fn hear(bar: &ProgressBar, seen: &mut BTreeMap<MigrationId, Migration>, progress
             seen.insert(migration.id, *migration);
         }
         Progress::Copying { migration, bytes, .. } => {
-            let who = seen.get(&migration).map_or_else(String::new, |known| known.subject.instance.to_string());
-            bar.set_message(format!("{who}: {} MiB copied", bytes >> 20));
+            // One that an earlier run began has not been spoken of yet.
+            let who = seen.get(&migration).map_or_else(String::new, |known| format!("{}: ", known.subject.instance));
+            bar.set_message(format!("{who}{} MiB copied", bytes >> 20));
         }
         Progress::Waiting { line, wait } => match wait {
             Wait::Undone { .. } | Wait::Refused { .. } => say(bar, &format!("move {line}: {wait}")),
