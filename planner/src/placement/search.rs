@@ -32,6 +32,9 @@ const NEIGHBOURHOODS: u32 = 24;
 /// Hosts in a neighbourhood: what an exact model decides in tenths of a second.
 const NEIGHBOURS: usize = 10;
 
+/// Hosts looked at, once for each instance, when time is out already: a second or two.
+const LATE_VISITS: usize = 1 << 20;
+
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
 #[derive(Clone, Copy)]
 enum Purpose {
@@ -122,7 +125,8 @@ impl<'a> Search<'a> {
             return;
         }
         let mut tally = self.best.clone();
-        let left: Vec<Unit> = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0])).cloned().collect();
+        let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
+        let left: Vec<Unit> = left.take(LATE_VISITS / self.pool.hosts.len()).cloned().collect();
         eject::eject(&mut tally, left, &self.pool.hosts);
         self.offer(tally);
     }
