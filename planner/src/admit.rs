@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use decant_schema::finding::{Finding, Place};
 use decant_schema::fleet::Fleet;
 use decant_schema::nearest::nearest;
+use decant_schema::plan::TierName;
 use decant_schema::request::{Options, Request, RequestKind, Resize, RollingOptions};
 
 /// Every error of a request about a fleet; none if it can be planned.
@@ -72,9 +73,18 @@ fn options(fleet: &Fleet, options: &Options, findings: &mut Vec<Finding>) {
     if let Some(seconds) = options.window_s {
         not_negative("options.window_s", seconds, findings);
     }
+    goals(options, findings);
+}
+
+/// Who is moved comes before how: a plan that refuses everybody is the quickest, and leaves all as even as it is.
+fn goals(options: &Options, findings: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
-    if options.tier_order.iter().any(|tier| !seen.insert(tier)) {
+    if options.tier_order.iter().any(|goal| !seen.insert(goal)) {
         findings.push(finding("options.tier_order", "a goal is named twice", "name each goal at most once"));
+    } else if [TierName::DurationS, TierName::Imbalance].iter().any(|goal| options.rank(*goal) < 2) {
+        let problem = "time or balance comes before who is refused and who makes room";
+        let remedy = "name refused and displaced first; duration and imbalance may follow in either order";
+        findings.push(finding("options.tier_order", problem, remedy));
     }
 }
 
@@ -135,6 +145,22 @@ mod tests {
         };
         let fields: Vec<String> = admit(&fleet(), &request).into_iter().map(|finding| finding.place.field).collect();
         assert_eq!(fields, ["hosts", "options.pins", "options.headroom_percent", "options.window_s"]);
+    }
+
+    #[test]
+    fn time_and_balance_do_not_come_before_who_is_moved() {
+        use TierName::{DisplacedMemoryMb, DurationS, Imbalance, Refused};
+        let found = |order: &[TierName]| {
+            let options = Options { tier_order: order.to_vec(), ..Options::default() };
+            let kind = RequestKind::Evacuate { hosts: ["cmp-01".into()].into() };
+            admit(&fleet(), &Request { kind, options }).len()
+        };
+        for fine in [&[][..], &[DisplacedMemoryMb], &[Refused, DisplacedMemoryMb, Imbalance]] {
+            assert_eq!(found(fine), 0, "{fine:?}");
+        }
+        for wrong in [&[DurationS][..], &[Refused, Imbalance], &[Imbalance, Refused], &[Refused, Refused]] {
+            assert_eq!(found(wrong), 1, "{wrong:?}");
+        }
     }
 
     #[test]

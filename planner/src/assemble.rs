@@ -79,9 +79,8 @@ fn displaced_memory(problem: &Problem, schedule: &Schedule) -> u64 {
 
 /// The request's order of goals, then the usual one.
 fn in_order(problem: &Problem, tiers: [Tier; 4]) -> Vec<Tier> {
-    let wanted = &problem.request.options.tier_order;
     let mut tiers = Vec::from(tiers);
-    tiers.sort_by_key(|tier| wanted.iter().position(|name| *name == tier.name).unwrap_or(wanted.len()));
+    tiers.sort_by_key(|tier| problem.request.options.rank(tier.name));
     tiers
 }
 

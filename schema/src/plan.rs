@@ -139,6 +139,11 @@ pub enum TierName {
     Imbalance,
 }
 
+impl TierName {
+    /// Every goal, in the usual order.
+    pub const USUAL: [Self; 4] = [Self::Refused, Self::DisplacedMemoryMb, Self::DurationS, Self::Imbalance];
+}
+
 /// A goal, what the plan reaches and what is proven of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FlavorName, HostName, InstanceId};
+use crate::plan::TierName;
 
 /// What is wanted, and under which conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,10 +139,19 @@ pub struct Options {
     pub seed: u64,
     /// Which goal comes first; each at most once, those not listed follow in the usual order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tier_order: Vec<crate::plan::TierName>,
+    pub tier_order: Vec<TierName>,
     /// Moves may start only within this many seconds; null: no window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_s: Option<f64>,
+}
+
+impl Options {
+    /// How early a goal counts: 0 first.
+    pub fn rank(&self, goal: TierName) -> usize {
+        let usual = TierName::USUAL.iter().filter(|goal| !self.tier_order.contains(goal));
+        let order = self.tier_order.iter().chain(usual);
+        order.take_while(|other| **other != goal).count()
+    }
 }
 
 impl Default for Options {

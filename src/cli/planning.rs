@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use decant_schema::plan::TierName;
 
 use super::{HostPriority, Percent, Seconds};
 
@@ -163,12 +164,40 @@ pub(crate) struct PlanningOptions {
     /// Share of each class of its capacity that a host which receives something keeps unused at the end, as 10%.
     #[arg(long, value_name = "PERCENT", default_value = "0%", env = "DECANT_HEADROOM")]
     pub(crate) headroom: Percent,
+    /// Which goals come first, as displaced,refused; those not named follow in the usual order: refused, displaced,
+    /// duration, imbalance.
+    #[arg(long, value_enum, value_name = "GOALS", value_delimiter = ',', env = "DECANT_GOALS")]
+    pub(crate) goals: Vec<Goal>,
     /// Feeds every random choice: the same fleet, request, seed and limits give the same plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "DECANT_SEED")]
     pub(crate) seed: u64,
     /// Threads to plan with; by default one for each processor. The plan does not depend on it.
     #[arg(long, value_name = "NUMBER", env = "DECANT_THREADS")]
     pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// What a plan is to have little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Goal {
+    /// Instances that stay though they were asked to go.
+    Refused,
+    /// Memory of other instances that move; before `refused`: nobody makes room.
+    Displaced,
+    /// Time until the last move has ended.
+    Duration,
+    /// How unevenly the hosts are filled at the end.
+    Imbalance,
+}
+
+impl From<Goal> for TierName {
+    fn from(goal: Goal) -> Self {
+        match goal {
+            Goal::Refused => Self::Refused,
+            Goal::Displaced => Self::DisplacedMemoryMb,
+            Goal::Duration => Self::DurationS,
+            Goal::Imbalance => Self::Imbalance,
+        }
+    }
 }
 
 /// What standard output carries.

@@ -9,7 +9,7 @@ use decant_planner::{Limits, Stamp};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::FlavorName;
 use decant_schema::nearest::nearest;
-use decant_schema::plan::{Outcome, Plan};
+use decant_schema::plan::{Outcome, Plan, TierName};
 use decant_schema::request::{Options, Request, RequestKind, Resize, RollingOptions};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -113,6 +113,7 @@ pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Optio
         pins: names.instances("--pin", &args.pin).into_iter().collect(),
         headroom_percent: args.headroom.0,
         seed: args.seed,
+        tier_order: args.goals.iter().copied().map(TierName::from).collect(),
         ..Options::default()
     }
 }

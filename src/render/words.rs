@@ -129,6 +129,10 @@ pub(crate) fn conditions(options: &Options) -> Vec<String> {
     if let Some(window) = options.window_s {
         said.push(format!("moves start within {}", seconds(window)));
     }
+    if !options.tier_order.is_empty() {
+        let goals: Vec<&str> = options.tier_order.iter().map(|tier| tier_name(*tier)).collect();
+        said.push(format!("first of all {}", goals.join(", then ")));
+    }
     if options.seed != Options::default().seed {
         said.push(format!("seed {}", options.seed));
     }

@@ -4,7 +4,10 @@
 //! Local search: whoever moves may move elsewhere instead, if all rules hold there and the cost falls. Nobody more is
 //! refused or displaced by it. The cost is a sum of squares, so that it falls whenever the greater of two shares does.
 
+use std::cmp::Ordering;
+
 use decant_schema::fleet::GroupPolicy;
+use decant_schema::plan::TierName;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
@@ -19,8 +22,11 @@ const PASSES: u32 = 3;
 /// Hosts looked at for one instance and pass.
 const TRIALS: usize = 48;
 
-/// Seconds of transfer that one broken wish of a soft group is worth: more than any port.
-const WISH: f64 = 1e9;
+/// What evenness weighs where it counts before time: a host fuller by a thousandth, as much as a thousand seconds.
+const EVEN_FIRST: f64 = 1e12;
+
+/// Broken wishes of soft groups, then ports and evenness in one.
+type Cost = (f64, f64);
 
 /// Moves what moves anyway to better hosts.
 pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng) {
@@ -80,16 +86,20 @@ fn move_on(
     let best = open
         .filter(|at| tally.accepts(instance, *at))
         .map(|at| (cost(tally, at), at))
-        .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
-        .filter(|(there, _)| *there < now * (1.0 - 1e-9));
+        .min_by(|a, b| compare(a.0, b.0).then(a.1.cmp(&b.1)))
+        .filter(|(there, _)| compare(*there, (now.0, now.1 * (1.0 - 1e-9))).is_lt());
     let target = best.map_or(host, |(_, at)| at);
     tally.put(instance, target);
     incoming[target.at()] += seconds(tally, instance, target);
     target != host
 }
 
+fn compare(a: Cost, b: Cost) -> Ordering {
+    a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+}
+
 /// What it costs that an instance off its host goes to this one.
-fn cost(tally: &Tally<'_>, incoming: &[f64], instance: InstanceIdx, host: HostIdx) -> f64 {
+fn cost(tally: &Tally<'_>, incoming: &[f64], instance: InstanceIdx, host: HostIdx) -> Cost {
     let problem = tally.ground.problem;
     let (facts, kind) = (&problem.hosts[host.at()], problem.kind(instance));
     let own = seconds(tally, instance, host);
@@ -100,7 +110,9 @@ fn cost(tally: &Tally<'_>, incoming: &[f64], instance: InstanceIdx, host: HostId
         ((used + kind.need[class] as f64) / capacity).powi(2) - (used / capacity).powi(2)
     };
     let full: f64 = (0..problem.classes.len()).map(share).sum();
-    port + full + WISH * wishes(tally, instance, host)
+    let options = &problem.request.options;
+    let even = if options.rank(TierName::Imbalance) < options.rank(TierName::DurationS) { EVEN_FIRST } else { 1.0 };
+    (wishes(tally, instance, host), port + even * full)
 }
 
 /// How many members of soft groups would rather not have it there.

@@ -29,7 +29,8 @@ impl<'a> Ground<'a> {
                 *members.entry((GroupIdx::new(at), problem.instances[member.at()].host)).or_default() += 1;
             }
         }
-        let may_displace = !displacement_counts_more(&problem.request.options.tier_order);
+        let options = &problem.request.options;
+        let may_displace = options.rank(TierName::Refused) < options.rank(TierName::DisplacedMemoryMb);
         let fixed =
             (0..problem.instances.len()).map(|at| is_fixed(problem, InstanceIdx::new(at), may_displace)).collect();
         Self { problem, members, fixed, banned }
@@ -96,12 +97,6 @@ impl<'a> Ground<'a> {
 }
 
 /// Whether the request would rather refuse anyone than displace anyone: then nobody is displaced.
-fn displacement_counts_more(order: &[TierName]) -> bool {
-    let displaced = order.iter().position(|tier| *tier == TierName::DisplacedMemoryMb);
-    let refused = order.iter().position(|tier| *tier == TierName::Refused);
-    displaced.is_some_and(|displaced| refused.is_none_or(|refused| displaced < refused))
-}
-
 fn is_fixed(problem: &Problem, instance: InstanceIdx, may_displace: bool) -> bool {
     match problem.instances[instance.at()].task {
         Task::Leave | Task::Resize => problem::forbidden(problem, instance).is_some(),

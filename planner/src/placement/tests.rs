@@ -61,6 +61,24 @@ fn who_would_rather_refuse_displaces_nobody() {
 }
 
 #[test]
+fn goes_to_the_quicker_host_or_the_emptier_one_as_the_goals_say() {
+    let hosts = [("a", 16 << 10), ("quick", 16 << 10), ("empty", 16 << 10)];
+    let mut document = document(&hosts, &[("i", "a", 4 << 10), ("j", "quick", 10 << 10)]);
+    document.hosts[1].network_mbps = Some(decant_schema::units::mbps(100_000));
+    document.hosts[2].network_mbps = Some(decant_schema::units::mbps(100));
+    document.instances[0].local_disk_mb = decant_schema::units::mib(4 << 10);
+    let target = |order: &[TierName]| {
+        let mut request = crate::small_fleet::evacuate(&["a"]);
+        request.options.tier_order = order.to_vec();
+        let problem = Problem::new(fleet(document.clone()), request);
+        let to = place(&problem, &Limits::UNTIMED, &[]).placement.host[0];
+        problem.fleet.hosts()[to.at()].name.to_string()
+    };
+    assert_eq!(target(&[]), "quick");
+    assert_eq!(target(&[TierName::Refused, TierName::DisplacedMemoryMb, TierName::Imbalance]), "empty");
+}
+
+#[test]
 fn whoever_is_out_of_time_makes_room_all_the_same() {
     let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
     let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
