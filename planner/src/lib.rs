@@ -19,6 +19,7 @@ mod fit;
 pub mod limits;
 mod mip;
 pub mod ordering;
+mod part;
 pub mod placement;
 pub mod problem;
 pub mod refusal;

@@ -1,5 +1,6 @@
 //! Whether each host can be emptied now.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use decant_schema::report::Emptying;
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::fit::Room;
 use crate::ordering::{self, Schedule};
+use crate::part::{self, Part};
 use crate::problem::{HostIdx, HostSet, InstanceIdx, Placement, Problem, Task};
 use crate::{Limits, placement, refusal};
 
@@ -18,30 +20,51 @@ pub(super) const SEARCHED_HOSTS_MAX: usize = 40;
 
 /// The verdict on every host, in their order.
 pub(super) fn of_every_host(problem: &Problem, limits: &Limits<'_>) -> Vec<Emptying> {
-    (0..problem.hosts.len())
+    let quick: Vec<Option<Emptying>> = (0..problem.hosts.len())
         .into_par_iter()
-        .map_init(|| Room::new(problem), |room, at| of_host(problem, room, HostIdx::new(at), limits))
-        .collect()
+        .map_init(|| Room::new(problem), |room, at| at_a_glance(problem, room, HostIdx::new(at)))
+        .collect();
+    let parts = if quick.iter().all(Option::is_some) { Vec::new() } else { part::parts(problem) };
+    let left = parts.iter().flat_map(|part| part.hosts.iter().enumerate().map(move |(at, host)| (part, at, *host)));
+    let left: Vec<(&Part, usize, HostIdx)> = left.filter(|(_, _, host)| quick[host.at()].is_none()).collect();
+    // The hosts that take long are often neighbours: each is a piece of work of its own, so that threads share them.
+    let placed: HashMap<HostIdx, Emptying> = left
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|(part, at, host)| (host, by_placing(problem, part, HostIdx::new(at), host, limits)))
+        .collect();
+    let verdict = |(at, quick): (usize, Option<Emptying>)| quick.unwrap_or_else(|| placed[&HostIdx::new(at)].clone());
+    quick.into_iter().enumerate().map(verdict).collect()
 }
 
-fn of_host(problem: &Problem, room: &mut Room<'_>, host: HostIdx, limits: &Limits<'_>) -> Emptying {
-    let instances = &problem.hosts[host.at()].instances;
-    if instances.is_empty() {
-        return Emptying::Empty;
+/// What fitting its instances into the headroom says of a host; `None` where that is not enough.
+fn at_a_glance(problem: &Problem, room: &mut Room<'_>, host: HostIdx) -> Option<Emptying> {
+    if problem.hosts[host.at()].instances.is_empty() {
+        return Some(Emptying::Empty);
     }
     if room.empties(host) {
-        return Emptying::WithoutDisplacing;
+        return Some(Emptying::WithoutDisplacing);
     }
-    let large = problem.hosts.len() > SEARCHED_HOSTS_MAX;
-    if let Some(displaced) = large.then(|| room.empties_displacing(host)).flatten() {
-        return Emptying::WithDisplacement { displaced_mb: mib(displaced), displaced_mb_bound: mib(0) };
-    }
-    let problem = emptied(problem, &[host]);
-    let effort = if large { 0 } else { limits.effort };
+    let displaced = is_large(problem).then(|| room.empties_displacing(host)).flatten()?;
+    Some(Emptying::WithDisplacement { displaced_mb: mib(displaced), displaced_mb_bound: mib(0) })
+}
+
+fn is_large(problem: &Problem) -> bool {
+    problem.hosts.len() > SEARCHED_HOSTS_MAX
+}
+
+/// What a placement of its part of the fleet says of a host, which is `at` in the part.
+fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: &Limits<'_>) -> Emptying {
+    let problem = emptied(&part.problem, &[at]);
+    let effort = if is_large(whole) { 0 } else { limits.effort };
     let limits = &Limits { effort, ..*limits };
     let placed = placement::place(&problem, limits, &[]);
+    let not = |placement: &Placement, refused_bound| {
+        let whole = emptied(whole, &[host]);
+        not(&whole, &part.in_whole(&whole, placement), refused_bound)
+    };
     if placed.refused.value > 0 {
-        return not(&problem, &placed.placement, placed.refused.bound);
+        return not(&placed.placement, placed.refused.bound);
     }
     if placed.displaced.value == 0 {
         return Emptying::WithoutDisplacing;
@@ -55,7 +78,7 @@ fn of_host(problem: &Problem, room: &mut Room<'_>, host: HostIdx, limits: &Limit
             let mut placement = placed.placement;
             let stuck = unorderable.stuck.iter().map(|stuck| stuck.instance);
             placement.refused = stuck.filter(|at| problem.instances[at.at()].task == Task::Leave).collect();
-            not(&problem, &placement, 0)
+            not(&placement, 0)
         }
     }
 }
