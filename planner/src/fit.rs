@@ -3,6 +3,8 @@
 //! Best fit by decreasing size: the largest first, each to the host it fills best. A failure proves nothing (another
 //! order might succeed), a success is a plan: nobody else moves, so any order of the moves will do.
 
+mod exchange;
+
 use std::collections::{BTreeSet, HashMap};
 
 use decant_schema::fleet::GroupPolicy;

@@ -14,8 +14,8 @@ use crate::part::{self, Part};
 use crate::problem::{HostIdx, HostSet, InstanceIdx, Placement, Problem, Task};
 use crate::{Limits, placement, refusal};
 
-/// Fleets up to this size get the least displacement for every host that needs any; in a larger one, whatever the
-/// first ejection finds will do, since a placement for each of a thousand hosts takes minutes.
+/// Fleets up to this size get the least displacement for every host that needs any; in a larger one, whatever
+/// ejections and exchanges find will do, since a placement for each of a thousand hosts takes minutes.
 pub(super) const SEARCHED_HOSTS_MAX: usize = 40;
 
 /// The verdict on every host, in their order.
@@ -56,6 +56,11 @@ fn is_large(problem: &Problem) -> bool {
 /// What a placement of its part of the fleet says of a host, which is `at` in the part.
 fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: &Limits<'_>) -> Emptying {
     let problem = emptied(&part.problem, &[at]);
+    if is_large(whole)
+        && let Some(verdict) = by_exchanging(part, &problem, at, limits)
+    {
+        return verdict;
+    }
     let effort = if is_large(whole) { 0 } else { limits.effort };
     let limits = &Limits { effort, ..*limits };
     let placed = placement::place(&problem, limits, &[]);
@@ -81,6 +86,21 @@ fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: 
             not(&placement, 0)
         }
     }
+}
+
+/// What exchanges within its part say of a host: an order of moves, or nothing.
+fn by_exchanging(part: &Part, problem: &Problem, at: HostIdx, limits: &Limits<'_>) -> Option<Emptying> {
+    let mut placement = problem.standing();
+    for (instance, host) in Room::new(&part.problem).empties_exchanging(at)? {
+        placement.host[instance.at()] = host;
+    }
+    let moves = |at: &InstanceIdx| placement.host[at.at()] != problem.instances[at.at()].host;
+    let displaced: i64 = problem.with_task(Task::MayMove).filter(moves).map(|at| problem.kind(at).memory).sum();
+    let schedule = ordering::order(problem, &placement, limits).ok()?;
+    Some(Emptying::WithDisplacement {
+        displaced_mb: mib(u64::try_from(displaced).unwrap_or(0)) + stepped_aside(problem, &schedule),
+        displaced_mb_bound: mib(0),
+    })
 }
 
 fn stepped_aside(problem: &Problem, schedule: &Schedule) -> Mib {

@@ -1,7 +1,8 @@
 //! What a change of the fleet would change: a host more, a host less, a flavor's growth.
 //!
-//! Each change is made to a copy of the numbers, and only what it can alter is tried again: a host more can only help
-//! the hosts that could not be emptied directly, everything else only harm those that could.
+//! Each change is made to a copy of the numbers, and only what it can alter is tried again: the hosts with an instance
+//! that may go where the change was made. A host more can only help those that could not be emptied directly,
+//! everything else only harm those that could.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use decant_schema::units::mib;
 use rayon::prelude::*;
 
 use crate::fit::Room;
-use crate::problem::{HostIdx, InstanceFacts, InstanceIdx, Kind, KindIdx, Problem, Task};
+use crate::problem::{HostIdx, HostSet, InstanceFacts, InstanceIdx, Kind, KindIdx, Problem, Task};
 
 use super::growth::{self, Ask, asks};
 use super::is_direct;
@@ -58,8 +59,7 @@ impl Now<'_> {
             }
         }
         let asks: Vec<Ask> = self.asks.iter().map(|ask| with_twin(ask, like, new)).collect();
-        let now = self.direct_now();
-        let emptied = now + self.count_direct(&changed, |direct| !direct);
+        let emptied = self.count_direct(&changed, &[new].into_iter().collect(), Tried::Others);
         let like = self.problem.fleet.hosts()[like.at()].name.clone();
         let change = Change::OneMore { like, present: shape.len() as u64 };
         self.outcome(change, Some((emptied, &changed, &asks)))
@@ -80,7 +80,8 @@ impl Now<'_> {
         for (instance, host) in room.placed() {
             relocate(&mut changed, *instance, *host);
         }
-        let emptied = self.count_direct(&changed, |direct| direct) - u64::from(self.direct[least.at()]);
+        let touched = room.placed().iter().map(|(_, host)| *host).chain([least]).collect();
+        let emptied = self.count_direct(&changed, &touched, Tried::Direct) - u64::from(self.direct[least.at()]);
         let asks: Vec<Ask> = self.asks.iter().map(|ask| without(ask, least)).collect();
         self.outcome(change, Some((emptied, &changed, &asks)))
     }
@@ -96,12 +97,13 @@ impl Now<'_> {
             memory: changed.memory_class.map_or(0, |class| ask.need[class]),
             eligible: Arc::new(ask.eligible.clone()),
         });
-        let placed = (0..added).take_while(|_| add_instance(&mut changed, kind, ask)).count() as u64;
+        let grown: Vec<HostIdx> = (0..added).map_while(|_| add_instance(&mut changed, kind, ask)).collect();
+        let placed = grown.len() as u64;
         let change = Change::Growth { flavor: name, added, placed };
         if placed < added {
             return self.outcome(change, None);
         }
-        let emptied = self.count_direct(&changed, |direct| direct);
+        let emptied = self.count_direct(&changed, &grown.into_iter().collect(), Tried::Direct);
         self.outcome(change, Some((emptied, &changed, &self.asks)))
     }
 
@@ -109,11 +111,15 @@ impl Now<'_> {
         self.direct.iter().filter(|direct| **direct).count() as u64
     }
 
-    /// How many of the hosts that are, or are not, emptied directly now can be after a change.
-    fn count_direct(&self, changed: &Problem, tried: impl Fn(bool) -> bool + Sync) -> u64 {
+    /// How many hosts can be emptied directly after a change on the `touched` ones.
+    fn count_direct(&self, changed: &Problem, touched: &HostSet, tried: Tried) -> u64 {
         let mut room = Room::new(changed);
-        let hosts = (0..self.direct.len()).filter(|at| tried(self.direct[*at])).map(HostIdx::new);
-        hosts.filter(|host| room.empties(*host)).count() as u64
+        let emptied = |at: &usize| {
+            let (host, direct) = (HostIdx::new(*at), self.direct[*at]);
+            let again = direct == (tried == Tried::Direct) && concerns(changed, touched, host);
+            if again { room.empties(host) } else { direct }
+        };
+        (0..self.direct.len()).filter(emptied).count() as u64
     }
 
     fn outcome(&self, change: Change, after: Option<(u64, &Problem, &[Ask])>) -> WhatIf {
@@ -130,6 +136,21 @@ impl Now<'_> {
         let count = |ask: &Ask| ask.eligible.iter().map(|host| growth::fit(&ask.need, &changed.hosts[host.at()])).sum();
         self.problem.fleet.flavors().iter().map(|flavor| flavor.name.clone()).zip(asks.iter().map(count)).collect()
     }
+}
+
+/// Which hosts a change may make a difference to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// Those that can be emptied directly as the fleet is.
+    Direct,
+    /// Those that cannot.
+    Others,
+}
+
+/// Whether a change on the `touched` hosts can matter to the emptying of this one.
+fn concerns(changed: &Problem, touched: &HostSet, host: HostIdx) -> bool {
+    let mut instances = changed.hosts[host.at()].instances.iter();
+    touched.contains(host) || instances.any(|instance| changed.kind(*instance).eligible.meets(touched))
 }
 
 fn with_twin(ask: &Ask, like: HostIdx, new: HostIdx) -> Ask {
@@ -159,12 +180,10 @@ fn relocate(problem: &mut Problem, instance: InstanceIdx, to: HostIdx) {
     facts.task = Task::MayMove;
 }
 
-/// Adds an instance to the host it leaves the least room on; whether there was one.
-fn add_instance(problem: &mut Problem, kind: KindIdx, ask: &Ask) -> bool {
+/// Adds an instance to the host it leaves the least room on, if there is one.
+fn add_instance(problem: &mut Problem, kind: KindIdx, ask: &Ask) -> Option<HostIdx> {
     let fitting = ask.eligible.iter().filter(|host| growth::fit(&ask.need, &problem.hosts[host.at()]) > 0);
-    let Some(host) = fitting.min_by_key(|host| (growth::fit(&ask.need, &problem.hosts[host.at()]), *host)) else {
-        return false;
-    };
+    let host = fitting.min_by_key(|host| (growth::fit(&ask.need, &problem.hosts[host.at()]), *host))?;
     let facts = &mut problem.hosts[host.at()];
     facts.free.iter_mut().zip(&ask.need).for_each(|(free, need)| *free -= need);
     facts.instances.push(InstanceIdx::new(problem.instances.len()));
@@ -177,7 +196,7 @@ fn add_instance(problem: &mut Problem, kind: KindIdx, ask: &Ask) -> bool {
         transfer: mib(0),
         groups: Vec::new(),
     });
-    true
+    Some(host)
 }
 
 /// The hosts that receive, alike in everything but name, rack and load; shapes by their first host.

@@ -8,6 +8,14 @@ pub struct HostSet {
     words: Vec<u64>,
 }
 
+impl FromIterator<HostIdx> for HostSet {
+    fn from_iter<I: IntoIterator<Item = HostIdx>>(hosts: I) -> Self {
+        let mut set = Self::default();
+        hosts.into_iter().for_each(|host| set.insert(host));
+        set
+    }
+}
+
 impl HostSet {
     /// No host of `hosts`.
     pub fn empty(hosts: usize) -> Self {
@@ -39,6 +47,11 @@ impl HostSet {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// Whether some host is in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(one, other)| one & other != 0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
@@ -47,7 +60,12 @@ impl HostSet {
     /// The hosts, by index.
     pub fn iter(&self) -> impl Iterator<Item = HostIdx> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| HostIdx::new(at * 64 + bit))
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let lowest = left.trailing_zeros() as usize;
+                left &= left.checked_sub(1)?;
+                Some(HostIdx::new(at * 64 + lowest))
+            })
         })
     }
 }

@@ -10,6 +10,7 @@ pub(crate) fn verdict(of: &Emptying) -> &'static str {
         Emptying::Empty => "is empty",
         Emptying::WithoutDisplacing => "yes",
         Emptying::WithDisplacement { .. } => "if others move",
+        Emptying::Not { refused_bound: 0, .. } => "no way found",
         Emptying::Not { .. } => "no",
     }
 }
