@@ -20,9 +20,18 @@ need rsync rsync                 # disks from host to host
 need qemu-system-x86 qemu-system-x86_64
 need qemu-utils qemu-img
 [ -x /usr/bin/time ] || missing+=(time) # the benchmark weighs processes with it; the shell's own word does not
-# Bindings to HiGHS are made by libclang, a library: no command tells whether it is there.
-if [ -z "${LIBCLANG_PATH:-}" ] && ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
-    && ! compgen -G '/usr/lib/*/libclang*.so*' >/dev/null; then
+# Bindings to HiGHS are made by libclang, a library: no command tells whether it is there. libclang-cpp is another one.
+has_libclang() {
+    local file
+    for file in /usr/lib/llvm-*/lib/libclang[.-]*so* /usr/lib/*/libclang[.-]*so*; do
+        case $file in
+        */libclang-cpp*) ;;
+        *) [ -e "$file" ] && return 0 ;;
+        esac
+    done
+    return 1
+}
+if [ -z "${LIBCLANG_PATH:-}" ] && ! has_libclang; then
     missing+=(libclang-dev)
 fi
 
