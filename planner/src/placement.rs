@@ -69,7 +69,10 @@ pub struct NoGood {
 pub fn place(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood]) -> Placed {
     let ground = Ground::new(problem, bans(problem, no_goods));
     let pools = pools::pools(&ground);
-    gather(problem, pools.par_iter().map(|pool| place_pool(Search::new(&ground, pool, limits))).collect())
+    // Every pool has a draft before any is refined: whenever the clock stops the search, there is a plan for all.
+    let drafts: Vec<Search<'_>> =
+        pools.par_iter().with_max_len(1).map(|pool| draft(Search::new(&ground, pool, limits))).collect();
+    gather(problem, drafts.into_par_iter().with_max_len(1).map(refine).collect())
 }
 
 /// Decides again, after another no-good: only the pools in which something is avoided are placed anew, and what
@@ -80,7 +83,7 @@ pub fn place_again(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood], 
     let ground = Ground::new(problem, bans);
     let again = |(pool, before): (&Pool, &PoolPlaced)| {
         if pool.hosts.iter().any(|host| banned.contains(host)) {
-            place_pool(Search::new(&ground, pool, limits).with_proof_of(before))
+            refine(draft(Search::new(&ground, pool, limits).with_proof_of(before)))
         } else {
             before.clone()
         }
@@ -167,9 +170,17 @@ impl PoolPlaced {
     }
 }
 
-/// The layers, until one has proven enough.
-fn place_pool(mut search: Search<'_>) -> PoolPlaced {
+/// The quick layers, until one has proven enough.
+fn draft(mut search: Search<'_>) -> Search<'_> {
     search.fit_directly();
+    if !search.is_proven() {
+        search.follow_fractions();
+    }
+    search
+}
+
+/// The thorough layers, until one has proven enough.
+fn refine(mut search: Search<'_>) -> PoolPlaced {
     if !search.is_proven() {
         search.follow_patterns();
     }

@@ -82,7 +82,7 @@ fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Opti
         problem.instances[at.at()].task == Task::MayMove
             && fits[problem.instances[at.at()].kind.at()]
             && tally.ground.departs(*at)
-            && !tally.is_moved(*at)
+            && tally.stands(*at)
             && !tally.ground.is_bound(*at)
     };
     let movable = problem.hosts[host.at()].instances.iter().copied().filter(may_make_way).collect();

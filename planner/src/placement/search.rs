@@ -56,6 +56,8 @@ pub(super) struct Search<'a> {
     proofs: Vec<Proof>,
     /// Whether column generation has had its say about the bounds.
     is_bounded: bool,
+    /// Patterns to be made whole, and the placement around which they are.
+    patterns: Option<(Tally<'a>, Patterns)>,
     stopped_by: Option<StoppedBy>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Search<'a> {
             bound: (hopeless, 0),
             proofs: Vec::new(),
             is_bounded: false,
+            patterns: None,
             stopped_by: None,
         }
     }
@@ -131,27 +134,40 @@ impl<'a> Search<'a> {
         self.offer(tally);
     }
 
-    /// Runs column generation: bounds, prices that prove them, and a placement near them.
+    /// Runs column generation, and follows on every host the pattern it uses most: near the best, and in no time.
+    pub(super) fn follow_fractions(&mut self) {
+        let start = if self.is_plain() { Tally::new(self.ground) } else { self.units_placed() };
+        let patterns = Patterns::new(&start, self.pool, Charge::Displaced, self.is_plain(), self.limits);
+        if let Some(slots) = patterns.most_used() {
+            self.carry_out(&start, &slots);
+        }
+        if self.is_plain() && self.value(&self.best).0 == self.bound.0 {
+            self.prove(&patterns);
+        }
+        self.patterns = Some((start, patterns));
+    }
+
+    /// Makes the patterns whole, follows them, and proves bounds.
     pub(super) fn follow_patterns(&mut self) {
-        if !self.is_plain() {
-            let start = self.units_placed();
-            let mut plan = Patterns::new(&start, self.pool, Charge::Displaced, false, self.limits);
-            self.follow(&start, &mut plan);
+        if let Some((start, mut patterns)) = self.patterns.take() {
+            self.follow(&start, &mut patterns);
+            if self.is_plain() {
+                self.prove(&patterns);
+            }
         }
         if !self.is_bounded {
-            self.prove();
+            let start = Tally::new(self.ground);
+            self.prove(&Patterns::new(&start, self.pool, Charge::Displaced, true, self.limits));
         }
     }
 
     /// Proves bounds by the relaxation in which rules about one instance and one host alone count.
-    fn prove(&mut self) {
-        let start = Tally::new(self.ground);
-        let mut relaxed = Patterns::new(&start, self.pool, Charge::Displaced, true, self.limits);
-        if self.is_plain() {
-            self.follow(&start, &mut relaxed);
+    fn prove(&mut self, relaxed: &Patterns) {
+        if self.is_bounded {
+            return;
         }
         if self.value(&self.best).0 > self.bound.0 {
-            self.prove_refusals(&start);
+            self.prove_refusals(&Tally::new(self.ground));
         }
         let refused = self.value(&self.best).0;
         self.bound.1 = relaxed.proof().bound(refused);
@@ -175,11 +191,8 @@ impl<'a> Search<'a> {
         tally
     }
 
-    /// Turns patterns into a placement: those used most and repair, which takes no time, then whole ones.
+    /// Turns patterns into a placement by making them whole, unless the best is as good as they can be.
     fn follow(&mut self, start: &Tally<'a>, patterns: &mut Patterns) {
-        if let Some(slots) = patterns.most_used() {
-            self.carry_out(start, &slots);
-        }
         if !self.meets(patterns)
             && let Some(slots) = patterns.slots(self.limits)
         {
@@ -209,14 +222,16 @@ impl<'a> Search<'a> {
         let weights = direct::weights(tally, &self.pool.hosts);
         let is_third_party = |at: &InstanceIdx| self.ground.problem.instances[at.at()].task == Task::MayMove;
         let (lifted, asked): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_third_party);
-        for instance in lifted {
-            if tally.may_return(instance) {
-                tally.take_back(instance);
-            } else {
-                direct::place(tally, &Unit::alone(instance), &self.pool.hosts, &weights);
+        let mut homeless = Vec::new();
+        for unit in lifted.into_iter().map(Unit::alone) {
+            if tally.may_return(unit.members[0]) {
+                tally.take_back(unit.members[0]);
+            } else if !direct::place(tally, &unit, &self.pool.hosts, &weights) {
+                homeless.push(unit);
             }
         }
-        eject::eject(tally, asked.into_iter().map(Unit::alone).collect(), &self.pool.hosts);
+        homeless.extend(asked.into_iter().map(Unit::alone));
+        eject::eject(tally, homeless, &self.pool.hosts);
     }
 
     /// Proves how many must be refused, by prices of refusals.
@@ -225,6 +240,9 @@ impl<'a> Search<'a> {
         self.bound.0 = self.bound.0.max(refusals.proof().bound(0));
         self.proofs.push(refusals.proof().clone());
         if self.value(&self.best).0 > self.bound.0 && self.is_plain() {
+            if let Some(slots) = refusals.most_used() {
+                self.carry_out(start, &slots);
+            }
             self.follow(start, &mut refusals);
         }
     }

@@ -151,6 +151,11 @@ impl<'a> Tally<'a> {
         self.moved.contains_key(&instance)
     }
 
+    /// Whether it is on its host as it was at the start.
+    pub(super) fn stands(&self, instance: InstanceIdx) -> bool {
+        !self.is_moved(instance) && !self.lifted.contains(&instance)
+    }
+
     /// All that moved, with their hosts, by instance.
     pub(super) fn moved(&self) -> impl Iterator<Item = (InstanceIdx, HostIdx)> + '_ {
         self.moved.iter().map(|(instance, host)| (*instance, *host))
