@@ -11,7 +11,7 @@ use decant_schema::units::AMOUNT_MAX;
 use rayon::prelude::*;
 
 use super::earning::{Case, Choice, pays_least};
-use super::knapsack::{Arrival, Table, Worth, gcd};
+use super::knapsack::{Arrival, Tables, Worth, gcd};
 use super::pool::{Kind, Party, Pools, Role};
 use super::room::kept;
 use super::scene::Scene;
@@ -247,7 +247,7 @@ fn total(arrivals: &[Vec<Arrival>], cases: BTreeMap<Case, i128>, classes: usize)
         for (case, _) in &cases {
             room_max.iter_mut().zip(case.room_max()).for_each(|(most, room)| *most = (*most).max(room));
         }
-        let table = Table::new(&arrivals[set], &room_max)?;
+        let table = Tables::new(&arrivals[set], &room_max)?;
         let worths = Worth::candidates(&arrivals[set], classes);
         let pays: Option<Vec<i128>> =
             cases.par_iter().map(|(case, hosts)| Some(pays_least(case, &table, &worths)? * hosts)).collect();

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::knapsack::{Table, Worth};
+use super::knapsack::{Tables, Worth};
 
 /// One way an instance may decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +68,7 @@ const ROOMS_MAX: usize = 1 << 18;
 
 /// The least the host pays, negative if it earns more than it pays; or less than that where telling exactly would
 /// take too long, which can only weaken a bound. `None` if the numbers are too large.
-pub(super) fn pays_least(case: &Case, table: &Table, worths: &[Worth]) -> Option<i128> {
+pub(super) fn pays_least(case: &Case, table: &Tables, worths: &[Worth]) -> Option<i128> {
     let Some(ceiling) = worths.iter().filter_map(|worth| Ceiling::new(case, worth)).min_by(Ceiling::compare) else {
         return case
             .room

@@ -11,8 +11,42 @@ pub(super) struct Arrival {
 /// seem to earn and so weaken a bound.
 const CELLS_MAX: usize = 1 << 22;
 
+/// At least the most that arrivals can earn, for every room up to a greatest one: exactly that where no more than two
+/// classes count, else the least that any two of them allow.
+pub(super) struct Tables {
+    /// Each with the positions of the classes it is about.
+    tables: Vec<(Vec<usize>, Table)>,
+}
+
+impl Tables {
+    /// Fills the tables; `None` if something earns without needing anything of any two classes, so that there is no most.
+    pub(super) fn new(arrivals: &[Arrival], room_max: &[i128]) -> Option<Self> {
+        let all: Vec<usize> = (0..room_max.len()).collect();
+        let sets: Vec<Vec<usize>> = match all.len() {
+            0..=2 => vec![all],
+            classes => (0..classes).flat_map(|one| (0..one).map(move |other| vec![other, one])).collect(),
+        };
+        let table = |set: Vec<usize>| {
+            let of_set = |arrival: &Arrival| Arrival { need: chosen(&arrival.need, &set), earns: arrival.earns };
+            let arrivals: Vec<Arrival> = arrivals.iter().map(of_set).collect();
+            Some((set.clone(), Table::new(&arrivals, &chosen(room_max, &set))?))
+        };
+        let tables: Vec<(Vec<usize>, Table)> = sets.into_iter().filter_map(table).collect();
+        (!tables.is_empty()).then_some(Self { tables })
+    }
+
+    /// At least the most that can be earned in this room; less than nothing counts as nothing.
+    pub(super) fn earned(&self, room: &[i128]) -> i128 {
+        self.tables.iter().map(|(set, table)| table.earned(&chosen(room, set))).min().unwrap_or(0)
+    }
+}
+
+fn chosen(amounts: &[i128], set: &[usize]) -> Vec<i128> {
+    set.iter().map(|class| amounts[*class]).collect()
+}
+
 /// The most that arrivals can earn, for every room up to a greatest one.
-pub(super) struct Table {
+struct Table {
     /// By class: amounts that make one step of the grid.
     unit: Vec<i128>,
     /// By class: steps of the grid.
@@ -22,7 +56,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Fills the table; `None` if something earns without needing anything, so that there is no most.
-    pub(super) fn new(arrivals: &[Arrival], room_max: &[i128]) -> Option<Self> {
+    fn new(arrivals: &[Arrival], room_max: &[i128]) -> Option<Self> {
         let unit = units(arrivals, room_max);
         let steps = |arrival: &Arrival| -> Vec<usize> {
             arrival.need.iter().zip(&unit).map(|(need, unit)| steps(*need, *unit)).collect()
@@ -65,7 +99,7 @@ impl Table {
     }
 
     /// The most that can be earned in this room; less than nothing counts as nothing.
-    pub(super) fn earned(&self, room: &[i128]) -> i128 {
+    fn earned(&self, room: &[i128]) -> i128 {
         let steps = room.iter().zip(&self.unit).zip(&self.size).map(|((room, unit), size)| {
             // The table reaches as far as any room asked for, but for classes nobody needs.
             steps_of(*room, *unit).min(size - 1)

@@ -11,8 +11,11 @@ use crate::problem::{HostIdx, InstanceIdx, KindIdx, Task};
 use super::super::pools::Pool;
 use super::super::tally::Tally;
 
-/// How many classes are counted at most: a table over more would not fit a cache.
-pub(super) const CLASSES_MAX: usize = 3;
+/// How many classes are counted at most. Each pair of them has a table of its own.
+pub(super) const CLASSES_MAX: usize = 4;
+
+/// A class beyond the first two counts if on at least one host in so many it is what gives out first.
+const BINDING_HOSTS: usize = 50;
 
 /// Amounts of the counted classes, in units.
 pub(super) type Point = [i64; CLASSES_MAX];
@@ -242,8 +245,18 @@ fn binding_classes(tally: &Tally<'_>, pool: &Pool, kinds: &[(KindIdx, InstanceId
     let counted =
         |kind: KindIdx, chosen: [usize; 2]| chosen.iter().any(|class| problem.kinds[kind.at()].need[*class] > 0);
     let covers = |class: usize| kinds.iter().all(|(kind, _)| counted(*kind, [scarcest[0], class]));
-    let second = scarcest.iter().skip(1).find(|class| covers(**class)).or(scarcest.get(1));
-    scarcest.first().into_iter().chain(second).copied().collect()
+    let second = scarcest.iter().skip(1).find(|class| covers(**class)).or(scarcest.get(1)).copied();
+    let Some(first) = scarcest.first().copied() else { return Vec::new() };
+    let mean = |class: usize| kinds.iter().map(|(kind, _)| problem.kinds[kind.at()].need[class]).sum::<i64>() as f64;
+    let gives_out_first = |host: &&HostIdx, class: usize| {
+        let lasts = |class: usize| tally.room(**host)[class].max(0) as f64 / mean(class).max(1.0);
+        lasts(class) < lasts(first) && second.is_none_or(|second| lasts(class) < lasts(second))
+    };
+    let binds = |class: &usize| {
+        receiving().filter(|host| gives_out_first(host, *class)).count() * BINDING_HOSTS > receiving().count()
+    };
+    let others = scarcest.iter().skip(1).filter(|class| Some(**class) != second).filter(|class| binds(class));
+    [first].into_iter().chain(second).chain(others.copied()).take(CLASSES_MAX).collect()
 }
 
 /// The greatest unit that divides what every kind needs and claims.

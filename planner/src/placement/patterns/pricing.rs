@@ -1,11 +1,12 @@
 //! The best a host can earn at given prices: what departs, what arrives, what is resized in place.
 //!
 //! v = max over departures of worth(room + departures) − what they cost, by depth-first search over the host's content
-//! with the linear majorants of the table as bounds. Exact, or at least an upper bound where a room lies beyond the
-//! table: the Lagrangian bound stays valid either way.
+//! with the linear majorants of the table as bounds. Exact where two classes count, or at least an upper bound where more
+//! do or a room lies beyond the table: the Lagrangian bound stays valid either way. A pattern that keeps to all classes
+//! is then sought by a search of its own.
 
 use super::model::{CLASSES_MAX, Content, HostRow, Model, Point, Role, Row};
-use super::table::Table;
+use super::table::{Arrivals, Table};
 
 /// What everything costs, in one unit: 1 / denominator of a MiB, or of a refusal.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Prices {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Pattern {
     /// How many of each kind arrive.
-    pub(super) arrive: Vec<(Row, u32)>,
+    pub(super) arrive: Arrivals,
     /// How many of each content depart.
     pub(super) depart: Vec<(usize, u32)>,
     /// How many of each content get their new size where they are.
@@ -33,11 +34,14 @@ pub(super) struct Pattern {
 /// bound is of no use, ask for more.
 const NODES: u32 = 4000;
 
+/// The same where every room must be filled to know what it is worth.
+const NODES_FILLED: u32 = 64;
+
 /// The best a host can earn, beyond refusing all its resizes.
 pub(super) struct Best {
     /// No pattern earns more.
     pub(super) earns: i64,
-    /// One that earns that much, or the best found where a room lay beyond the table.
+    /// One that earns that much, or the best found where a room lay beyond the table or more than two classes count.
     pub(super) pattern: Pattern,
 }
 
@@ -59,6 +63,10 @@ struct Search<'a> {
     best: i64,
     best_fates: Vec<Fate>,
     best_room: Point,
+    /// What arrives in that room, where rooms are filled.
+    best_arrivals: Arrivals,
+    /// Whether a room is worth what arrivals that were found for it earn, not what the table says at most.
+    fills: bool,
     /// The most that could be earned where the table did not reach.
     beyond: i64,
     /// Nodes still allowed.
@@ -79,9 +87,14 @@ struct Node {
 
 /// Finds the best a host can earn.
 pub(super) fn best(model: &Model, table: &Table, prices: &Prices, host: &HostRow) -> Best {
-    let mut search = Search::new(model, table, prices, host);
-    search.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
-    Best { earns: search.best.max(search.beyond), pattern: pattern(table, &search.best_fates, search.best_room) }
+    let search = Search::new(model, table, prices, host).run(host);
+    let earns = search.best.max(search.beyond);
+    if table.is_exact() {
+        let arrive = table.fill(search.best_room).1;
+        return Best { earns, pattern: pattern(arrive, &search.best_fates) };
+    }
+    let filling = Search { fills: true, nodes: NODES_FILLED, ..Search::new(model, table, prices, host) }.run(host);
+    Best { earns, pattern: pattern(filling.best_arrivals, &filling.best_fates) }
 }
 
 /// Patterns that earn more than `floor`, one for each way to depart, at most so many.
@@ -93,24 +106,17 @@ pub(super) fn near(
     floor: i64,
     most: usize,
 ) -> Vec<Pattern> {
-    let mut search = Search::new(model, table, prices, host);
-    search.best = floor;
-    search.near = Some(Vec::new());
-    search.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
+    let search = Search { best: floor, near: Some(Vec::new()), ..Search::new(model, table, prices, host) }.run(host);
     let near = search.near.unwrap_or_default();
-    near.into_iter().take(most).map(|(fates, room)| pattern(table, &fates, room)).collect()
+    near.into_iter().take(most).map(|(fates, room)| pattern(table.fill(room).1, &fates)).collect()
 }
 
-/// What becomes of the content, and the arrivals that fill the room.
-fn pattern(table: &Table, fates: &[Fate], room: Point) -> Pattern {
+/// What arrives, and what becomes of the content.
+fn pattern(arrive: Arrivals, fates: &[Fate]) -> Pattern {
     let chosen = |fate: fn(&Fate) -> u32| {
         fates.iter().enumerate().map(move |(at, of)| (at, fate(of))).filter(|(_, count)| *count > 0).collect()
     };
-    Pattern {
-        arrive: table.arrivals(room),
-        depart: chosen(|fate| fate.departs),
-        in_place: chosen(|fate| fate.in_place),
-    }
+    Pattern { arrive, depart: chosen(|fate| fate.departs), in_place: chosen(|fate| fate.in_place) }
 }
 
 /// What one that departs earns: nothing, less its price and what it costs to displace or saves to serve.
@@ -162,10 +168,18 @@ impl<'a> Search<'a> {
             best: i64::MIN,
             best_fates: vec![Fate::default(); content.len()],
             best_room: Point::default(),
+            best_arrivals: Arrivals::new(),
+            fills: false,
             beyond: i64::MIN,
             nodes: NODES,
             near: None,
         }
+    }
+
+    /// Searches the whole host.
+    fn run(mut self, host: &HostRow) -> Self {
+        self.descend(0, Node { room: host.room, grown: Point::default(), earned: 0 });
+        self
     }
 
     /// Decides the contents from `at` on.
@@ -246,9 +260,13 @@ impl<'a> Search<'a> {
                     near.push((self.fates.clone(), room));
                     return;
                 }
-                self.best = node.earned + worth;
-                self.best_fates.clone_from(&self.fates);
-                self.best_room = room;
+                let (earned, arrivals) = if self.fills { self.table.fill(room) } else { (worth, Arrivals::new()) };
+                if node.earned + earned > self.best {
+                    self.best = node.earned + earned;
+                    self.best_fates.clone_from(&self.fates);
+                    self.best_room = room;
+                    self.best_arrivals = arrivals;
+                }
             }
             Some(_) => {}
             None => self.beyond = self.beyond.max(node.earned + self.table.majorant(&room)),

@@ -1,34 +1,47 @@
 //! Tables and prices against trying everything.
 
+use std::collections::HashSet;
+
+use decant_schema::fleet::FleetDocument;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::super::pools;
+use super::super::tally::{Ground, Tally};
 use super::model::{Content, HostRow, KindRow, Model, Point, Role};
 use super::pricing::{self, Prices};
 use super::table::{self, Table};
-use crate::problem::{HostIdx, InstanceIdx, KindIdx};
+use crate::problem::{HostIdx, InstanceIdx, KindIdx, Problem};
+use crate::small_fleet::{document, evacuate, fleet, inventory};
 
-/// Kinds of these sizes, two classes each, and one host that holds some of them.
-fn model(needs: &[(i64, i64)], room: (i64, i64), counts: &[u32]) -> Model {
-    let kind = |(at, (memory, vcpu)): (usize, &(i64, i64))| KindRow {
+/// Kinds of these sizes in the first so many classes, and one host that holds some of them.
+fn model(classes: usize, needs: &[Point], room: Point, counts: &[u32]) -> Model {
+    let kind = |(at, need): (usize, &Point)| KindRow {
         kind: KindIdx::new(at),
         like: InstanceIdx::new(at),
-        need: [*memory, *vcpu, 0],
-        claim: [*memory, *vcpu, 0],
-        memory: *memory,
+        need: *need,
+        claim: *need,
+        memory: need[0],
         evacuees: 1,
     };
     let content = counts.iter().enumerate().map(|(row, count)| Content { row, count: *count, role: Role::ThirdParty });
-    let host =
-        HostRow { hosts: vec![HostIdx::new(0)], room: [room.0, room.1, 0], content: content.collect(), admits: 0 };
+    let host = HostRow { hosts: vec![HostIdx::new(0)], room, content: content.collect(), admits: 0 };
     Model {
-        classes: vec![0, 1],
+        classes: (0..classes).collect(),
         kinds: needs.iter().enumerate().map(kind).collect(),
         hosts: vec![host],
         admitted: vec![(0..needs.len()).collect()],
         hopeless: 0,
         step: 1,
     }
+}
+
+/// Three kinds that need some of the first class and perhaps of the others.
+fn needs(random: &mut ChaCha8Rng, classes: usize) -> Vec<Point> {
+    let need = |random: &mut ChaCha8Rng| {
+        std::array::from_fn(|class| if class < classes { random.random_range(i64::from(class == 0)..5) } else { 0 })
+    };
+    (0..3).map(|_| need(random)).collect()
 }
 
 /// The most arrivals can earn in a room, by trying everything.
@@ -58,15 +71,16 @@ fn earns(model: &Model, prices: &[i64], at: usize, room: Point) -> i64 {
 fn a_table_agrees_with_trying_everything_and_its_majorants_lie_above() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     for round in 0..50 {
-        let needs: Vec<(i64, i64)> = (0..3).map(|_| (random.random_range(1..5), random.random_range(0..4))).collect();
+        let needs = needs(&mut random, 2);
         let prices: Vec<i64> = (0..3).map(|_| random.random_range(0..9)).collect();
-        let model = model(&needs, (7, 7), &[]);
-        let table = Table::new(&model, &model.admitted[0], &prices, [7, 7, 0]);
-        for room in (0..8).flat_map(|memory| (0..8).map(move |vcpu| [memory, vcpu, 0])) {
+        let model = model(2, &needs, [7, 7, 0, 0], &[]);
+        let table = Table::new(&model, &model.admitted[0], &prices, [7, 7, 0, 0]);
+        for room in (0..8).flat_map(|memory| (0..8).map(move |vcpu| [memory, vcpu, 0, 0])) {
             let expected = worth(&model, &prices, room);
             assert_eq!(table.worth(&room), Some(expected), "round {round}, room {room:?}");
             assert!(table.majorant(&room) >= expected, "round {round}, room {room:?}");
-            let earned: i64 = table.arrivals(room).iter().map(|(row, count)| prices[*row] * i64::from(*count)).sum();
+            let (_, arrivals) = table.fill(room);
+            let earned: i64 = arrivals.iter().map(|(row, count)| prices[*row] * i64::from(*count)).sum();
             assert_eq!(earned, expected, "round {round}, room {room:?}");
         }
     }
@@ -76,18 +90,72 @@ fn a_table_agrees_with_trying_everything_and_its_majorants_lie_above() {
 fn the_best_a_host_can_earn_agrees_with_trying_everything() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for round in 0..100 {
-        let needs: Vec<(i64, i64)> = (0..3).map(|_| (random.random_range(1..5), random.random_range(0..4))).collect();
+        let needs = needs(&mut random, 2);
         let prices: Vec<i64> = (0..3).map(|_| random.random_range(0..12)).collect();
         let counts: Vec<u32> = (0..3).map(|_| random.random_range(0..3)).collect();
-        let model = model(&needs, (random.random_range(-2..5), random.random_range(-2..5)), &counts);
+        let model = model(2, &needs, [random.random_range(-2..5), random.random_range(-2..5), 0, 0], &counts);
         let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model));
         let all = Prices { rows: prices.clone(), refusal: 100, mib: 1 };
         let best = pricing::best(&model, &table, &all, &model.hosts[0]);
         let expected = earns(&model, &prices, 0, model.hosts[0].room);
         assert!(best.earns >= expected, "round {round}: {} is no upper bound of {expected}", best.earns);
         let largest =
-            needs.iter().map(|need| need.0.max(need.1)).max().unwrap_or(0) * i64::from(counts.iter().sum::<u32>());
+            needs.iter().map(|need| need[0].max(need[1])).max().unwrap_or(0) * i64::from(counts.iter().sum::<u32>());
         let in_table = table::corner(&model)[..2].iter().all(|side| *side >= 4 + largest);
         assert!(!in_table || best.earns == expected, "round {round}: {} is not {expected}", best.earns);
     }
+}
+
+#[test]
+fn where_more_classes_count_nothing_earns_more_than_is_said_and_what_is_found_keeps_to_all() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let mut met = 0;
+    for round in 0..200 {
+        let classes = 3 + round % 2;
+        let needs = needs(&mut random, classes);
+        let prices: Vec<i64> = (0..3).map(|_| random.random_range(0..12)).collect();
+        let counts: Vec<u32> = (0..3).map(|_| random.random_range(0..3)).collect();
+        let room = std::array::from_fn(|class| if class < classes { random.random_range(-2..6) } else { 0 });
+        let model = model(classes, &needs, room, &counts);
+        let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model));
+        let all = Prices { rows: prices.clone(), refusal: 100, mib: 1 };
+        let best = pricing::best(&model, &table, &all, &model.hosts[0]);
+        let expected = earns(&model, &prices, 0, room);
+        assert!(best.earns >= expected, "round {round}: {} is no upper bound of {expected}", best.earns);
+        let (mut left, mut earned) = (room, 0);
+        for (at, count) in &best.pattern.depart {
+            let kind = &model.kinds[model.hosts[0].content[*at].row];
+            left.iter_mut().zip(&kind.claim).for_each(|(left, claim)| *left += claim * i64::from(*count));
+            earned -= (prices[model.hosts[0].content[*at].row] + kind.memory) * i64::from(*count);
+        }
+        let mut left = left.map(|class| class.max(0));
+        for (row, count) in &best.pattern.arrive {
+            left.iter_mut().zip(&needs[*row]).for_each(|(left, need)| *left -= need * i64::from(*count));
+            earned += prices[*row] * i64::from(*count);
+        }
+        assert!(left.iter().all(|class| *class >= 0), "round {round}: {:?} does not fit", best.pattern);
+        assert!(earned <= expected, "round {round}: {earned} is more than there is");
+        met += u32::from(earned == expected);
+    }
+    assert!(met > 190, "the best pattern was found {met} times out of 200");
+}
+
+#[test]
+fn a_third_class_counts_where_it_gives_out_first() {
+    let mut document = document(&[("a", 64), ("b", 64), ("c", 64)], &[("i", "a", 16), ("j", "b", 8), ("k", "c", 8)]);
+    let counted = |document: &FleetDocument| {
+        let problem = Problem::new(fleet(document.clone()), evacuate(&["a"]));
+        let ground = Ground::new(&problem, HashSet::new());
+        Model::new(&Tally::new(&ground), &pools::pools(&ground)[0], true).classes.len()
+    };
+    for (host, disk) in document.hosts.iter_mut().zip([900, 900, 900]) {
+        host.inventory.insert("VCPU".into(), inventory(32));
+        host.inventory.insert("DISK_GB".into(), inventory(disk));
+    }
+    for flavor in &mut document.flavors {
+        flavor.resources.extend([("VCPU".into(), 4), ("DISK_GB".into(), 40)]);
+    }
+    assert_eq!(counted(&document), 2);
+    document.hosts[2].inventory.insert("DISK_GB".into(), inventory(80));
+    assert_eq!(counted(&document), 3);
 }
