@@ -54,6 +54,16 @@ fn rolling(rounds: &RollingOptions, findings: &mut Vec<Finding>) {
     for (field, seconds) in [("rounds.window_s", rounds.window_s), ("rounds.outage_s", rounds.outage_s)] {
         not_negative(field, seconds, findings);
     }
+    let mut open_from_s = 0.0;
+    for (at, interval) in rounds.intervals.iter().enumerate() {
+        let lies_well = open_from_s <= interval.from_s && interval.from_s < interval.until_s;
+        if !lies_well || interval.until_s > rounds.window_s {
+            let problem = format!("an interval from {} to {} seconds", interval.from_s, interval.until_s);
+            let remedy = "give intervals in order, apart from each other, within the window";
+            findings.push(finding(&format!("rounds.intervals[{at}]"), &problem, remedy));
+        }
+        open_from_s = interval.until_s;
+    }
     if rounds.max_out == Some(0) {
         findings.push(finding("rounds.max_out", "no host may ever be out", "allow at least 1"));
     }

@@ -33,6 +33,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
             stopped_by: answer.stopped_by,
             seconds,
             tiers: in_order(problem, tiers),
+            rounds: None,
             certificate: answer.certificate,
         },
         moves: answer.schedule.moves.iter().enumerate().map(|(at, m)| named(problem, at, m)).collect(),

@@ -69,10 +69,10 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
     if let RequestKind::Rolling { .. } = &problem.request.kind {
         let rolled = rolling::roll(problem, limits);
         let seconds = (limits.elapsed)().as_secs_f64();
-        return Ok(Plan {
-            rounds: rolled.rounds,
-            ..assemble::assemble(&rolled.problem, rolled.answer, stamp, seconds)
-        });
+        let mut plan = assemble::assemble(&rolled.problem, rolled.answer, stamp, seconds);
+        plan.rounds = rolled.rounds;
+        plan.proof.rounds = Some(rolled.least);
+        return Ok(plan);
     }
     let answer = search::search(&problem, limits);
     Ok(assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64()))

@@ -9,21 +9,26 @@
 //! A host that is done has the newest hypervisor of the fleet, so that live moves to it are always allowed and live
 //! moves away from it only to others that are done.
 
+mod bound;
+mod calendar;
 mod round;
 mod state;
 mod stitch;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::id::MoveId;
-use decant_schema::plan::{Fix, Reason, Refusal, Round, RuleName};
+use decant_schema::plan::{Fix, Reason, Refusal, Round, RoundsBound, RuleName};
 use decant_schema::request::{RequestKind, RollingOptions};
+use rayon::prelude::*;
 
 use crate::Limits;
 use crate::ordering::Schedule;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
 use crate::refusal;
 use crate::search::Answer;
+use calendar::Calendar;
 use round::{Chosen, choose};
 use state::State;
 use stitch::Stitched;
@@ -34,6 +39,8 @@ pub(crate) struct Rolled {
     pub(crate) problem: Problem,
     pub(crate) answer: Answer,
     pub(crate) rounds: Vec<Round>,
+    /// For plans that give the same hosts their turn.
+    pub(crate) least: RoundsBound,
 }
 
 /// Plans the rounds. The problem's request must be one for a rolling maintenance; any other has no hosts to maintain.
@@ -44,7 +51,9 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
             problem.instances[instance.at()].task = Task::Leave;
         }
     }
-    let course = Course::run(&problem, &listed, &options, limits);
+    let course = Course::best(&problem, &listed, &options, limits);
+    let served: Vec<HostIdx> = course.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();
+    let least = bound::least(&problem, &served, &options);
     let refusals = course.refusals(&problem, limits);
     let refused = course.refused(&problem);
     let placement = Placement { host: course.state.host.clone(), refused };
@@ -62,20 +71,12 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     };
     let answer =
         Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by: None };
-    Rolled { problem, answer, rounds }
+    Rolled { problem, answer, rounds, least }
 }
 
 fn asked(problem: &Problem) -> (Vec<HostIdx>, RollingOptions) {
     let RequestKind::Rolling { hosts, rounds } = &problem.request.kind else {
-        let none = RollingOptions {
-            window_s: 0.0,
-            outage_s: 0.0,
-            max_out: None,
-            spare_hosts: 0,
-            priorities: Default::default(),
-            way_back: false,
-        };
-        return (Vec::new(), none);
+        return (Vec::new(), RollingOptions::default());
     };
     let at = |name: &decant_schema::id::HostName| problem.fleet.host_index(name.as_str()).map(HostIdx::new);
     (hosts.iter().filter_map(at).collect(), rounds.clone())
@@ -125,18 +126,47 @@ struct Course {
 }
 
 impl Course {
-    fn run(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
+    /// The best of the courses that take hosts in different orders.
+    fn best(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
+        let courses: Vec<Self> = round::ORDERS
+            .par_iter()
+            .map(|first| Self::run(problem, round::by_value(problem, listed, options, *first), options, limits))
+            .collect();
+        let worth = |course: &Self| course.worth(problem, options);
+        courses.into_iter().min_by(|a, b| worth(a).cmp(&worth(b))).expect("there are orders to try")
+    }
+
+    /// What courses are compared by, the least being the best: the hosts left over, the most important counting most; then
+    /// rounds, moves and time.
+    fn worth(&self, problem: &Problem, options: &RollingOptions) -> impl Ord + use<> {
+        let mut left: Vec<i32> = self.remaining.iter().map(|host| round::priority(problem, *host, options)).collect();
+        left.sort_unstable_by_key(|priority| Reverse(*priority));
+        // Times are not negative, so that they are in the order of their bits.
+        let end_s = self.rounds.last().map_or(0.0, |turn| turn.returned_at_s);
+        (left, self.rounds.len(), self.stitched.moves.len(), end_s.to_bits())
+    }
+
+    /// The rounds, hosts being taken in this order.
+    fn run(problem: &Problem, order: Vec<HostIdx>, options: &RollingOptions, limits: &Limits<'_>) -> Self {
         let mut course = Self {
-            state: State::new(problem, listed),
+            state: State::new(problem, &order),
             stitched: Stitched::new(problem),
             rounds: Vec::new(),
-            remaining: round::by_value(problem, listed, options),
+            remaining: order,
             clock_s: 0.0,
             end: End::Done,
         };
+        let calendar = Calendar::new(options);
         while !course.remaining.is_empty() {
-            match choose(&course.state, &course.remaining, options, course.clock_s, limits) {
+            let Some((from_s, until_s)) = calendar.open_at(course.clock_s) else {
+                course.end = End::Window;
+                break;
+            };
+            course.clock_s = from_s;
+            match choose(&course.state, &course.remaining, options, from_s..until_s, limits) {
                 Ok(chosen) => course.take(chosen, options),
+                // What is left of this interval is of no use; another night there may be time.
+                Err(End::Window) => course.clock_s = until_s,
                 Err(end) => {
                     course.end = end;
                     break;
@@ -153,7 +183,7 @@ impl Course {
         let returned_at_s = empty_at_s + options.outage_s;
         self.state.carry_out(&chosen);
         self.clock_s = match &chosen.back {
-            Some(back) => self.stitched.add(back, returned_at_s).max(returned_at_s),
+            Some(back) => self.stitched.add(&back.schedule, back.begins_s).max(returned_at_s),
             None => returned_at_s,
         };
         self.remaining.retain(|host| !chosen.hosts.contains(host));
@@ -198,8 +228,8 @@ impl Course {
     /// The window in which every host has its turn, if there is one: tried without any.
     fn longer_window(&self, problem: &Problem, limits: &Limits<'_>) -> Option<Fix> {
         let (listed, options) = asked(problem);
-        let open = RollingOptions { window_s: f64::INFINITY, ..options };
-        let course = Self::run(problem, &listed, &open, limits);
+        let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options };
+        let course = Self::best(problem, &listed, &open, limits);
         let last_start_s = course.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max);
         (course.end == End::Done).then(|| Fix::LongerWindow { window_s: last_start_s.floor() + 1.0 })
     }

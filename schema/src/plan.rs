@@ -96,9 +96,27 @@ pub struct Proof {
     pub seconds: f64,
     /// The goals, the first the most important.
     pub tiers: Vec<Tier>,
+    /// How few rounds and moves there can be, in a rolling plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<RoundsBound>,
     /// Numbers by which a stranger verifies the bounds without our solver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
+}
+
+/// What no rolling plan that gives the same hosts their turn can do with less of.
+///
+/// Moves: one for each instance that was on those hosts before the first round. Rounds: as many as `max_out` asks for,
+/// and as many as room asks for. While hosts are out, all that instances claim is on the others; so of every class the
+/// room of the hosts that are out (capacity, or what is used where that is more, less what the fleet does not list) is
+/// at most the room of all hosts less all that is claimed. Hosts that never receive have no more room than is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoundsBound {
+    /// No such plan has fewer rounds.
+    pub rounds: u64,
+    /// No such plan has fewer moves.
+    pub moves: u64,
 }
 
 /// The sum of a proof.
@@ -195,6 +213,9 @@ pub struct Tier {
 /// * for every class in `classes`: what arrives (needs) and what grows in place (need − claim where positive) is at
 ///   most max(0, headroom − kept + what departs (claims) + what shrinks in place (claim − need where positive)), where
 ///   kept is the share of the capacity that the request's headroom keeps, rounded up.
+///
+/// Where more than two classes are counted, the most that arrivals earn in a room may be taken for the least that any two
+/// of the classes allow, which weakens the bound but little.
 ///
 /// The sum over the pool's hosts of what each pays at least, minus U × [`PoolCertificate::refused`], divided by the
 /// denominator and rounded up, is a lower bound of the tier in this pool: for the tier `refused`, with U = 1 and nothing

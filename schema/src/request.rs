@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -98,11 +99,18 @@ pub struct Resize {
 }
 
 /// Conditions of a rolling maintenance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollingOptions {
-    /// Length of the maintenance window, seconds: moves start within it.
+    /// Length of the maintenance window, seconds: no move starts after it.
     pub window_s: f64,
+    /// The parts of the window in which moves may start, in order and apart from each other; none: all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<Interval>,
+    /// What the calendar says at the beginning, where the intervals were given by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub begins_at: Option<Timestamp>,
     /// How long a host is out once it is empty, seconds.
     #[serde(default)]
     pub outage_s: f64,
@@ -118,6 +126,26 @@ pub struct RollingOptions {
     /// Whether each instance returns to its first host.
     #[serde(default)]
     pub way_back: bool,
+}
+
+impl RollingOptions {
+    /// When moves may start, in order; there is at least one interval.
+    pub fn open(&self) -> Vec<Interval> {
+        match &self.intervals[..] {
+            [] => vec![Interval { from_s: 0.0, until_s: self.window_s }],
+            intervals => intervals.to_vec(),
+        }
+    }
+}
+
+/// A part of a maintenance window, seconds from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// When it opens.
+    pub from_s: f64,
+    /// When it closes: moves start before.
+    pub until_s: f64,
 }
 
 /// Conditions every planning command takes. All of them are part of the plan, so that it can be made again.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use decant_schema::plan::TierName;
 
-use super::{HostPriority, Percent, Seconds};
+use super::{HostPriority, Percent, Seconds, Window};
 
 /// Decide which instance goes where, and in which order.
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   decant plan rolling --fleet fleet.json --host 'cmp-*' --window 8h --outage 20m -o plan.json
-  decant plan rolling --fleet fleet.json --zone az1 --window 2h --max-out 4 --spare-hosts 1")]
+  decant plan rolling --fleet fleet.json --zone az1 --window 2h --max-out 4 --spare-hosts 1
+  decant plan rolling --fleet fleet.json --window 2026-11-25T22:00Z/6h --window 2026-11-26T22:00Z/6h")]
     Rolling(Rolling),
 }
 
@@ -46,9 +47,10 @@ Examples:
 pub(crate) struct Rolling {
     #[command(flatten)]
     pub(crate) hosts: HostSelection,
-    /// Length of the maintenance window, as 8h: moves start within it.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) window: Seconds,
+    /// When moves may start: so long from the beginning, as 8h; or in these intervals of the calendar, each written
+    /// FROM/UNTIL or FROM/LENGTH, as 2026-11-25T22:00Z/6h, several times for several.
+    #[arg(long, value_name = "TIME", required = true)]
+    pub(crate) window: Vec<Window>,
     /// How long a host is out once it is empty, as 20m.
     #[arg(long, value_name = "TIME", default_value = "0s")]
     pub(crate) outage: Seconds,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// A length of time with its unit, as `10s`, `2h` or `1h30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,45 @@ impl FromStr for Seconds {
             text.parse().map_err(|_| "write a length of time as 10s, 500ms, 15m, 2h or 1h30m".to_owned())?;
         Duration::try_from(length).map(Self).map_err(|_| "a length of time cannot be negative".to_owned())
     }
+}
+
+/// When moves of a maintenance may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// So long from the beginning, as `8h`.
+    Length(Duration),
+    /// From a moment of the calendar to another, as `2026-11-25T22:00Z/2026-11-26T04:00Z`, or for so long, as
+    /// `2026-11-25T22:00Z/6h`.
+    Calendar {
+        /// When it opens.
+        from: Timestamp,
+        /// When it closes, later than it opens.
+        until: Timestamp,
+    },
+}
+
+impl FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((from, until)) = text.split_once('/') else {
+            return text.parse().map(|Seconds(length)| Self::Length(length));
+        };
+        let from = moment(from)?;
+        let until = match until.parse::<Seconds>() {
+            Ok(Seconds(length)) => {
+                from.checked_add(length).map_err(|_| "an interval ends in the year 9999".to_owned())?
+            }
+            Err(_) => moment(until)?,
+        };
+        (from < until).then_some(Self::Calendar { from, until }).ok_or("an interval ends after it begins".to_owned())
+    }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let wrong =
+        |_| format!("{text:?} is no moment: write date, time and zone, as 2026-11-25T22:00Z or 2026-11-25T23:00+01:00");
+    text.trim().parse().map_err(wrong)
 }
 
 /// A share of a whole, as `10%`; 0 to 100.
@@ -95,6 +134,21 @@ mod tests {
         assert!("10".parse::<Seconds>().unwrap_err().contains("10s, 10m or 10h"));
         assert!("-3s".parse::<Seconds>().unwrap_err().contains("negative"));
         assert!("soon".parse::<Seconds>().unwrap_err().contains("15m"));
+    }
+
+    #[test]
+    fn a_window_is_a_length_or_two_moments_of_the_calendar() {
+        assert_eq!("8h".parse::<Window>().unwrap(), Window::Length(Duration::from_secs(8 * 3600)));
+        let night = "2026-11-25T22:00Z/2026-11-26T04:00Z".parse::<Window>().unwrap();
+        assert_eq!("2026-11-25T23:00+01:00/6h".parse::<Window>().unwrap(), night);
+        for (wrong, says) in [
+            ("2026-11-25T22:00/6h", "zone"),
+            ("2026-11-25T22:00Z/2026-11-25T21:00Z", "ends after it begins"),
+            ("2026-11-25T22:00Z/tomorrow", "no moment"),
+            ("tonight", "1h30m"),
+        ] {
+            assert!(wrong.parse::<Window>().unwrap_err().contains(says), "{wrong}");
+        }
     }
 
     #[test]

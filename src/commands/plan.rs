@@ -10,13 +10,13 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::FlavorName;
 use decant_schema::nearest::nearest;
 use decant_schema::plan::{Outcome, Plan, TierName};
-use decant_schema::request::{Options, Request, RequestKind, Resize, RollingOptions};
+use decant_schema::request::{Interval, Options, Request, RequestKind, Resize, RollingOptions};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::documents;
 use super::select::Names;
-use crate::cli::{self, Format, HostPriority, PlanCommand, PlanningOptions};
+use crate::cli::{self, Format, HostPriority, PlanCommand, PlanningOptions, Window};
 use crate::error::{Complaint, Exit, Failure};
 use crate::output;
 use crate::render::{self, PlanView, text::Extent};
@@ -67,19 +67,45 @@ fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
         let named = names.matching("--priority", std::slice::from_ref(host));
         priorities.extend(named.into_iter().map(|host| (host, *priority)));
     }
+    let mut rounds = window(&mut names, &args.window);
     names.finish()?;
     if args.hosts.is_empty() {
         hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
     }
-    let rounds = RollingOptions {
-        window_s: args.window.0.as_secs_f64(),
-        outage_s: args.outage.0.as_secs_f64(),
-        max_out: args.max_out,
-        spare_hosts: args.spare_hosts,
-        way_back: args.way_back,
-        priorities,
-    };
+    rounds.outage_s = args.outage.0.as_secs_f64();
+    rounds.max_out = args.max_out;
+    rounds.spare_hosts = args.spare_hosts;
+    rounds.way_back = args.way_back;
+    rounds.priorities = priorities;
     answer(fleet, Request { kind: RequestKind::Rolling { hosts, rounds }, options }, &args.options, began)
+}
+
+/// When moves may start: one length, or intervals of the calendar, counted from the first one's beginning.
+fn window(names: &mut Names<'_>, windows: &[Window]) -> RollingOptions {
+    let mut nights: Vec<(Timestamp, Timestamp)> = Vec::new();
+    let mut lengths = Vec::new();
+    for window in windows {
+        match window {
+            Window::Length(length) => lengths.push(length.as_secs_f64()),
+            Window::Calendar { from, until } => nights.push((*from, *until)),
+        }
+    }
+    if lengths.len() + usize::from(!nights.is_empty()) > 1 {
+        let remedy = "give one length, or one or more intervals of the calendar";
+        names.complain(Complaint::new("--window: several windows that do not go together", remedy));
+    }
+    nights.sort_unstable();
+    if let Some(pair) = nights.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        let problem =
+            format!("--window: the interval from {} begins before the one from {} ends", pair[1].0, pair[0].0);
+        names.complain(Complaint::new(problem, "give intervals that are apart from each other"));
+    }
+    let begins_at = nights.first().map(|(from, _)| *from);
+    let since = |moment: Timestamp| begins_at.map_or(0.0, |begins_at| moment.duration_since(begins_at).as_secs_f64());
+    let intervals: Vec<Interval> =
+        nights.iter().map(|(from, until)| Interval { from_s: since(*from), until_s: since(*until) }).collect();
+    let window_s = intervals.last().map(|last| last.until_s).or(lengths.first().copied()).unwrap_or_default();
+    RollingOptions { window_s, intervals, begins_at, ..RollingOptions::default() }
 }
 
 /// The flavor of each instance in turn.

@@ -6,6 +6,9 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId, MoveId, ResourceClass};
 use decant_schema::plan::{HostUsage, Move, Plan};
 use decant_schema::report::{CapacityReport, Emptying};
+use decant_schema::request::RequestKind;
+
+use super::words;
 
 /// A plan, and the fleet it was made for where that is at hand.
 #[derive(Clone, Copy)]
@@ -92,6 +95,15 @@ impl<'a> PlanView<'a> {
     /// Seconds from the first start to the last end.
     pub(crate) fn duration_s(&self) -> f64 {
         self.plan.moves.iter().map(|step| step.end_s).fold(0.0, f64::max)
+    }
+
+    /// A moment of the plan: by the calendar, where the maintenance is planned by it.
+    pub(crate) fn moment(&self, at_s: f64) -> String {
+        let begins_at = match &self.plan.request.kind {
+            RequestKind::Rolling { rounds, .. } => rounds.begins_at,
+            RequestKind::Evacuate { .. } | RequestKind::Resize { .. } => None,
+        };
+        begins_at.map_or_else(|| words::seconds(at_s), |begins_at| words::calendar(begins_at, at_s))
     }
 
     /// MiB that cross the network.

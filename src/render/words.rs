@@ -3,7 +3,8 @@
 use decant_schema::fleet::Resources;
 use decant_schema::id::ResourceClass;
 use decant_schema::plan::{MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
-use decant_schema::request::{Options, RequestKind};
+use decant_schema::request::{Options, RequestKind, RollingOptions};
+use jiff::{SignedDuration, Timestamp};
 
 mod migration;
 mod refusal;
@@ -85,6 +86,28 @@ pub(crate) fn seconds(length: f64) -> String {
     }
 }
 
+/// A moment of the calendar, so many seconds after another, to the minute: `2026-11-25 22:04 UTC`.
+pub(crate) fn calendar(from: Timestamp, seconds: f64) -> String {
+    let moment = SignedDuration::try_from_secs_f64(seconds).ok().and_then(|length| from.checked_add(length).ok());
+    moment.unwrap_or(from).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// When moves of a maintenance may start.
+fn window(rounds: &RollingOptions) -> String {
+    match (rounds.begins_at, &rounds.intervals[..]) {
+        (Some(begins_at), [interval]) => {
+            format!("from {} to {}", calendar(begins_at, interval.from_s), calendar(begins_at, interval.until_s))
+        }
+        (Some(begins_at), [first, .., last]) => format!(
+            "in {} from {} to {}",
+            count(rounds.intervals.len(), "interval"),
+            calendar(begins_at, first.from_s),
+            calendar(begins_at, last.until_s)
+        ),
+        _ => format!("within {}", seconds(rounds.window_s)),
+    }
+}
+
 /// What was asked.
 pub(crate) fn request(kind: &RequestKind) -> String {
     match kind {
@@ -97,7 +120,7 @@ pub(crate) fn request(kind: &RequestKind) -> String {
         }
         RequestKind::Rolling { hosts, rounds } => {
             let names = some_of(hosts.iter().map(|host| host.as_str()), hosts.len());
-            format!("Rolling maintenance of {names} within {}", seconds(rounds.window_s))
+            format!("Rolling maintenance of {names} {}", window(rounds))
         }
     }
 }
@@ -165,6 +188,16 @@ pub(crate) fn proof(plan: &Plan) -> String {
         Some(StoppedBy::Time) => format!("{sentence}; the time limit stopped the search (--time-limit allows more)"),
         Some(StoppedBy::Nodes) => format!("{sentence}; the search budget was used up"),
     }
+}
+
+/// How many rounds and moves a rolling plan has, and how few there can be.
+pub(crate) fn rounds(plan: &Plan) -> Option<String> {
+    let least = plan.proof.rounds?;
+    let of = |reached: usize, least: u64, noun: &str| match reached as u64 == least {
+        true => format!("{}, proven least", count(reached, noun)),
+        false => format!("{}, at least {} proven", count(reached, noun), grouped(least)),
+    };
+    Some(format!("{}; {}", of(plan.rounds.len(), least.rounds, "round"), of(plan.moves.len(), least.moves, "move")))
 }
 
 /// The first tier whose value is above its bound.

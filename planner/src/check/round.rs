@@ -14,6 +14,8 @@ pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) 
     let RequestKind::Rolling { rounds: options, .. } = &scene.request.kind else { return Vec::new() };
     let mut violations = coverage(scene, plan);
     violations.extend(timing(plan, options));
+    violations.extend(closed(plan, options));
+    violations.extend(boast(scene, plan, options));
     let stays = stays(scene, plan, itinerary);
     for (number, round) in (1..).zip(&plan.rounds) {
         for host in &round.hosts {
@@ -64,6 +66,49 @@ fn timing(plan: &Plan, options: &RollingOptions) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Moves that start where the window, or none of its intervals, is open.
+fn closed(plan: &Plan, options: &RollingOptions) -> Vec<Violation> {
+    let open = options.open();
+    let is_open = |at_s: f64| open.iter().any(|interval| (interval.from_s..interval.until_s).contains(&at_s));
+    let closed = plan.moves.iter().filter(|line| !is_open(line.start_s));
+    closed.map(|line| Violation::OutsideIntervals { id: line.id, start_s: line.start_s }).collect()
+}
+
+/// A bound on rounds or moves that is not one.
+fn boast(scene: &Scene<'_>, plan: &Plan, options: &RollingOptions) -> Option<Violation> {
+    let claimed = plan.proof.rounds?;
+    let served: BTreeSet<usize> = plan
+        .rounds
+        .iter()
+        .flat_map(|round| &round.hosts)
+        .filter_map(|host| scene.fleet.host_index(host.as_str()))
+        .collect();
+    let leaving = scene.home.iter().filter(|home| served.contains(home)).count();
+    let turns = options.max_out.map_or(1, |most| served.len().div_ceil(most.max(1) as usize));
+    let most = (0..scene.classes.len()).map(|class| rounds_for_room(scene, &served, class)).max().unwrap_or(0);
+    let rounds = if served.is_empty() { 0 } else { most.max(turns as i128) };
+    let beyond = i128::from(claimed.rounds) > rounds || claimed.moves > leaving as u64;
+    beyond.then_some(Violation::RoundsBound { rounds: claimed.rounds, moves: claimed.moves })
+}
+
+/// Rounds that the room for a class asks for: all that must be out once, by what can be out at a time.
+fn rounds_for_room(scene: &Scene<'_>, served: &BTreeSet<usize>, class: usize) -> i128 {
+    let receives = |at: usize| {
+        let host = scene.host(at);
+        host.up && host.enabled && !scene.options().exclude_hosts.contains(&host.name)
+    };
+    let unlisted = |at: usize| scene.dense(&scene.host(at).other_usage)[class];
+    let claimed = |at: usize| scene.usage[at][class] - unlisted(at);
+    let room = |at: usize| {
+        let most = if receives(at) { scene.capacity[at][class] - unlisted(at) } else { 0 };
+        most.max(claimed(at))
+    };
+    let hosts = 0..scene.fleet.hosts().len();
+    let at_a_time: i128 = hosts.map(|at| room(at) - claimed(at)).sum();
+    let in_all: i128 = served.iter().map(|at| room(*at)).sum();
+    if at_a_time > 0 { (in_all + at_a_time - 1) / at_a_time } else { 0 }
 }
 
 fn out(round: &Round, at_s: f64) -> bool {

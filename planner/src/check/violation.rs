@@ -51,6 +51,8 @@ pub enum Violation {
     StartsEarly { id: MoveId, after: MoveId, start_s: f64, end_s: f64 },
     #[error("move {id} starts at {start_s} s, after the window of {window_s} s")]
     OutsideWindow { id: MoveId, start_s: f64, window_s: f64 },
+    #[error("move {id} starts at {start_s} s, when the maintenance lets none start")]
+    OutsideIntervals { id: MoveId, start_s: f64 },
 
     #[error("{instance} on {host} is neither moved nor refused")]
     Unanswered { instance: InstanceId, host: HostName },
@@ -116,6 +118,8 @@ pub enum Violation {
     RoundArrival { round: usize, host: HostName, id: MoveId },
     #[error("round {round}: {out} hosts are out at once, at most {max_out} may be")]
     RoundSize { round: usize, out: usize, max_out: u32 },
+    #[error("the plan claims that there are at least {rounds} rounds and {moves} moves, which does not follow")]
+    RoundsBound { rounds: u64, moves: u64 },
     #[error("round {round} returns its hosts at {returned_at_s} s, before {earliest_s} s")]
     RoundReturn { round: usize, returned_at_s: f64, earliest_s: f64 },
 }

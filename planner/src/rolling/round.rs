@@ -1,5 +1,8 @@
 //! Which hosts have their turn next, and where their instances go.
 
+use std::cmp::Reverse;
+use std::ops::Range;
+
 use decant_schema::request::RollingOptions;
 
 use crate::capacity::emptied;
@@ -9,6 +12,7 @@ use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
 use crate::{Limits, placement};
 
 use super::End;
+use super::calendar::Calendar;
 use super::state::State;
 
 /// Hosts for which displacement is tried when none can be emptied directly: each takes a placement.
@@ -27,29 +31,58 @@ pub(super) struct Chosen {
     /// The moves that empty them.
     pub(super) out: Schedule,
     /// The moves home, once they are back.
-    pub(super) back: Option<Schedule>,
+    pub(super) back: Option<Back>,
 }
 
-/// The listed hosts, the most important first, then those with the least memory claimed.
-pub(super) fn by_value(problem: &Problem, listed: &[HostIdx], options: &RollingOptions) -> Vec<HostIdx> {
-    let claimed = |host: &HostIdx| -> i64 {
-        problem.hosts[host.at()].instances.iter().map(|instance| problem.kind(*instance).memory).sum()
+/// The moves home.
+pub(super) struct Back {
+    pub(super) schedule: Schedule,
+    /// When they begin, seconds.
+    pub(super) begins_s: f64,
+}
+
+/// Which of equally important hosts are taken first.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum First {
+    /// Those with the least memory claimed: the first rounds are wide.
+    LeastUsed,
+    /// Those with the most: what is small fills the gaps that what is large leaves.
+    MostUsed,
+    /// Those with the largest instances, which find a place while there is most choice.
+    LargestInstance,
+}
+
+/// Every order that is tried: none is best for all fleets, and each takes little time.
+pub(super) const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
+
+/// The listed hosts, the most important first.
+pub(super) fn by_value(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, first: First) -> Vec<HostIdx> {
+    let memory = |host: &HostIdx| problem.hosts[host.at()].instances.iter().map(|at| problem.kind(*at).memory);
+    let rank = |host: &HostIdx| match first {
+        First::LeastUsed => memory(host).sum(),
+        First::MostUsed => -memory(host).sum::<i64>(),
+        First::LargestInstance => -memory(host).max().unwrap_or(0),
     };
-    let priority = |host: &HostIdx| options.priorities.get(&problem.fleet.hosts()[host.at()].name).copied();
     let mut hosts = listed.to_vec();
-    hosts.sort_by_key(|host| (std::cmp::Reverse(priority(host).unwrap_or(0)), claimed(host), *host));
+    hosts.sort_by_key(|host| (Reverse(priority(problem, *host, options)), rank(host), *host));
     hosts
 }
 
-/// The next round: as many of the remaining hosts as there is room, time and leave for.
+/// How much a host matters; greater matters more.
+pub(super) fn priority(problem: &Problem, host: HostIdx, options: &RollingOptions) -> i32 {
+    options.priorities.get(&problem.fleet.hosts()[host.at()].name).copied().unwrap_or(0)
+}
+
+/// The next round: as many of the remaining hosts as there is room, time and leave for, emptied by moves that start
+/// within `open`, seconds from the beginning.
 pub(super) fn choose(
     state: &State,
     remaining: &[HostIdx],
     options: &RollingOptions,
-    clock_s: f64,
+    open: Range<f64>,
     limits: &Limits<'_>,
 ) -> Result<Chosen, End> {
-    let round = RoundPlanner { state, options, clock_s, limits };
+    let round = RoundPlanner { state, options, open, calendar: Calendar::new(options), limits };
     let most = options.max_out.map_or(usize::MAX, |most| most as usize);
     let frugal = round.direct(remaining, most, OUTSIDE);
     let begun = state.done.contains(&true);
@@ -75,7 +108,8 @@ pub(super) fn choose(
 struct RoundPlanner<'a> {
     state: &'a State,
     options: &'a RollingOptions,
-    clock_s: f64,
+    open: Range<f64>,
+    calendar: Calendar,
     limits: &'a Limits<'a>,
 }
 
@@ -145,19 +179,16 @@ impl RoundPlanner<'_> {
         if !spare_kept(&after, &hosts, self.options.spare_hosts as usize) {
             return Err(End::Stuck);
         }
-        let back = self.options.way_back.then(|| self.way_back(&after, &moved)).transpose()?;
-        let empty_at_s = self.clock_s + out.duration_s;
-        let back_from_s = empty_at_s + self.options.outage_s;
-        let back_starts = back.iter().flat_map(|back| &back.moves).map(|line| back_from_s + line.start_s);
-        let mut starts = out.moves.iter().map(|line| self.clock_s + line.start_s).chain(back_starts);
-        if self.clock_s >= self.options.window_s || starts.any(|start_s| start_s >= self.options.window_s) {
+        if self.open.start + last_start_s(&out) >= self.open.end {
             return Err(End::Window);
         }
+        let returned_s = self.open.start + out.duration_s + self.options.outage_s;
+        let back = self.options.way_back.then(|| self.way_back(&after, &moved, returned_s)).transpose()?;
         Ok(Chosen { hosts, out, back })
     }
 
-    /// Everybody home, but those that would have to go live to an older hypervisor.
-    fn way_back(&self, after: &Problem, moved: &Assignments) -> Result<Schedule, End> {
+    /// Everybody home, but those that would have to go live to an older hypervisor, as soon as there is time.
+    fn way_back(&self, after: &Problem, moved: &Assignments, returned_s: f64) -> Result<Back, End> {
         let mut placement = after.standing();
         for (instance, _) in moved {
             let home = self.state.host[instance.at()];
@@ -165,7 +196,9 @@ impl RoundPlanner<'_> {
                 placement.host[instance.at()] = home;
             }
         }
-        ordering::order(after, &placement, self.limits).map_err(|_| End::Stuck)
+        let schedule = ordering::order(after, &placement, self.limits).map_err(|_| End::Stuck)?;
+        let begins_s = self.calendar.beginning(returned_s, last_start_s(&schedule)).ok_or(End::Window)?;
+        Ok(Back { schedule, begins_s })
     }
 
     /// The first host that can be emptied if third parties make room.
@@ -185,6 +218,11 @@ impl RoundPlanner<'_> {
         }
         Err(end)
     }
+}
+
+/// When the last move starts, seconds after the first.
+fn last_start_s(schedule: &Schedule) -> f64 {
+    schedule.moves.iter().map(|line| line.start_s).fold(0.0, f64::max)
 }
 
 /// Whether, while these hosts are out, as many more could fail and all their instances find a place: the most used

@@ -57,7 +57,7 @@ impl State {
 
     /// Carries a round out.
     pub(super) fn carry_out(&mut self, chosen: &Chosen) {
-        let back = chosen.back.iter().flat_map(|back| &back.moves);
+        let back = chosen.back.iter().flat_map(|back| &back.schedule.moves);
         let moved: Vec<(InstanceIdx, HostIdx)> =
             chosen.out.moves.iter().chain(back).map(|line| (line.instance, line.target)).collect();
         self.now = self.after(&chosen.hosts, &moved);

@@ -6,23 +6,17 @@ use std::sync::Arc;
 
 use decant_schema::fleet::FleetDocument;
 use decant_schema::plan::{Outcome, Plan};
-use decant_schema::request::{Options, Request};
+use decant_schema::request::{Interval, Options, Request};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::*;
+use crate::check::Violation;
 use crate::small_fleet::{document, fleet, random};
 use crate::{Stamp, check};
 
 fn rounds(window_s: f64) -> RollingOptions {
-    RollingOptions {
-        window_s,
-        outage_s: 600.0,
-        max_out: None,
-        spare_hosts: 0,
-        priorities: Default::default(),
-        way_back: false,
-    }
+    RollingOptions { window_s, outage_s: 600.0, ..RollingOptions::default() }
 }
 
 /// A rolling plan of all hosts, or of those named.
@@ -94,6 +88,80 @@ fn a_short_window_takes_the_most_valuable_hosts_and_says_which_would_do() {
     assert_eq!(plan_of(with_room.clone(), &["a", "b", "c"], rounds(*window_s)).outcome, Outcome::Complete);
     assert_eq!(plan_of(with_room, &["a", "b", "c"], rounds(*window_s - 2.0)).outcome, Outcome::Partial);
     assert_eq!(plan_of(make(), &[], rounds(1e6)).rounds.len(), 0);
+}
+
+/// How a plan of rounds is spoilt, and what the checker must say of it.
+type Mistake = (&'static str, fn(&mut Plan), fn(&Violation) -> bool);
+
+#[test]
+fn every_mistake_in_rounds_is_found() {
+    let document = document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60)]);
+    let options = RollingOptions { max_out: Some(1), ..rounds(1e6) };
+    let good = plan_of(document.clone(), &[], options);
+    assert_eq!(good.proof.rounds, Some(RoundsBound { rounds: 3, moves: 2 }));
+    let with_options = |plan: &mut Plan, change: fn(&mut RollingOptions)| {
+        if let RequestKind::Rolling { rounds, .. } = &mut plan.request.kind {
+            change(rounds);
+        }
+    };
+    let mistakes: [Mistake; 9] = [
+        ("a host without a turn", |plan| plan.rounds[0].hosts.clear(), |v| matches!(v, Violation::RoundHosts { .. })),
+        ("a move in no round", |plan| plan.rounds[1].moves.clear(), |v| matches!(v, Violation::RoundMoves { .. })),
+        ("empty too early", |plan| plan.rounds[1].empty_at_s -= 1.0, |v| matches!(v, Violation::RoundNotEmpty { .. })),
+        ("used while out", |plan| plan.rounds[0].returned_at_s += 1.0, |v| matches!(v, Violation::RoundArrival { .. })),
+        ("back too early", |plan| plan.rounds[2].returned_at_s -= 1.0, |v| matches!(v, Violation::RoundReturn { .. })),
+        (
+            "two out at once",
+            |plan| plan.rounds[1].empty_at_s = plan.rounds[0].empty_at_s,
+            |v| matches!(v, Violation::RoundSize { out: 2, .. }),
+        ),
+        (
+            "more rounds than are needed",
+            |plan| plan.proof.rounds = Some(RoundsBound { rounds: 4, moves: 2 }),
+            |v| matches!(v, Violation::RoundsBound { .. }),
+        ),
+        (
+            "more moves than are needed",
+            |plan| plan.proof.rounds = Some(RoundsBound { rounds: 3, moves: 3 }),
+            |v| matches!(v, Violation::RoundsBound { .. }),
+        ),
+        (
+            "a start when none may be",
+            |plan| plan.moves[1].start_s += 1e6,
+            |v| matches!(v, Violation::OutsideIntervals { .. }),
+        ),
+    ];
+    for (name, spoil, is_found) in mistakes {
+        let mut plan = good.clone();
+        spoil(&mut plan);
+        let found = check::check(&fleet(document.clone()), &plan).violations;
+        assert!(found.iter().any(is_found), "{name}: {found:?}");
+    }
+    let mut shorter = good.clone();
+    with_options(&mut shorter, |rounds| rounds.window_s = 1.0);
+    let found = check::check(&fleet(document), &shorter).violations;
+    assert!(found.iter().all(|v| matches!(v, Violation::OutsideIntervals { .. })) && !found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn what_one_night_is_too_short_for_goes_on_in_the_next() {
+    let make = || document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60)]);
+    let night = |day: f64| Interval { from_s: day * 86_400.0, until_s: day * 86_400.0 + 500.0 };
+    let nights = |count: u32, way_back: bool| RollingOptions {
+        intervals: (0..count).map(f64::from).map(night).collect(),
+        window_s: night(f64::from(count - 1)).until_s,
+        way_back,
+        ..rounds(0.0)
+    };
+    let plan = plan_of(make(), &[], nights(3, false));
+    assert_eq!(hosts_of(&plan), [vec!["c"], vec!["a"], vec!["b"]]);
+    let starts: Vec<f64> = plan.moves.iter().map(|line| (line.start_s / 86_400.0).floor()).collect();
+    assert_eq!(starts, [1.0, 2.0], "{:?}", plan.moves);
+    let short = plan_of(make(), &[], nights(2, false));
+    assert_eq!((short.rounds.len(), short.refusals.len()), (2, 1));
+    // The outage outlasts the night: home one comes the night after.
+    let home = plan_of(make(), &["a"], nights(2, true));
+    assert_eq!(home.moves.iter().map(|line| line.start_s).collect::<Vec<_>>(), [0.0, 86_400.0]);
 }
 
 #[test]

@@ -103,16 +103,16 @@ pub(super) fn concurrency(spans: &[(f64, f64)], whole: f64) -> Markup {
                 title { (title) }
                 path d=(path) {}
             }
-            (axis(whole))
+            (axis(whole, 4))
         }
     }
 }
 
-/// Moments of a time axis, from 0 to the end.
-pub(super) fn axis(whole: f64) -> Markup {
+/// Moments of a time axis, from 0 to the end, in so many equal parts: few enough that they do not run into each other.
+pub(super) fn axis(whole: f64, parts: u32) -> Markup {
     html! {
         div.axis aria-hidden="true" {
-            @for quarter in 0..=4 { span { (crate::render::words::seconds(whole * f64::from(quarter) / 4.0)) } }
+            @for at in 0..=parts { span { (crate::render::words::seconds(whole * f64::from(at) / f64::from(parts))) } }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn plan(view: PlanView<'_>) -> String {
         add("moves", "Moves", moves(view));
     }
     if !plan.rounds.is_empty() {
-        add("rounds", "Rounds", rounds(plan));
+        add("rounds", "Rounds", rounds(view));
     }
     if !plan.hosts.is_empty() {
         add("hosts", "Hosts", hosts(view));
@@ -115,7 +115,7 @@ fn moves(view: PlanView<'_>) -> Markup {
     let headings = html! {
         tr {
             th.number { "Move" } th.number { "Wave" } th { "Instance" } th { "From" } th { "To" } th { "How" } th { "Why" }
-            th { "After" } th.number { "Size" } th.number { "Start" } th.number { "End" } th.timeline { (charts::axis(whole)) }
+            th { "After" } th.number { "Size" } th.number { "Start" } th.number { "End" } th.timeline { (charts::axis(whole, 2)) }
         }
     };
     html! {
@@ -149,7 +149,8 @@ fn move_row(view: PlanView<'_>, wave: usize, step: &Move, whole: f64) -> Row {
     Row { words, markup }
 }
 
-fn rounds(plan: &Plan) -> Markup {
+fn rounds(view: PlanView<'_>) -> Markup {
+    let plan = view.plan;
     let whole = plan.rounds.iter().map(|round| round.returned_at_s).fold(0.0, f64::max);
     let rows: Vec<_> = plan
         .rounds
@@ -160,8 +161,8 @@ fn rounds(plan: &Plan) -> Markup {
             let title = format!(
                 "round {}: out from {} to {}",
                 at + 1,
-                words::seconds(round.empty_at_s),
-                words::seconds(round.returned_at_s)
+                view.moment(round.empty_at_s),
+                view.moment(round.returned_at_s)
             );
             let markup = html! {
                 tr {
@@ -169,8 +170,8 @@ fn rounds(plan: &Plan) -> Markup {
                     td { (names.join(", ")) }
                     td.number { (round.moves.len()) }
                     td.number { (round.least_moves) }
-                    td.number { (words::seconds(round.empty_at_s)) }
-                    td.number { (words::seconds(round.returned_at_s)) }
+                    td.number { (view.moment(round.empty_at_s)) }
+                    td.number { (view.moment(round.returned_at_s)) }
                     td.timeline { (charts::span("out", round.empty_at_s, round.returned_at_s, whole, &title)) }
                 }
             };
@@ -178,9 +179,12 @@ fn rounds(plan: &Plan) -> Markup {
         })
         .collect();
     let headings = html! {
-        tr { th.number { "Round" } th { "Hosts out" } th.number { "Moves" } th.number { "At least" } th.number { "Empty at" } th.number { "Back at" } th.timeline { (charts::axis(whole)) } }
+        tr { th.number { "Round" } th { "Hosts out" } th.number { "Moves" } th.number { "At least" } th.number { "Empty at" } th.number { "Back at" } th.timeline { (charts::axis(whole, 2)) } }
     };
-    list("round", &headings, &rows)
+    html! {
+        @if let Some(least) = words::rounds(plan) { p { (least) "." } }
+        (list("round", &headings, &rows))
+    }
 }
 
 fn hosts(view: PlanView<'_>) -> Markup {

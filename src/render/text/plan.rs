@@ -19,7 +19,7 @@ pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
         text.push_str(&timeline(view, extent));
     }
     if !view.plan.rounds.is_empty() {
-        text.push_str(&rounds(view.plan));
+        text.push_str(&rounds(view));
     }
     if !view.plan.hosts.is_empty() {
         text.push_str(&hosts(view, extent));
@@ -155,8 +155,9 @@ fn timeline(view: PlanView<'_>, extent: Extent) -> String {
     text
 }
 
-/// The rounds of a rolling plan.
-fn rounds(plan: &Plan) -> String {
+/// The rounds of a rolling plan, and how few there can be.
+fn rounds(view: PlanView<'_>) -> String {
+    let plan = view.plan;
     let mut rows = table(["round", "hosts out", "moves", "at least", "empty at", "back at"]);
     for (at, round) in plan.rounds.iter().enumerate() {
         rows.add_row([
@@ -164,12 +165,13 @@ fn rounds(plan: &Plan) -> String {
             Cell::new(words::some_of(round.hosts.iter(), round.hosts.len())),
             right(round.moves.len()),
             right(round.least_moves),
-            right(words::seconds(round.empty_at_s)),
-            right(words::seconds(round.returned_at_s)),
+            right(view.moment(round.empty_at_s)),
+            right(view.moment(round.returned_at_s)),
         ]);
     }
     let rows = drawn(rows, &[0, 2, 3, 4, 5]);
-    format!("\nRounds\n{rows}\n")
+    let least = words::rounds(plan).map_or_else(String::new, |least| format!("{least}.\n"));
+    format!("\nRounds\n{least}{rows}\n")
 }
 
 /// Every touched host by class: before, at its fullest, after.
