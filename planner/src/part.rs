@@ -32,6 +32,13 @@ pub(crate) fn parts(problem: &Problem) -> Vec<Part> {
     parts.into_values().map(|hosts| Part::new(problem, hosts)).collect()
 }
 
+/// The hosts of the part that a host is in.
+pub(crate) fn hosts_with(problem: &Problem, host: HostIdx) -> HashSet<HostIdx> {
+    let roots = roots(problem);
+    let of_part = roots.iter().enumerate().filter(|(_, root)| **root == roots[host.at()]);
+    of_part.map(|(at, _)| HostIdx::new(at)).collect()
+}
+
 /// For every host one that stands for its part.
 fn roots(problem: &Problem) -> Vec<usize> {
     let mut union = UnionFind::new(problem.hosts.len());

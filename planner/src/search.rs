@@ -35,12 +35,16 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let mut eased = problem.clone();
     let mut unordered: Vec<InstanceIdx> = Vec::new();
     let mut late: Vec<InstanceIdx> = Vec::new();
+    let mut window_needed_s = None;
     let mut start = first.clone();
     let (placed, mut schedule) = loop {
         match with_order(&eased, start, limits) {
             Ok((placed, schedule)) => match window::late(&eased, &schedule) {
                 nobody if nobody.is_empty() => break (placed, schedule),
-                too_late => give_up(&mut eased, &too_late, &mut late),
+                too_late => {
+                    window_needed_s.get_or_insert(window::needed_s(&schedule));
+                    give_up(&mut eased, &too_late, &mut late);
+                }
             },
             Err(unorderable) => {
                 let stuck: Vec<InstanceIdx> = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
@@ -53,7 +57,9 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     schedule.placement.refused.sort_unstable();
     let refused = schedule.placement.refused.len() as u64;
     let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
-    window::explain(problem, &late, &mut refusals);
+    if let Some(needed_s) = window_needed_s {
+        window::explain(problem, &late, needed_s, &mut refusals);
+    }
     Answer {
         refusals,
         refused_bound: first.refused.bound,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use decant_schema::plan::{Refusal, RuleName};
+use decant_schema::plan::{Fix, Refusal, RuleName};
 
 use crate::ordering::Schedule;
 use crate::problem::{InstanceIdx, Problem, Task};
@@ -38,14 +38,22 @@ pub(crate) fn late(problem: &Problem, schedule: &Schedule) -> Vec<InstanceIdx> {
     if chosen.is_empty() { too_late.into_iter().collect() } else { chosen.into_iter().collect() }
 }
 
-/// Says of those given up that it was the window, where nothing but a way there was missing.
-pub(crate) fn explain(problem: &Problem, late: &[InstanceIdx], refusals: &mut [Refusal]) {
+/// The window in which all moves of a schedule start, in whole seconds.
+pub(crate) fn needed_s(schedule: &Schedule) -> f64 {
+    schedule.moves.iter().map(|line| line.start_s).fold(0.0, f64::max).ceil()
+}
+
+/// Says of those given up that it was the window, where nothing but a way there was missing, and which window would do:
+/// planned for it, they go as in the plan without one.
+pub(crate) fn explain(problem: &Problem, late: &[InstanceIdx], needed_s: f64, refusals: &mut [Refusal]) {
     for refusal in refusals {
         let given_up = |at: &&InstanceIdx| problem.fleet.instances()[at.at()].id == refusal.instance;
         if late.iter().any(|at| given_up(&at)) {
             for reason in refusal.reasons.iter_mut().filter(|reason| reason.rule == RuleName::Order) {
                 reason.rule = RuleName::Window;
             }
+            refusal.fixes.insert(0, Fix::LongerWindow { window_s: needed_s });
+            refusal.would_fit = Some(format!("a window of {needed_s:.0} seconds"));
         }
     }
 }
@@ -89,6 +97,9 @@ mod tests {
         assert_eq!(plan.moves[0].instance.as_str(), "high");
         assert_eq!(plan.refusals[0].instance.as_str(), "low");
         assert_eq!(plan.refusals[0].reasons[0].rule, RuleName::Window);
+        let [Fix::LongerWindow { window_s }] = plan.refusals[0].fixes[..] else { panic!("{:?}", plan.refusals) };
+        assert_eq!(evacuated(Some(window_s)).refusals, []);
+        assert_eq!(evacuated(Some(window_s - 2.0)).refusals.len(), 1);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use decant_schema::units::mib;
 use crate::ordering;
 use crate::placement::{self, Placed};
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
-use crate::{Limits, refusal};
+use crate::{Limits, refusal, window};
 
 /// A change of the fleet or of the request.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,8 +169,9 @@ fn closed_hosts(problem: &Problem, instance: InstanceIdx) -> Vec<HostIdx> {
     hosts
 }
 
-/// A plan after a change: placed, and in an order that exists.
+/// A plan after a change: placed, and in an order that exists and starts within the window, if there is one.
 pub(super) fn planned(problem: &Problem, limits: &Limits<'_>) -> Option<Placed> {
     let placed = placement::place(problem, limits, &[]);
-    ordering::order(problem, &placed.placement, limits).ok().map(|_| placed)
+    let schedule = ordering::order(problem, &placed.placement, limits).ok()?;
+    window::late(problem, &schedule).is_empty().then_some(placed)
 }

@@ -7,50 +7,36 @@
 use decant_schema::plan::Conflict;
 
 use crate::problem::{InstanceIdx, Placement, Problem, Task};
-use crate::{Limits, placement};
+use crate::{Limits, part, placement};
 
 use super::change::{Change, relaxations};
 
-/// Instances in which a conflict is searched: each takes a placement.
-const INSTANCES_MAX: usize = 40;
-
-/// Hosts of the largest fleet in which a conflict is searched, for the same reason.
+/// Hosts of the largest part of a fleet in which a conflict is searched: each step takes a placement of it.
 const HOSTS_MAX: usize = 300;
 
-/// The conflict a refused instance is part of; `None` where it is too large to search, and where the instance is
-/// refused on its own and no rule could be relaxed for it: its reasons say all.
+/// The conflict a refused instance is part of; `None` where its part of the fleet is too large or there is no time to
+/// search it, and where the instance is refused on its own and no rule could be relaxed for it: its reasons say all.
 pub(super) fn conflict(
     problem: &Problem,
     placement: &Placement,
     refused: InstanceIdx,
     limits: &Limits<'_>,
 ) -> Option<Conflict> {
-    let asked = |at: &InstanceIdx| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize);
-    let elsewhere = |at: &InstanceIdx| *at == refused || !placement.refused.contains(at);
-    let mut members: Vec<InstanceIdx> =
-        (0..problem.instances.len()).map(InstanceIdx::new).filter(asked).filter(elsewhere).collect();
-    if problem.hosts.len() > HOSTS_MAX {
+    let part = part::hosts_with(problem, problem.instances[refused.at()].host);
+    if part.len() > HOSTS_MAX {
         return None;
     }
-    if judge(problem, &[refused], limits) != Verdict::Fits {
-        members = vec![refused];
-    } else if members.len() > INSTANCES_MAX {
-        return None;
-    }
-    if judge(problem, &members, limits) == Verdict::Fits {
-        return None;
-    }
-    let without = |all: &[InstanceIdx], one: InstanceIdx| -> Vec<InstanceIdx> {
-        all.iter().copied().filter(|member| *member != one).collect()
+    let members = if judge(problem, &[refused], limits) == Verdict::Fits {
+        let asked = |at: &InstanceIdx| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize);
+        let elsewhere = |at: &InstanceIdx| *at == refused || !placement.refused.contains(at);
+        let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
+        let all = (0..problem.instances.len()).map(InstanceIdx::new);
+        reduced(problem, all.filter(asked).filter(elsewhere).filter(here).collect(), limits)?
+    } else {
+        vec![refused]
     };
-    for member in members.clone() {
-        let fewer = without(&members, member);
-        if !fewer.is_empty() && judge(problem, &fewer, limits) != Verdict::Fits {
-            members = fewer;
-        }
-    }
     let (eased, rules) = needed_rules(problem, &members, limits);
-    if members == [refused] && rules.is_empty() {
+    if limits.out_of_time() || (members == [refused] && rules.is_empty()) {
         return None;
     }
     Some(Conflict {
@@ -58,6 +44,34 @@ pub(super) fn conflict(
         instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
         rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
     })
+}
+
+/// Leaves out of a conflict whatever it is one without: halves first, then smaller and smaller pieces, so that a small
+/// conflict among many is found in few steps. `None` if it is none, or the clock came first.
+fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>) -> Option<Vec<InstanceIdx>> {
+    if judge(problem, &members, limits) == Verdict::Fits {
+        return None;
+    }
+    let mut piece = members.len().div_ceil(2);
+    loop {
+        let mut from = 0;
+        while from < members.len() {
+            if limits.out_of_time() {
+                return None;
+            }
+            let until = members.len().min(from + piece);
+            let fewer = [&members[..from], &members[until..]].concat();
+            if !fewer.is_empty() && judge(problem, &fewer, limits) != Verdict::Fits {
+                members = fewer;
+            } else {
+                from = until;
+            }
+        }
+        if piece == 1 {
+            return Some(members);
+        }
+        piece = piece.div_ceil(2);
+    }
 }
 
 /// The relaxable rules without which the members would fit, and the problem without all the others.
