@@ -5,6 +5,7 @@ An adapter is run as `ADAPTER FLEET.json DRAIN OUT.json SECONDS`: it evacuates t
 """
 
 import collections
+import gzip
 import json
 import sys
 
@@ -23,7 +24,7 @@ class Fleet:
     """A fleet document and the hosts to empty."""
 
     def __init__(self, fleet_path, drain_path):
-        with open(fleet_path) as file:
+        with (gzip.open if fleet_path.endswith(".gz") else open)(fleet_path) as file:
             document = json.load(file)
         with open(drain_path) as file:
             self.drained = set(file.read().split())

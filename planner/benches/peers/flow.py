@@ -7,6 +7,15 @@ displacement together, so one objective holds both goals.
 import collections
 
 
+def plan(cloud, seconds, solve):
+    """Solves every pool with its share of the time; `solve(model, seconds)` gives arrivals and departures."""
+    answer = {}
+    for pool in cloud.pools.values():
+        arrivals, departures = solve(Model(cloud, pool), seconds / len(cloud.pools))
+        answer |= moves(cloud, pool, arrivals, departures)
+    return answer
+
+
 class Model:
     """One pool's columns and rows, as plain data."""
 

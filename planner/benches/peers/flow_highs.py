@@ -36,14 +36,5 @@ def solve(model, seconds):
     return count(arrive), count(leave)
 
 
-def plan(cloud, seconds):
-    """Solves every pool with its share of the time."""
-    answer = {}
-    for pool in cloud.pools.values():
-        arrivals, departures = solve(flow.Model(cloud, pool), seconds / len(cloud.pools))
-        answer |= flow.moves(cloud, pool, arrivals, departures)
-    return answer
-
-
 if __name__ == "__main__":
-    fleet.main(plan)
+    fleet.main(lambda cloud, seconds: flow.plan(cloud, seconds, solve))

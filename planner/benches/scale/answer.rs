@@ -32,6 +32,17 @@ impl Judged {
     pub(crate) fn value(&self) -> (u64, u64) {
         (self.refused, self.displaced_mb)
     }
+
+    /// What is reached, for a table.
+    pub(crate) fn in_words(&self) -> String {
+        let proof = match self.displaced_bound_mb {
+            _ if self.optimal => "optimal".to_owned(),
+            Some(bound) => format!("at least {} proven", bound / 1024),
+            None => "nothing proven".to_owned(),
+        };
+        let holds = if self.violations == 0 { "" } else { ", DOES NOT HOLD" };
+        format!("{} refused, {} GiB displaced, {proven}{holds}", self.refused, self.displaced_mb / 1024, proven = proof)
+    }
 }
 
 /// Judges a plan of decant.
@@ -108,12 +119,42 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
         fleet_digest: String::new(),
         request: Request { kind: RequestKind::Evacuate { hosts: hosts.clone() }, options: Options::default() },
         outcome: Outcome::Partial,
-        proof: Proof { status: ProofStatus::Gap, stopped_by: None, seconds: 0.0, tiers: Vec::new(), certificate: None },
+        proof: Proof {
+            status: ProofStatus::Gap,
+            stopped_by: None,
+            seconds: 0.0,
+            tiers: Vec::new(),
+            rounds: None,
+            certificate: None,
+        },
         moves: moves.collect(),
         refusals: Vec::new(),
         hosts: Vec::new(),
         rounds: Vec::new(),
     }
+}
+
+/// What a rolling plan reaches and what is proven of it, for a table.
+pub(crate) fn rounds_in_words(fleet_path: &str, plan_path: &Path) -> String {
+    let Ok(bytes) = fs::read(plan_path) else { return "no plan".to_owned() };
+    let plan: Plan = serde_json::from_slice(&bytes).unwrap();
+    let least = plan.proof.rounds.unwrap();
+    let holds = if check(&read(fleet_path), &plan).holds() { "" } else { ", DOES NOT HOLD" };
+    format!(
+        "{} refused, {} rounds (at least {}), {} moves (at least {}){holds}",
+        plan.refusals.len(),
+        plan.rounds.len(),
+        least.rounds,
+        plan.moves.len(),
+        least.moves
+    )
+}
+
+/// How many hosts, instances and pools a fleet has; a pool is a zone with the same aggregates.
+pub(crate) fn extent(fleet_path: &str) -> (usize, usize, usize) {
+    let fleet = read(fleet_path);
+    let pools: BTreeSet<_> = fleet.hosts().iter().map(|host| (&host.zone, &host.aggregates)).collect();
+    (fleet.hosts().len(), fleet.instances().len(), pools.len())
 }
 
 fn read(path: &str) -> Fleet {

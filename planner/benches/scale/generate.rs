@@ -17,7 +17,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// vCPUs, GiB of memory, occurrences.
-const SIZES: [(u64, u64, u32); 18] = [
+type Size = (u64, u64, u32);
+
+const SIZES: [Size; 18] = [
     (2, 4, 3468),
     (2, 8, 1860),
     (4, 8, 3847),
@@ -38,6 +40,9 @@ const SIZES: [(u64, u64, u32); 18] = [
     (64, 256, 2),
 ];
 
+/// How many odd sizes there are.
+const ODD_SIZES: u32 = 50;
+
 /// Physical cores, MiB of memory, GiB of disk, how many in a hundred hosts.
 const SHAPES: [(u64, u64, u64, u32); 4] =
     [(64, 507_904, 6_000, 36), (96, 770_048, 8_000, 34), (128, 1_032_192, 10_000, 20), (128, 1_556_480, 16_000, 10)];
@@ -55,12 +60,15 @@ pub(crate) struct Wanted {
     pub(crate) drained: usize,
     /// Memory used on the surviving hosts once the drained ones are empty, percent.
     pub(crate) fill_percent: u64,
+    /// Whether sizes are of every kind, in steps of one GiB, instead of a cloud's eighteen.
+    pub(crate) odd: bool,
     pub(crate) seed: u64,
 }
 
 /// A fleet and the hosts of it to empty.
 pub(crate) fn generate(wanted: &Wanted) -> (FleetDocument, BTreeSet<HostName>) {
     let mut rng = ChaCha8Rng::seed_from_u64(wanted.seed);
+    let sizes = if wanted.odd { odd_sizes(&mut rng) } else { SIZES.to_vec() };
     let hosts: Vec<Host> = (0..wanted.hosts).map(|at| host(&mut rng, at, wanted.pools)).collect();
     let mut order: Vec<usize> = (0..wanted.hosts).collect();
     order.shuffle(&mut rng);
@@ -70,7 +78,7 @@ pub(crate) fn generate(wanted: &Wanted) -> (FleetDocument, BTreeSet<HostName>) {
     for pool in 0..wanted.pools {
         let members: Vec<&Host> = hosts.iter().skip(pool).step_by(wanted.pools).collect();
         let first = instances.len();
-        fill(&mut rng, &members, &drained, wanted.fill_percent, &mut instances);
+        fill(&mut rng, &sizes, (&members, &drained), wanted.fill_percent, &mut instances);
         group(&mut rng, pool, &instances[first..], &mut server_groups);
     }
     let document = FleetDocument {
@@ -79,12 +87,23 @@ pub(crate) fn generate(wanted: &Wanted) -> (FleetDocument, BTreeSet<HostName>) {
         source: format!("generated:{}:{}", wanted.name, wanted.seed),
         defaults: Defaults::default(),
         hosts,
-        flavors: SIZES.iter().map(|size| flavor(*size)).collect(),
+        flavors: sizes.iter().map(|size| flavor(*size)).collect(),
         instances,
         server_groups,
         racks: Vec::new(),
     };
     (document, drained)
+}
+
+/// Sizes no two of which divide each other well: small ones are frequent, and memory is one to four GiB a vCPU.
+fn odd_sizes(rng: &mut ChaCha8Rng) -> Vec<Size> {
+    let mut sizes: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+    while sizes.len() < ODD_SIZES as usize {
+        let cores = 2 * rng.random_range(1..=24);
+        let occurrences = 4000 / u32::try_from(cores).unwrap_or(1);
+        sizes.entry((cores, rng.random_range(cores..=4 * cores))).or_insert(occurrences);
+    }
+    sizes.into_iter().map(|((cores, memory), occurrences)| (cores, memory, occurrences)).collect()
 }
 
 fn host(rng: &mut ChaCha8Rng, at: usize, pools: usize) -> Host {
@@ -122,7 +141,7 @@ fn zone(pool: usize) -> ZoneName {
     ZoneName::new(format!("az{pool}"))
 }
 
-fn flavor((cores, memory_gib, _): (u64, u64, u32)) -> Flavor {
+fn flavor((cores, memory_gib, _): Size) -> Flavor {
     Flavor {
         name: flavor_name(cores, memory_gib),
         resources: BTreeMap::from([
@@ -147,8 +166,8 @@ fn disk_gib(cores: u64) -> u64 {
 /// Draws instances by frequency, each on a random host with room, until the pool is as full as wanted.
 fn fill(
     rng: &mut ChaCha8Rng,
-    hosts: &[&Host],
-    drained: &BTreeSet<HostName>,
+    sizes: &[Size],
+    (hosts, drained): (&[&Host], &BTreeSet<HostName>),
     percent: u64,
     instances: &mut Vec<Instance>,
 ) {
@@ -159,7 +178,7 @@ fn fill(
         hosts.iter().filter(|host| !drained.contains(&host.name)).map(|host| capacity(host, "MEMORY_MB")).sum();
     let mut left = surviving * percent / 100;
     loop {
-        let (cores, memory_gib, _) = *weighted(rng, &SIZES, |size| size.2);
+        let (cores, memory_gib, _) = *weighted(rng, sizes, |size| size.2);
         let need = [cores, memory_gib * 1024, disk_gib(cores)];
         if need[1] > left {
             return;

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 use std::fs;
 
-use crate::Line;
+use crate::{Line, Other};
 
 /// The page, whole.
-pub(crate) fn page(lines: &[Line]) -> String {
+pub(crate) fn page(lines: &[Line], others: &[Other]) -> String {
     let mut page = String::from(HEAD);
     let _ = writeln!(page, "Machine: {}.\n", machine());
     page.push_str(
-        "| fleet | hosts / pools | program | refused | displaced GiB | proven ≥ GiB | wall s | processor s | memory MiB | wall vs decant | holds at the end | holds in the order given |\n\
+        "| fleet | hosts / instances / pools | program | refused | displaced GiB | proven ≥ GiB | wall s | processor s | memory MiB | wall vs decant | holds at the end | holds in the order given |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for line in lines {
@@ -21,9 +21,18 @@ pub(crate) fn page(lines: &[Line]) -> String {
     );
     for line in lines {
         if let (Some(value), Some(bound)) = (line.judged.duration_s, line.judged.duration_bound_s) {
-            let _ =
-                writeln!(page, "| {} | {value:.1} | {bound:.1} | {:.3} |", line.fleet.name, value / bound.max(1e-9));
+            let _ = writeln!(page, "| {} | {value:.1} | {bound:.1} | {:.3} |", line.case.name, value / bound.max(1e-9));
         }
+    }
+    page.push_str(
+        "\n## Other commands\n\n| fleet | command | wall s | processor s | memory MiB | result |\n|---|---|---|---|---|---|\n",
+    );
+    for Other { case, what, cost, result } in others {
+        let _ = writeln!(
+            page,
+            "| {case} | {what} | {:.2} | {:.2} | {} | {result} |",
+            cost.wall_s, cost.cpu_s, cost.resident_mb
+        );
     }
     page
 }
@@ -47,7 +56,7 @@ beside it was taken in the same run. Peers are given the fleets they can take in
 fn row(page: &mut String, line: &Line, lines: &[Line]) {
     let judged = &line.judged;
     let gib = |mb: u64| format!("{}", mb / 1024);
-    let decant = lines.iter().find(|other| other.program == "decant" && other.fleet.name == line.fleet.name);
+    let decant = lines.iter().find(|other| other.program == "decant" && other.case.name == line.case.name);
     let ratio = decant
         .filter(|_| line.program != "decant")
         .map_or(String::from("1"), |decant| format!("{:.0}×", line.cost.wall_s / decant.cost.wall_s.max(0.01)));
@@ -59,10 +68,11 @@ fn row(page: &mut String, line: &Line, lines: &[Line]) {
     let verdict = |violations: usize| if violations == 0 { String::from("yes") } else { format!("no ({violations})") };
     let _ = writeln!(
         page,
-        "| {} | {} / {} | {}{} | {} | {} | {proven} | {:.2} | {:.2} | {} | {ratio} | {} | {} |",
-        line.fleet.name,
-        line.fleet.hosts,
-        line.fleet.pools,
+        "| {} | {} / {} / {} | {}{} | {} | {} | {proven} | {:.2} | {:.2} | {} | {ratio} | {} | {} |",
+        line.case.name,
+        line.case.hosts,
+        line.case.instances,
+        line.case.pools,
         line.program,
         if line.cost.exit == Some(124) { " (cut off)" } else { "" },
         judged.refused,
