@@ -7,7 +7,6 @@
 #![expect(unsafe_code, reason = "the solver's interface is C; every call is in this file, on a pointer it owns")]
 
 use std::ffi::{CStr, c_void};
-use std::ptr::null;
 
 use highs_sys as c;
 
@@ -201,11 +200,11 @@ impl Model {
         value
     }
 
-    /// Offers a solution to start an integer search from.
-    pub(crate) fn offer(&mut self, values: &[f64]) {
-        debug_assert_eq!(values.len(), self.columns);
-        // SAFETY: one value a column; null where nothing is offered.
-        unsafe { c::Highs_setSolution(self.raw, values.as_ptr(), null(), null(), null()) };
+    /// Offers values of some columns to start an integer search from; the solver completes them.
+    pub(crate) fn offer(&mut self, values: &[(Position, f64)]) {
+        let (index, value) = split(values);
+        // SAFETY: both arrays have the stated length and outlive the call, which copies them.
+        unsafe { c::Highs_setSparseSolution(self.raw, int(index.len()), index.as_ptr(), value.as_ptr()) };
     }
 }
 

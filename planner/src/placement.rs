@@ -13,6 +13,7 @@ mod direct;
 mod eject;
 mod flow;
 mod improve;
+mod neighbourhood;
 mod patterns;
 mod pools;
 mod proof;

@@ -30,22 +30,24 @@ pub(super) struct Found<'a> {
     pub(super) optimal: bool,
 }
 
-/// Columns of a model that may be decided at a stroke; larger ones are left to neighbourhoods.
-const COLUMNS_MAX: usize = 6000;
-
-/// Decides the scope anew: the fewest refused, the least important first, then the least memory displaced.
-pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, effort: Effort) -> Found<'a> {
+/// Decides the scope anew: the fewest refused, the least important first, then the least memory displaced. Finds nothing
+/// where that would take more columns than `columns_max`.
+pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, columns_max: usize, effort: Effort) -> Found<'a> {
     let start = cleared(tally, scope);
     let none = Found { tally: None, optimal: false };
-    let Some(mut built) = build(&start, scope, COLUMNS_MAX) else { return none };
+    let Some(mut built) = build(&start, scope, columns_max) else { return none };
+    let now = built.values_in(tally);
     built.count_refused();
+    built.mip.offer(&now);
     let first = built.mip.solve_integer(effort);
     if first.values.is_empty() {
         return Found { optimal: first.ended == Ended::Infeasible, ..none };
     }
     built.keep_refused(first.objective);
     built.count_memory();
-    built.mip.offer(&first.values);
+    // The placement as it is displaces little, if it refuses as few; any other that does is not chosen for that.
+    let refuses_as_few = built.refused_by(&now) <= first.objective + 1e-6;
+    built.mip.offer(&if refuses_as_few { now } else { first.values.iter().copied().enumerate().collect() });
     let second = built.mip.solve_integer(effort);
     let optimal = first.ended == Ended::Optimal && second.ended == Ended::Optimal;
     let values = if second.values.is_empty() { first.values } else { second.values };

@@ -30,6 +30,7 @@ use super::tally::Tally;
 
 use generate::Generated;
 use integers::Chosen;
+pub(super) use integers::Way;
 pub(super) use model::Charge;
 use model::Model;
 
@@ -55,10 +56,10 @@ impl Patterns {
         &self.proof
     }
 
-    /// Whole patterns for every host, as slots; `None` if none were found.
-    pub(super) fn slots(&mut self, limits: &Limits<'_>) -> Option<Slots> {
-        let chosen = integers::choose(&self.model, &mut self.generated, limits)?;
-        self.fill_in(&chosen)
+    /// Whole patterns for every host in several ways, as slots; the most promising first.
+    pub(super) fn slots(&mut self, way: Way, limits: &Limits<'_>) -> Vec<Slots> {
+        let chosen = integers::choose(&self.model, &mut self.generated, way, limits);
+        chosen.iter().filter_map(|chosen| self.fill_in(chosen)).collect()
     }
 
     /// For every host the pattern it follows most, as slots; `None` if the master failed.

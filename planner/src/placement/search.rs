@@ -1,21 +1,20 @@
 //! One pool, layer by layer: the best placement so far and what is proven, until they meet.
 
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use decant_schema::plan::{StoppedBy, TierName};
 
 use crate::limits::Limits;
-use crate::problem::{HostIdx, InstanceIdx, Task};
+use crate::problem::{InstanceIdx, Task};
 
 use super::affinity::{self, Unit};
 use super::assign::Slots;
-use super::patterns::{Charge, Patterns};
+use super::patterns::{Charge, Patterns, Way};
 use super::pools::Pool;
 use super::proof::Proof;
 use super::tally::{Ground, Tally};
-use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve};
+use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve, neighbourhood};
 
 /// One in this many left over by one order is too much for another order to place.
 const FAR_FROM_FITTING: usize = 20;
@@ -23,14 +22,20 @@ const FAR_FROM_FITTING: usize = 20;
 /// Nodes of an exact model of a whole pool.
 const NODES: i32 = 2000;
 
+/// Columns of an exact model of a whole pool: one with more finds some placement, but a poor one.
+const COLUMNS: usize = 2500;
+
+/// Columns of the exact model of a neighbourhood, at most.
+const NEIGHBOURHOOD_COLUMNS: usize = 6000;
+
 /// Nodes of the exact model of a neighbourhood: one that takes more is given up for another.
 const NEIGHBOURHOOD_NODES: i32 = 100;
 
-/// Neighbourhoods tried, at the usual effort.
-const NEIGHBOURHOODS: u32 = 24;
+/// Neighbourhoods tried in the end, at the usual effort.
+const NEIGHBOURHOODS: u32 = 20;
 
-/// Hosts in a neighbourhood: what an exact model decides in tenths of a second.
-const NEIGHBOURS: usize = 10;
+/// The same, before the thorough ways to whole patterns, which take longer.
+const NEIGHBOURHOODS_BETWEEN: u32 = 8;
 
 /// Hosts looked at, once for each instance, when time is out already: a second or two.
 const LATE_VISITS: usize = 1 << 20;
@@ -58,6 +63,8 @@ pub(super) struct Search<'a> {
     is_bounded: bool,
     /// Patterns to be made whole, and the placement around which they are.
     patterns: Option<(Tally<'a>, Patterns)>,
+    /// Chooses neighbourhoods.
+    random: ChaCha8Rng,
     stopped_by: Option<StoppedBy>,
 }
 
@@ -75,6 +82,7 @@ impl<'a> Search<'a> {
             proofs: Vec::new(),
             is_bounded: false,
             patterns: None,
+            random: random(ground, pool, Purpose::Neighbourhoods),
             stopped_by: None,
         }
     }
@@ -193,10 +201,19 @@ impl<'a> Search<'a> {
 
     /// Turns patterns into a placement by making them whole, unless the best is as good as they can be.
     fn follow(&mut self, start: &Tally<'a>, patterns: &mut Patterns) {
-        if !self.meets(patterns)
-            && let Some(slots) = patterns.slots(self.limits)
-        {
-            self.carry_out(start, &slots);
+        if self.meets(patterns) {
+            return;
+        }
+        for way in [Way::Quick, Way::Thorough] {
+            for slots in patterns.slots(way, self.limits) {
+                self.carry_out(start, &slots);
+            }
+            if self.meets(patterns) {
+                return;
+            }
+            if way == Way::Quick {
+                self.search_neighbourhoods(NEIGHBOURHOODS_BETWEEN);
+            }
         }
     }
 
@@ -250,7 +267,8 @@ impl<'a> Search<'a> {
     /// Decides a small pool by the exact model, a large one by neighbourhoods.
     pub(super) fn decide_exactly(&mut self) {
         let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
-        let found = flow::decide(&Tally::new(self.ground), &scope, self.limits.search(NODES, f64::NEG_INFINITY));
+        let effort = self.limits.search(NODES, f64::NEG_INFINITY);
+        let found = flow::decide(&Tally::new(self.ground), &scope, COLUMNS, effort);
         let whole = found.optimal;
         if let Some(tally) = found.tally {
             self.offer(tally);
@@ -259,69 +277,31 @@ impl<'a> Search<'a> {
             }
         }
         if !whole {
-            self.search_neighbourhoods();
+            self.search_neighbourhoods(NEIGHBOURHOODS);
+            let cut = if self.limits.out_of_time() { StoppedBy::Time } else { StoppedBy::Nodes };
+            self.stopped_by = Some(cut).filter(|_| !self.is_proven());
         }
     }
 
-    /// A stream of random numbers of this pool for one purpose.
-    fn random(&self, purpose: Purpose) -> ChaCha8Rng {
-        let mut random = ChaCha8Rng::seed_from_u64(self.ground.problem.request.options.seed);
-        random.set_stream(self.pool.hosts[0].at() as u64 * 2 + purpose as u64);
-        random
-    }
-
-    /// Frees some hosts at a time and decides them anew.
-    fn search_neighbourhoods(&mut self) {
-        let mut random = self.random(Purpose::Neighbourhoods);
-        for _ in 0..NEIGHBOURHOODS.saturating_mul(self.limits.effort) {
-            if self.limits.out_of_time() {
-                self.stopped_by = Some(StoppedBy::Time);
+    /// Frees some hosts at a time and decides them anew, so many times at the usual effort (large neighbourhood search,
+    /// Shaw 1998).
+    fn search_neighbourhoods(&mut self, tries: u32) {
+        for _ in 0..tries.saturating_mul(self.limits.effort) {
+            if self.is_proven() || self.limits.out_of_time() {
                 return;
             }
-            let hosts = self.neighbourhood(&mut random);
-            let asked = self.left(&self.best);
-            let scope = flow::Scope { hosts: &hosts, asked: &asked };
+            let hosts = neighbourhood::hosts(&self.best, self.pool, &self.left(&self.best), &mut self.random);
+            let scope = flow::Scope { hosts: &hosts, asked: &self.pool.asked };
             let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
-            if let Some(tally) = flow::decide(&self.best, &scope, effort).tally {
+            if let Some(tally) = flow::decide(&self.best, &scope, NEIGHBOURHOOD_COLUMNS, effort).tally {
                 self.offer(tally);
             }
-            if self.is_proven() {
-                return;
-            }
         }
-        self.stopped_by = Some(StoppedBy::Nodes);
-    }
-
-    /// Hosts to decide anew: where third parties moved from and to, and some at random that receive.
-    fn neighbourhood(&self, random: &mut ChaCha8Rng) -> Vec<HostIdx> {
-        let problem = self.ground.problem;
-        let displaced: Vec<(InstanceIdx, HostIdx)> =
-            self.best.moved().filter(|(at, _)| problem.instances[at.at()].task == Task::MayMove).collect();
-        let mut hosts: Vec<HostIdx> = Vec::new();
-        for _ in 0..NEIGHBOURS / 4 {
-            if let Some((instance, host)) = displaced.choose(random) {
-                hosts.extend([problem.instances[instance.at()].host, *host]);
-            }
-        }
-        let receiving: Vec<HostIdx> =
-            self.pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
-        let stuck = self.left(&self.best);
-        let open: Vec<HostIdx> = stuck
-            .get(random.random_range(0..stuck.len().max(1)))
-            .map(|instance| receiving.iter().copied().filter(|host| self.ground.admits(*instance, *host)).collect())
-            .unwrap_or_default();
-        let from = if open.is_empty() { &receiving } else { &open };
-        while hosts.len() < NEIGHBOURS.min(from.len()) {
-            hosts.extend(from.choose(random));
-        }
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
     }
 
     /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.
     pub(super) fn improve(&mut self) {
-        let mut random = self.random(Purpose::Improvement);
+        let mut random = random(self.ground, self.pool, Purpose::Improvement);
         improve::prefer_important(&mut self.best, self.pool);
         improve::improve(&mut self.best, self.pool, &mut random);
     }
@@ -340,6 +320,13 @@ impl<'a> Search<'a> {
             stopped_by: self.stopped_by.or(time).filter(|_| !proven),
         }
     }
+}
+
+/// A stream of random numbers of a pool for one purpose.
+fn random(ground: &Ground<'_>, pool: &Pool, purpose: Purpose) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(ground.problem.request.options.seed);
+    random.set_stream(pool.hosts[0].at() as u64 * 2 + purpose as u64);
+    random
 }
 
 /// Whether the rules leave the instance any host at all.

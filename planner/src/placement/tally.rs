@@ -151,6 +151,11 @@ impl<'a> Tally<'a> {
         self.moved.contains_key(&instance)
     }
 
+    /// Where it has moved; its own host where it has its new size there.
+    pub(super) fn goes_to(&self, instance: InstanceIdx) -> Option<HostIdx> {
+        self.moved.get(&instance).copied()
+    }
+
     /// Whether it is on its host as it was at the start.
     pub(super) fn stands(&self, instance: InstanceIdx) -> bool {
         !self.is_moved(instance) && !self.lifted.contains(&instance)

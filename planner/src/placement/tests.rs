@@ -96,6 +96,21 @@ fn who_refuses_more_need_not_displace_as_much() {
 }
 
 #[test]
+fn a_neighbourhood_decides_anew_where_those_go_that_have_a_place_already() {
+    let document = document(&[("a", 20), ("b", 8), ("c", 4)], &[("i", "a", 8), ("j", "a", 4)]);
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    let ground = Ground::new(&problem, HashSet::new());
+    let pool = &pools::pools(&ground)[0];
+    let (i, j, b, c) = (InstanceIdx::new(0), InstanceIdx::new(1), HostIdx::new(1), HostIdx::new(2));
+    let mut in_the_way = tally::Tally::new(&ground);
+    in_the_way.put(j, b);
+    let scope = flow::Scope { hosts: &pool.hosts, asked: &pool.asked };
+    let effort = Limits::UNTIMED.search(100, f64::NEG_INFINITY);
+    let found = flow::decide(&in_the_way, &scope, 100, effort).tally.expect("a placement");
+    assert_eq!((found.goes_to(i), found.goes_to(j)), (Some(b), Some(c)));
+}
+
+#[test]
 fn soft_groups_are_served_where_it_costs_nothing() {
     let mut document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 2), ("j", "a", 2)]);
     document.server_groups.push(group("g", GroupPolicy::SoftAntiAffinity, &["i", "j"]));

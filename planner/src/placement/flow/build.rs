@@ -63,6 +63,29 @@ impl Type {
         self.arrivals.iter().flat_map(of).collect()
     }
 
+    /// The columns in a placement.
+    fn values_in(&self, tally: &Tally<'_>) -> BTreeMap<Position, usize> {
+        let mut values: BTreeMap<Position, usize> = BTreeMap::new();
+        let mut counts = |column: Position, counts: bool| *values.entry(column).or_default() += usize::from(counts);
+        let gone_to = |instance: &InstanceIdx, host: HostIdx| tally.goes_to(*instance) == Some(host);
+        let residents = || self.residents.iter().flat_map(|(_, there, _)| there);
+        for (home, there, column) in &self.residents {
+            there.iter().for_each(|at| counts(*column, tally.is_moved(*at) && !gone_to(at, *home)));
+        }
+        for (host, column) in &self.arrivals {
+            self.waiting.iter().chain(residents()).for_each(|at| counts(*column, gone_to(at, *host)));
+        }
+        if let Some((home, column)) = self.in_place {
+            self.waiting.iter().chain(residents()).for_each(|at| counts(column, gone_to(at, home)));
+        }
+        if let Some(column) = self.refused {
+            let asked = |at: &InstanceIdx| tally.ground.problem.instances[at.at()].task != Task::MayMove;
+            let all = self.waiting.iter().chain(residents());
+            all.filter(|at| asked(at)).for_each(|at| counts(column, !tally.is_moved(*at)));
+        }
+        values
+    }
+
     /// Who is resized where it is.
     pub(super) fn resized_in_place(&self, values: &[f64]) -> Option<(InstanceIdx, HostIdx)> {
         let (host, _) = self.in_place.filter(|(_, column)| count(values, *column) > 0)?;
@@ -83,6 +106,17 @@ impl Built {
         for (column, weight) in &self.refusals {
             self.mip.cost(*column, *weight);
         }
+    }
+
+    /// What the columns are in a placement.
+    pub(super) fn values_in(&self, tally: &Tally<'_>) -> Vec<(Position, f64)> {
+        self.types.iter().flat_map(|of| of.values_in(tally)).map(|(column, count)| (column, count as f64)).collect()
+    }
+
+    /// What the refused among these values cost.
+    pub(super) fn refused_by(&self, values: &[(Position, f64)]) -> f64 {
+        let costs: BTreeMap<Position, f64> = self.refusals.iter().copied().collect();
+        values.iter().filter_map(|(column, count)| Some(costs.get(column)? * count)).sum()
     }
 
     /// From now on no solution refuses more.

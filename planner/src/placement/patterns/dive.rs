@@ -1,19 +1,22 @@
 //! Diving: fractions are driven out one by one, and patterns that fit what is fixed are priced in on the way.
 //!
 //! Of the patterns that the master uses in part, the one nearest to whole is fixed, and all others may still change;
-//! prices follow (diving with column generation, Sadykov et al. 2019). The first whole answer is taken.
+//! prices follow (diving with column generation, Sadykov et al. 2019). What is left in parts in the end is rounded.
 
 use crate::limits::Limits;
 
 use super::generate::{Generated, price};
-use super::integers::{Chosen, rounded};
+use super::integers::{Chosen, most_used};
 use super::master::{Column, Master, Solved};
 use super::model::Model;
 use super::pricing::Prices;
 use super::table;
 
-/// Patterns fixed at most before giving up: a few times the fractional hosts that were seen.
-const FIXINGS: u32 = 120;
+/// Times that patterns are fixed at most before the rest is rounded: a few times the fractional hosts that were seen.
+const FIXINGS: u32 = 60;
+
+/// From this part on a fractional use is as good as whole, and all such are fixed at once.
+const NEARLY_WHOLE: f64 = 0.8;
 
 /// How much dearer than in the master it is not to place someone: the last few would otherwise rather stay.
 const DEAR: i64 = 4;
@@ -24,20 +27,20 @@ const ROUNDS: u32 = 2;
 /// Nearer to whole than the solver's tolerance.
 const WHOLE: f64 = 1e-6;
 
-/// Dives to whole patterns; adds the patterns found on the way to the columns.
+/// Dives to whole patterns; adds the patterns found on the way to the columns. Some may find no place in them.
 pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
     let dear: Vec<i64> = generated.caps.iter().map(|cap| (cap * DEAR).min(generated.prices.refusal)).collect();
-    let mut master = Master::new(model, &dear, generated.step);
+    let mut master = Master::new(model, &dear, generated.step, true);
     for column in &generated.columns {
         master.add(column.clone());
     }
     let mut solved = master.solve()?;
     for _ in 0..FIXINGS {
-        if limits.out_of_time() {
+        let next = nearest_to_whole(&solved);
+        if next.is_empty() || limits.out_of_time() {
             break;
         }
-        let Some(next) = nearest_to_whole(&solved) else { break };
-        master.use_at_least(next, solved.used[next].ceil());
+        next.into_iter().for_each(|at| master.use_at_least(at, solved.used[at].ceil()));
         solved = master.solve()?;
         for _ in 0..ROUNDS {
             if !price_in(model, generated, &mut master, &solved) {
@@ -47,15 +50,18 @@ pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>
         }
     }
     generated.columns = master.columns;
-    let whole = nearest_to_whole(&solved).is_none() && solved.unplaced.iter().all(|unplaced| *unplaced < WHOLE);
-    whole.then(|| rounded(&solved.used))
+    Some(most_used(model, &generated.columns, &solved.used))
 }
 
-/// The fractional column whose use is nearest to the next whole number.
-fn nearest_to_whole(solved: &Solved) -> Option<usize> {
+/// The fractional columns whose use is nearly the next whole number, or the one that is nearest to it.
+fn nearest_to_whole(solved: &Solved) -> Vec<usize> {
     let fraction = |used: f64| used - (used + WHOLE).floor();
-    let fractional = solved.used.iter().enumerate().filter(|(_, used)| fraction(**used) > WHOLE);
-    fractional.max_by(|a, b| fraction(*a.1).total_cmp(&fraction(*b.1)).then(b.0.cmp(&a.0))).map(|(at, _)| at)
+    let mut fractional: Vec<(f64, usize)> =
+        solved.used.iter().enumerate().map(|(at, used)| (fraction(*used), at)).collect();
+    fractional.retain(|(fraction, _)| *fraction > WHOLE);
+    fractional.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let nearly = fractional.iter().take_while(|(fraction, _)| *fraction >= NEARLY_WHOLE).count();
+    fractional.into_iter().take(nearly.max(1)).map(|(_, at)| at).collect()
 }
 
 /// Adds the patterns that the prices of now ask for; says whether there were any.

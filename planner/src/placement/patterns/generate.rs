@@ -102,7 +102,7 @@ impl<'a> Generation<'a> {
         let caps: Vec<i64> = model.kinds.iter().map(|kind| cap(kind.memory)).collect();
         Self {
             model,
-            master: Master::new(model, &caps, step),
+            master: Master::new(model, &caps, step, false),
             center: Prices { rows: first_prices(model, charge), refusal, mib },
             bound: 0,
             step,

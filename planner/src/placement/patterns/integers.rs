@@ -29,15 +29,28 @@ enum Attempt {
     Widen { slack: i64, width: usize },
 }
 
-/// What is tried in turn, until the bound is met. Most solutions are at the bound: there the fewer the columns the
-/// faster, but a few more than were generated give many more ways to be whole.
-const ATTEMPTS: [Attempt; 5] = [
-    Attempt::Widen { slack: 0, width: 4 },
-    Attempt::Search { slack: 0 },
-    Attempt::Dive,
-    Attempt::Widen { slack: 16, width: 30 },
-    Attempt::Search { slack: 16 },
-];
+/// How far one goes to find whole patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Most solutions are at the bound: there the fewer the columns the faster, but a few more than were generated give
+    /// many more ways to be whole.
+    Quick,
+    /// Other columns, and more of them.
+    Thorough,
+}
+
+impl Way {
+    /// What is tried in turn, until the bound is met.
+    fn attempts(self) -> &'static [Attempt] {
+        match self {
+            Self::Quick => &[Attempt::Widen { slack: 0, width: 4 }, Attempt::Search { slack: 0 }],
+            Self::Thorough => &[Attempt::Dive, Attempt::Widen { slack: 16, width: 30 }, Attempt::Search { slack: 16 }],
+        }
+    }
+}
+
+/// Columns of one integer model at most, those that promise most: with more of them the solver finds worse.
+const COLUMNS: usize = 3000;
 
 /// Nodes of one integer model.
 const NODES: i32 = 200;
@@ -45,15 +58,20 @@ const NODES: i32 = 200;
 /// How often a column is used, by its position; only those that are.
 pub(super) type Chosen = Vec<(usize, u32)>;
 
-/// Whole patterns for every host, at or near the bound; `None` if there are none among the columns.
-pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
+/// Whole patterns for every host, at or near the bound, the best first: which of them is best once everybody is placed
+/// is for repair to say. None if there are none among the columns.
+pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits: &Limits<'_>) -> Vec<Chosen> {
     if let Some(chosen) = whole(generated) {
-        return Some(chosen);
+        return vec![chosen];
     }
     let bound = generated.bound_steps() * generated.step;
-    let mut best: Option<(i64, Chosen)> = None;
-    for attempt in ATTEMPTS {
-        let found = match attempt {
+    let refusal = generated.prices.refusal;
+    let places_all = |cost: i64| cost < bound + refusal;
+    let mut all: Vec<(i64, Chosen)> = Vec::new();
+    for attempt in way.attempts() {
+        let found = match *attempt {
+            // Where a dive does not even place everybody, more columns only make the integer model slower.
+            Attempt::Search { .. } if way == Way::Thorough && !all.iter().any(|(cost, _)| places_all(*cost)) => None,
             Attempt::Search { slack } => search(model, generated, slack, limits),
             Attempt::Dive => dive::dive(model, generated, limits),
             Attempt::Widen { slack, width } => {
@@ -61,13 +79,13 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, limits: &Limits<'
                 None
             }
         };
-        let found = found.map(|chosen| (cost(model, generated, &chosen), chosen));
-        best = best.into_iter().chain(found).min_by_key(|(cost, _)| *cost);
-        if limits.out_of_time() || best.as_ref().is_some_and(|(cost, _)| *cost <= bound) {
+        all.extend(found.map(|chosen| (cost(model, generated, &chosen), chosen)));
+        if limits.out_of_time() || all.iter().any(|(cost, _)| *cost <= bound) {
             break;
         }
     }
-    best.map(|(_, chosen)| chosen)
+    all.sort_by_key(|(cost, _)| *cost);
+    all.into_iter().map(|(_, chosen)| chosen).collect()
 }
 
 /// What chosen patterns cost, in price units, those that nobody placed included.
@@ -163,12 +181,19 @@ fn widen(model: &Model, generated: &mut Generated, slack: i64, width: usize) {
     }
 }
 
-/// The columns whose reduced cost at the best prices is within what is allowed.
+/// The columns whose reduced cost at the best prices is within what is allowed, those of the least where they are many.
 fn affordable(model: &Model, generated: &Generated, allowed: i64) -> Vec<usize> {
     let earns = price(model, &generated.prices, table::corner(model));
     let reduced = |column: &Column| {
         let flow: i64 = column.flow(model).into_iter().map(|(row, count)| generated.prices.rows[row] * count).sum();
         column.cost - flow + earns[column.host].earns
     };
-    (0..generated.columns.len()).filter(|at| reduced(&generated.columns[*at]) <= allowed).collect()
+    let mut affordable: Vec<(i64, usize)> =
+        generated.columns.iter().enumerate().map(|(at, column)| (reduced(column), at)).collect();
+    affordable.retain(|(reduced, _)| *reduced <= allowed);
+    affordable.sort_unstable();
+    affordable.truncate(COLUMNS);
+    let mut columns: Vec<usize> = affordable.into_iter().map(|(_, at)| at).collect();
+    columns.sort_unstable();
+    columns
 }

@@ -87,15 +87,16 @@ pub(super) struct Solved {
 }
 
 impl<'a> Master<'a> {
-    /// A master without patterns: nobody is placed, at these prices by kind.
-    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64) -> Self {
+    /// A master without patterns: nobody is placed, at these prices by kind. Third parties find a place wherever one
+    /// departs, unless some may be left `homeless` at the same prices.
+    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64, homeless: bool) -> Self {
         let step = step as f64;
         let mut linear = Linear::new();
         let flows: Vec<Position> =
             model.kinds.iter().map(|kind| linear.row(kind.evacuees as f64, f64::INFINITY, &[])).collect();
         let hosts = model.hosts.iter().map(|host| linear.row(0.0, host.hosts.len() as f64, &[])).collect();
         for ((kind, row), refusal) in model.kinds.iter().zip(&flows).zip(refusal) {
-            let upper = if kind.evacuees > 0 { f64::INFINITY } else { 0.0 };
+            let upper = if homeless || kind.evacuees > 0 { f64::INFINITY } else { 0.0 };
             linear.column(*refusal as f64 / step, upper, &[(*row, 1.0)]);
         }
         let unplaced = model.kinds.len();

@@ -1,0 +1,55 @@
+//! Which hosts are decided anew together.
+
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::problem::{HostIdx, InstanceIdx, Task};
+
+use super::pools::Pool;
+use super::tally::Tally;
+
+/// Hosts in a neighbourhood: what an exact model decides in tenths of a second.
+const NEIGHBOURS: usize = 10;
+
+/// Of so many times more hosts those for one without a place are drawn: the ones that lack least for it.
+const NEAREST: usize = 3;
+
+/// Where somebody has no place, hosts that nearly have room for him; else hosts where third parties moved from and to,
+/// and some at random.
+pub(super) fn hosts(tally: &Tally<'_>, pool: &Pool, left: &[InstanceIdx], random: &mut ChaCha8Rng) -> Vec<HostIdx> {
+    let problem = tally.ground.problem;
+    let receives = |host: &HostIdx| problem.hosts[host.at()].receives;
+    let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(receives).collect();
+    let nearest = left.choose(random).map(|instance| nearest(tally, &receiving, *instance)).unwrap_or_default();
+    let mut hosts = if nearest.is_empty() { of_displaced(tally, random) } else { Vec::new() };
+    let from = if nearest.is_empty() { receiving } else { nearest };
+    hosts.extend(from.sample(random, NEIGHBOURS.saturating_sub(hosts.len())));
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
+}
+
+/// The hosts that lack least for an instance.
+fn nearest(tally: &Tally<'_>, receiving: &[HostIdx], instance: InstanceIdx) -> Vec<HostIdx> {
+    let need = &tally.ground.problem.kind(instance).need;
+    let lacks = |host: &HostIdx| {
+        let classes = need.iter().zip(tally.room(*host)).filter(|(need, _)| **need > 0);
+        classes.map(|(need, room)| (need - room) as f64 / *need as f64).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let mut hosts: Vec<(f64, HostIdx)> = receiving
+        .iter()
+        .filter(|host| tally.ground.admits(instance, **host))
+        .map(|host| (lacks(host), *host))
+        .collect();
+    hosts.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    hosts.into_iter().take(NEAREST * NEIGHBOURS).map(|(_, host)| host).collect()
+}
+
+/// Where a few third parties moved from and to.
+fn of_displaced(tally: &Tally<'_>, random: &mut ChaCha8Rng) -> Vec<HostIdx> {
+    let problem = tally.ground.problem;
+    let displaced: Vec<(InstanceIdx, HostIdx)> =
+        tally.moved().filter(|(at, _)| problem.instances[at.at()].task == Task::MayMove).collect();
+    let few = displaced.sample(random, NEIGHBOURS / 4);
+    few.flat_map(|(instance, host)| [problem.instances[instance.at()].host, *host]).collect()
+}
