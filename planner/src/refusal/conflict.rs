@@ -2,7 +2,8 @@
 //!
 //! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
 //! out, one after the other; what is left is irreducible. Whether a set is a conflict is decided by placement: a
-//! proven bound says yes, a placement that refuses nobody says no.
+//! proven bound says yes, a placement that refuses nobody says no. On the way a quick look is enough, as many are taken;
+//! what is left in the end is judged thoroughly.
 
 use decant_schema::plan::Conflict;
 
@@ -39,8 +40,12 @@ pub(super) fn conflict(
     if limits.out_of_time() || (members == [refused] && rules.is_empty()) {
         return None;
     }
+    let verdict = judge(&eased, &members, limits);
+    if verdict == Verdict::Fits {
+        return None;
+    }
     Some(Conflict {
-        irreducible: judge(&eased, &members, limits) == Verdict::Conflict,
+        irreducible: verdict == Verdict::Conflict,
         instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
         rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
     })
@@ -49,7 +54,8 @@ pub(super) fn conflict(
 /// Leaves out of a conflict whatever it is one without: halves first, then smaller and smaller pieces, so that a small
 /// conflict among many is found in few steps. `None` if it is none, or the clock came first.
 fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>) -> Option<Vec<InstanceIdx>> {
-    if judge(problem, &members, limits) == Verdict::Fits {
+    let quick = Limits { effort: 0, ..*limits };
+    if judge(problem, &members, &quick) == Verdict::Fits {
         return None;
     }
     let mut piece = members.len().div_ceil(2);
@@ -61,7 +67,7 @@ fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>
             }
             let until = members.len().min(from + piece);
             let fewer = [&members[..from], &members[until..]].concat();
-            if !fewer.is_empty() && judge(problem, &fewer, limits) != Verdict::Fits {
+            if !fewer.is_empty() && judge(problem, &fewer, &quick) != Verdict::Fits {
                 members = fewer;
             } else {
                 from = until;
