@@ -126,6 +126,9 @@ impl<'a> Explainer<'a> {
         {
             return vec![Obstacle { subject, ..Obstacle::of(rule) }.reason(self.problem, &want)];
         }
+        if ruled_out.is_empty() {
+            return vec![Reason { rule: RuleName::Evacuated, ..without_order() }];
+        }
         let mut reasons: BTreeMap<(RuleName, Option<usize>), Reason> = BTreeMap::new();
         for (host, obstacles) in ruled_out {
             for (nth, obstacle) in obstacles.iter().enumerate() {

@@ -379,7 +379,7 @@ pub enum RuleName {
     Pinned,
     /// Its host is down and its disk is not on storage others reach.
     SourceDown,
-    /// The host is being emptied too.
+    /// The host is being emptied too; of no host where the fleet has no other.
     Evacuated,
     /// The request excludes the host.
     Excluded,

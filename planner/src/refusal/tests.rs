@@ -125,6 +125,12 @@ fn what_the_flavor_asks_is_named() {
 }
 
 #[test]
+fn a_fleet_of_one_host_is_a_reason_too() {
+    let document = document(&[("a", 100)], &[("i", "a", 60)]);
+    assert_eq!(lines(&refusal_of(document, evacuate(&["a"]), "i")), ["Evacuated - 0/0 need - best - on - of -"]);
+}
+
+#[test]
 fn headroom_is_told_from_capacity() {
     let document = document(&[("a", 100), ("b", 100)], &[("i", "a", 60), ("x", "b", 35)]);
     let mut request = evacuate(&["a"]);

@@ -16,6 +16,7 @@ pub(crate) fn reason(of: &Reason) -> String {
         RuleName::Mobility => with_subject("it cannot be moved", subject),
         RuleName::Pinned => with_subject("it is pinned to its host", subject),
         RuleName::SourceDown => with_subject("its host is down and no other host reaches its disk", subject),
+        RuleName::Evacuated if of.hosts == 0 => "there is no other host".to_owned(),
         RuleName::Evacuated => format!("{hosts} {is} to be emptied too"),
         RuleName::Excluded => format!("{hosts} {is} excluded by the request"),
         RuleName::HostDown => format!("{hosts} {is} down"),
