@@ -14,19 +14,29 @@ const NEIGHBOURS: usize = 10;
 /// Of so many times more hosts those for one without a place are drawn: the ones that lack least for it.
 const NEAREST: usize = 3;
 
-/// Where somebody has no place, hosts that nearly have room for him; else hosts where third parties moved from and to,
-/// and some at random.
+/// Where somebody has no place, hosts of those he must be with and hosts that nearly have room for him; else hosts where
+/// third parties moved from and to, and some at random.
 pub(super) fn hosts(tally: &Tally<'_>, pool: &Pool, left: &[InstanceIdx], random: &mut ChaCha8Rng) -> Vec<HostIdx> {
     let problem = tally.ground.problem;
     let receives = |host: &HostIdx| problem.hosts[host.at()].receives;
     let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(receives).collect();
-    let nearest = left.choose(random).map(|instance| nearest(tally, &receiving, *instance)).unwrap_or_default();
-    let mut hosts = if nearest.is_empty() { of_displaced(tally, random) } else { Vec::new() };
+    let stuck = left.choose(random).copied();
+    let nearest = stuck.map(|instance| nearest(tally, &receiving, instance)).unwrap_or_default();
+    let mut hosts = match stuck {
+        Some(instance) if !nearest.is_empty() => company(tally, pool, instance),
+        _ => of_displaced(tally, random),
+    };
     let from = if nearest.is_empty() { receiving } else { nearest };
     hosts.extend(from.sample(random, NEIGHBOURS.saturating_sub(hosts.len())));
     hosts.sort_unstable();
     hosts.dedup();
     hosts
+}
+
+/// A few hosts of the pool on which there are others whom affinity binds to an instance.
+fn company(tally: &Tally<'_>, pool: &Pool, instance: InstanceIdx) -> Vec<HostIdx> {
+    let hosts = tally.ground.binding_groups(instance).flat_map(|group| tally.hosts_of(group));
+    hosts.filter(|host| pool.hosts.contains(host)).take(NEIGHBOURS / 2).collect()
 }
 
 /// The hosts that lack least for an instance.
