@@ -8,27 +8,27 @@ mod error;
 mod session;
 mod stale;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use decant_schema::fleet::{Fleet, FleetDocument};
+use decant_schema::fleet::{Fleet, FleetDocument, InstanceState};
 use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
-use decant_schema::plan::Plan;
+use decant_schema::plan::{Move, MoveMode, Plan};
 use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
 use jiff::Timestamp;
 
 pub use decide::decide;
-pub use error::{ApplyError, UnsupportedMove};
+pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
 pub use stale::Difference;
 
 use crate::admit::{self, AdmitLimits, Wait, admit};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::CreateError;
 use crate::driver::Drivers;
-use crate::hypervisor::{Disk, Unsupported};
+use crate::hypervisor::{Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
 use session::Session;
 
@@ -207,6 +207,7 @@ async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), 
         return Err(ApplyError::Stale { differences });
     }
     can_be_done(job.plan, fleet, &job.drivers)?;
+    are_as_recorded(job.plan, fleet, &job.drivers).await?;
     if is_news {
         store.import_fleet(fleet).await?;
     }
@@ -250,7 +251,7 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
                     }
                 }
                 // A rebuild's source is down, whoever serves it.
-                None if line.mode == decant_schema::plan::MoveMode::Rebuild && *host == line.source => {}
+                None if line.mode == MoveMode::Rebuild && *host == line.source => {}
                 None => missing.push(host.clone()),
             }
         }
@@ -262,6 +263,32 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
         (true, false) => Err(ApplyError::Unsupported { moves: unsupported }),
         (true, true) => Ok(()),
     }
+}
+
+/// Looks at every instance where its first move begins, before anything is begun.
+async fn are_as_recorded(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
+    let (mut seen, mut moves) = (BTreeSet::new(), Vec::new());
+    for line in plan.moves.iter().filter(|line| seen.insert(&line.instance)) {
+        if let Err(reason) = is_as_recorded(line, fleet, drivers).await {
+            moves.push(UnreadyMove {
+                line: line.id,
+                instance: line.instance.clone(),
+                host: line.source.clone(),
+                reason,
+            });
+        }
+    }
+    if moves.is_empty() { Ok(()) } else { Err(ApplyError::Unready { moves }) }
+}
+
+/// A rebuild asks nothing of its source, which is down.
+async fn is_as_recorded(line: &Move, fleet: &Fleet, drivers: &Drivers) -> Result<(), Unready> {
+    let Some(instance) = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]) else {
+        return Ok(());
+    };
+    let Some(driver) = drivers.get(&line.source).filter(|_| line.mode != MoveMode::Rebuild) else { return Ok(()) };
+    let found = driver.hypervisor.observe(&line.instance).await?.copy;
+    Ok(found.is_as_recorded(GuestSize::from(fleet.claim(instance)), instance.state == InstanceState::Active)?)
 }
 
 /// A plan being carried out.
@@ -365,7 +392,7 @@ impl Run<'_> {
 
     fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> ApplyReport {
         let (migrations, _) = self.own_and_others();
-        let report = |line: &decant_schema::plan::Move| MoveReport {
+        let report = |line: &Move| MoveReport {
             id: line.id,
             instance: line.instance.clone(),
             source: line.source.clone(),

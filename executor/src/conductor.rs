@@ -261,7 +261,7 @@ fn lease_of(cast: &Cast) -> Option<Timestamp> {
 
 fn cause_of(event: &MigrationEvent) -> Option<Cause> {
     match event {
-        MigrationEvent::Reported(Report::Failed { cause }) => Some(cause.clone()),
+        MigrationEvent::Reported(Report::Failed { cause } | Report::Refused { cause }) => Some(cause.clone()),
         MigrationEvent::Asked(wish @ (Wish::Revert | Wish::Abort)) => Some(Cause::Asked { wish: *wish }),
         MigrationEvent::Reported(_)
         | MigrationEvent::Asked(Wish::Confirm)

@@ -15,6 +15,8 @@
 pub mod qemu;
 pub mod simulated;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use decant_schema::fleet::{InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
@@ -47,6 +49,9 @@ pub trait Hypervisor: Send + Sync {
     /// An overlay that an earlier migration left is first merged into the base (the copy that arrived somewhere and
     /// stayed there). An overlay that *this* call made, before it was killed, is kept: the two are told apart by
     /// `generation`, that of the migration's creation, which the driver records with the overlay.
+    ///
+    /// Fails with [`HypervisorError::Unfit`], before anything is changed, where the guest is in a state in which it
+    /// cannot be moved: asleep, crashed.
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
 
     /// Shuts the guest down: politely, then by force once the driver's patience ends. Afterwards no process of the
@@ -108,6 +113,42 @@ pub enum Copy {
     Running(CopyFacts),
 }
 
+impl Copy {
+    /// Whether an instance can leave from here: it is here, as large as it is on record, and does not run where it is
+    /// on record as stopped.
+    pub fn is_as_recorded(&self, size: GuestSize, runs: bool) -> Result<(), Mismatch> {
+        match self {
+            Self::Nothing | Self::Incoming => Err(Mismatch::Absent),
+            // Its disk would be copied while it changes.
+            Self::Running(_) if !runs => Err(Mismatch::Runs),
+            // On the way back it would be given a size it never had, and a saved memory would not load.
+            Self::Running(facts) | Self::Stopped(facts) if facts.size != size => {
+                Err(Mismatch::Size { recorded: size, found: facts.size })
+            }
+            Self::Running(_) | Self::Stopped(_) => Ok(()),
+        }
+    }
+}
+
+/// In what a copy is not what is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Mismatch {
+    /// It is not there.
+    #[error("the instance is not here")]
+    Absent,
+    /// It runs.
+    #[error("the instance runs, though it is on record as stopped")]
+    Runs,
+    /// It has another size.
+    #[error("the instance has {found}, though it is on record with {recorded}")]
+    Size {
+        /// The size on record.
+        recorded: GuestSize,
+        /// The size it has.
+        found: GuestSize,
+    },
+}
+
 /// What is known of a defined copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyFacts {
@@ -137,6 +178,12 @@ pub struct GuestSize {
     pub memory: Mib,
     /// Its virtual processors.
     pub vcpus: u64,
+}
+
+impl fmt::Display for GuestSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {} VCPU", self.memory, self.vcpus)
+    }
 }
 
 impl From<&Resources> for GuestSize {
@@ -264,6 +311,14 @@ pub enum HypervisorError {
     Runs {
         /// The instance.
         instance: InstanceId,
+    },
+    /// The guest is in a state in which nothing is begun with it; nothing was changed.
+    #[error("move {instance}: its guest is in the state `{state}`")]
+    Unfit {
+        /// The instance.
+        instance: InstanceId,
+        /// The state, as the guest's program calls it.
+        state: String,
     },
     /// A program the driver needs cannot be run.
     #[error(transparent)]

@@ -4,7 +4,7 @@
 //!
 //! | state | whose turn | done → | failed, abort → | others |
 //! |---|---|---|---|---|
-//! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | |
+//! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | refused → finished (failed) |
 //! | migrating | source: copy the base, the guest runs | migrating-step2 | reverted: source, then target | |
 //! | migrating-step2 | source: stop, copy the rest | post-migrating | reverted: source, then target | |
 //! | post-migrating | target: verify, build, start | verify-migration | reverted: target, then source | |
@@ -15,6 +15,9 @@
 //! | finished | nobody | | | |
 //!
 //! Wherever an agent's turn is, the end of its lease casts the same work again and changes nothing else.
+//!
+//! A source that refuses has found something else than the migration was made for, and has changed nothing: there is no
+//! way back to go, and nothing that either host holds is this migration's to remove.
 //!
 //! **Undo before, forward after.** A confirmation is the point of no return: the states behind it know no failure.
 //! Before the target was told to build, only the source can run the instance, so on the way back the source goes first
@@ -84,6 +87,7 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
     let next = match &migration.state {
         MigrationState::PreMigrating => match event {
             Reported(Report::Snapshotted) => Next::Enter(MigrationState::Migrating),
+            Reported(Report::Refused { .. }) => finished(MigrationOutcome::Failed),
             Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
             Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
             LeaseEnded => Next::Remind,

@@ -115,6 +115,10 @@ fn failure(error: ApplyError) -> Failure {
             of,
             errors: moves.iter().map(|one| Complaint::new(one.to_string(), unsupported_remedy(&one.reason))).collect(),
         },
+        ApplyError::Unready { moves } => {
+            let remedy = "see to it, or read the fleet again and plan again";
+            Failure::Input { of, errors: moves.iter().map(|one| Complaint::new(one.to_string(), remedy)).collect() }
+        }
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
         ApplyError::NotGranted { refusal, .. } => Failure::Input {

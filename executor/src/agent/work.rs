@@ -1,6 +1,5 @@
 //! Each work an agent can be asked for. All of them may be asked again after any part of them was done.
 
-use std::error::Error;
 use std::time::Duration;
 
 use decant_schema::cast::{Notification, WorkCast};
@@ -9,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Agent;
 use super::lease::Lease;
+use crate::causes::in_one_line;
 use crate::hypervisor::{Copy, CopyFacts, Discard, Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
@@ -25,13 +25,25 @@ pub(super) enum WorkError {
     Outdated(&'static str),
     /// It cannot be done.
     Failed(String),
+    /// It is not begun, and nothing was changed.
+    Refused(String),
+}
+
+impl WorkError {
+    /// The same of a work of which nothing was done yet.
+    fn before_anything(self) -> Self {
+        match self {
+            Self::Failed(detail) => Self::Refused(detail),
+            other => other,
+        }
+    }
 }
 
 impl From<HypervisorError> for WorkError {
     fn from(error: HypervisorError) -> Self {
         match error {
             HypervisorError::Fenced { .. } => Self::Outdated("a later generation was obeyed"),
-            error => Self::Failed(chain(&error)),
+            error => Self::Failed(in_one_line(&error)),
         }
     }
 }
@@ -40,15 +52,16 @@ impl From<TransferError> for WorkError {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::Fenced { .. } => Self::Outdated("the peer has obeyed a later generation"),
-            error => Self::Failed(chain(&error)),
+            error => Self::Failed(in_one_line(&error)),
         }
     }
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// A snapshot that finds its guest unfit has changed nothing.
+fn unless_unfit(error: HypervisorError) -> WorkError {
+    let is_unfit = matches!(error, HypervisorError::Unfit { .. });
+    let error = WorkError::from(error);
+    if is_unfit { error.before_anything() } else { error }
 }
 
 fn failed<T>(detail: impl Into<String>) -> Result<T, WorkError> {
@@ -73,7 +86,7 @@ impl Agent {
 
     async fn dispatch(&self, cast: &WorkCast, lease: &Lease, figures: &mut Figures) -> Result<Report, WorkError> {
         let subject = &cast.subject;
-        self.hypervisor().fence(&subject.instance, cast.generation).await?;
+        self.fence(cast).await?;
         match &cast.work {
             Work::Snapshot => self.snapshot(subject).await,
             Work::CopyBase => self.copy_base(cast, figures).await,
@@ -85,19 +98,24 @@ impl Agent {
         }
     }
 
+    /// A fence that cannot be put up at the very beginning ends a migration of which nothing was done.
+    async fn fence(&self, cast: &WorkCast) -> Result<(), WorkError> {
+        let fenced = self.hypervisor().fence(&cast.subject.instance, cast.generation).await.map_err(WorkError::from);
+        if cast.work == Work::Snapshot { fenced.map_err(WorkError::before_anything) } else { fenced }
+    }
+
     async fn look(&self, subject: &Subject) -> Result<Copy, WorkError> {
         Ok(self.hypervisor().observe(&subject.instance).await?.copy)
     }
 
     async fn snapshot(&self, subject: &Subject) -> Result<Report, WorkError> {
-        match self.look(subject).await? {
-            Copy::Nothing | Copy::Incoming => return failed("the instance is not here"),
-            // Its disk would be copied while it changes.
-            Copy::Running(_) if !subject.runs => return failed("the instance runs, though it is on record as stopped"),
-            Copy::Running(_) | Copy::Stopped(_) => {}
-        }
+        let found = self.look(subject).await.map_err(WorkError::before_anything)?;
+        // An overlay that an earlier try left here is merged by whatever snapshot comes next.
+        found
+            .is_as_recorded(GuestSize::from(&subject.old.claim), subject.runs)
+            .map_err(|mismatch| WorkError::Refused(format!("{}: {mismatch}", subject.instance)))?;
         if subject.copies_disk() {
-            self.hypervisor().snapshot(&subject.instance, subject.begun).await?;
+            self.hypervisor().snapshot(&subject.instance, subject.begun).await.map_err(unless_unfit)?;
         }
         Ok(Report::Snapshotted)
     }

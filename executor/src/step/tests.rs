@@ -72,6 +72,7 @@ fn events() -> Vec<MigrationEvent> {
         Report::SourceDestroyed,
         Report::TargetCleaned,
         Report::SourceRestored,
+        Report::Refused { cause: cause.clone() },
         Report::Failed { cause },
     ];
     let wishes = [Wish::Confirm, Wish::Revert, Wish::Abort];
@@ -101,6 +102,7 @@ fn brief(state: &MigrationState) -> String {
 /// Every state with every event, for a cold move between two hosts. What is not listed is refused.
 const TABLE: &[(&str, &str, &str)] = &[
     ("pre", "snapshotted", "migrating"),
+    ("pre", "refused", "failed"),
     ("pre", "failed", "failed:source,target"),
     ("pre", "abort", "aborted:source,target"),
     ("pre", "lease-ended", "pre"),

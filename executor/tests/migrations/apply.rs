@@ -207,6 +207,32 @@ async fn a_plan_whose_hosts_cannot_be_reached_is_refused_before_anything_is_begu
 }
 
 #[tokio::test]
+async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_begun() {
+    let site = Site::new();
+    let mut document = fleet().document().clone();
+    document.instances.retain(|instance| instance.id.as_str() != "stopped");
+    for instance in document.instances.iter_mut().filter(|instance| instance.id.as_str() == "cold") {
+        instance.flavor = "large".into();
+    }
+    let really = Fleet::from_document(document).unwrap();
+    let simulation = Simulation::new(&really, Arc::new(SystemClock), SimulatedOptions::default());
+    let (plan, known, store, drivers) = (plan(LINES), fleet(), site.store(), simulation.drivers());
+    let options = ApplyOptions::default();
+    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let refused = apply(job).await.unwrap_err();
+    let ApplyError::Unready { moves } = refused else { panic!("{refused}") };
+    let said: Vec<_> = moves.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "move 1, cold on a: the instance has 20 MiB and 2 VCPU, though it is on record with 10 MiB and 1 VCPU",
+            "move 3, stopped on a: the instance is not here"
+        ]
+    );
+    assert!(list(&store).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_store_is_conducted_by_one_at_a_time() {
     let site = Site::new();
     import(&site.store(), &fleet()).await.unwrap();

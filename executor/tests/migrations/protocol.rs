@@ -4,6 +4,7 @@ use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
 use decant_schema::cast::{Cast, Notification, Prep};
+use decant_schema::fleet::InstanceState;
 use decant_schema::migration::{
     Confirm, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
 };
@@ -154,6 +155,34 @@ async fn an_abort_in_any_state_before_arrival_leaves_everything_as_before() {
                 rig.everything_is_as_before().await;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_finds_something_else_ends_and_touches_nothing() {
+    for found in ["gone", "larger", "running"] {
+        let mut rig = Rig::new(&[LINES[2]], MANUAL, 1).await;
+        rig.simulation = rig.simulated(|instance| {
+            match found {
+                "larger" => instance.flavor = "large".into(),
+                "running" => instance.state = InstanceState::Active,
+                _ => {}
+            }
+            found != "gone"
+        });
+        let process = rig.sound();
+        let migration = process.conductor.begin(rig.plan.id, &rig.plan.moves[0], MANUAL).await.unwrap();
+        process.agents["a"].handle(intercept(&process, "a").unwrap()).await;
+        hear_all(&process).await;
+        let over = rig.store.migration(migration.id).await.unwrap();
+        assert_eq!(over.state.outcome(), Some(MigrationOutcome::Failed), "{found}: {over:?}");
+        assert!(over.cause.is_some(), "{found}");
+        assert!(intercept(&process, "a").is_none() && intercept(&process, "c").is_none(), "{found}: nobody undoes");
+        assert_eq!(
+            rig.store.claims().await.unwrap().iter().filter(|claim| claim.1 == over.subject.instance).count(),
+            1
+        );
+        assert!(!rig.simulation.world().is_frozen(&"a".into(), &over.subject.instance), "{found}");
     }
 }
 

@@ -58,6 +58,11 @@ pub enum Report {
     TargetCleaned,
     /// The instance is at the source as before.
     SourceRestored,
+    /// It is not begun: what was found is not what the migration was made for, and nothing was changed.
+    Refused {
+        /// In what it differs.
+        cause: Cause,
+    },
     /// It cannot be done.
     Failed {
         /// Why.
@@ -76,6 +81,7 @@ impl Report {
             Self::SourceDestroyed => "source-destroyed",
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
+            Self::Refused { .. } => "refused",
             Self::Failed { .. } => "failed",
         }
     }
