@@ -10,6 +10,9 @@ mod image;
 pub(crate) mod lock;
 mod process;
 mod qmp;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod scripted;
 
 use std::io;
 use std::path::PathBuf;
@@ -96,8 +99,11 @@ impl Qemu {
     async fn take_snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), Fault> {
         let copy = self.copy(instance)?;
         let mut definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
-        if copy.file(DiskFile::Overlay).exists() && definition.snapshot != Some(generation) {
-            self.merge(&copy).await?;
+        if definition.snapshot != Some(generation) {
+            can_be_moved(&copy).await?;
+            if copy.file(DiskFile::Overlay).exists() {
+                self.merge(&copy).await?;
+            }
         }
         definition.snapshot = Some(generation);
         definition.write(&copy)?;
@@ -204,12 +210,13 @@ impl Qemu {
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
         let copy = self.copy(instance)?;
         let fence = read_fence(&copy)?;
-        let present = look(&copy).await?;
-        let found = match (Definition::read(&copy)?, present) {
-            (Some(definition), Presence::Up(_)) => Copy::Running(definition.facts(&copy)),
-            (Some(definition), Presence::Down(_)) => Copy::Stopped(definition.facts(&copy)),
-            (None, _) if copy.path().exists() => Copy::Incoming,
-            (None, _) => Copy::Nothing,
+        let found = match Definition::read(&copy)? {
+            Some(definition) => match look(&copy).await? {
+                Presence::Up(_) => Copy::Running(definition.facts(&copy)),
+                Presence::Down(_) => Copy::Stopped(definition.facts(&copy)),
+            },
+            None if copy.path().exists() => Copy::Incoming,
+            None => Copy::Nothing,
         };
         Ok(Held { fence, copy: found })
     }
@@ -295,6 +302,12 @@ impl Hypervisor for Qemu {
     }
 }
 
+/// Fails where the guest sleeps or crashed.
+async fn can_be_moved(copy: &CopyFolder) -> Result<(), Fault> {
+    let Presence::Up(mut qmp) = look(copy).await? else { return Ok(()) };
+    if qmp.activity().await? == Activity::Unfit { Err(Fault::Unfit(qmp.run_state().await?)) } else { Ok(()) }
+}
+
 fn local(disk: &Disk) -> Result<(), Unsupported> {
     match disk {
         Disk::Local => Ok(()),
@@ -332,6 +345,8 @@ enum Fault {
     Runs,
     #[error("its {0} is missing")]
     Incomplete(DiskFile),
+    #[error("it is in the state `{0}`")]
+    Unfit(String),
 }
 
 impl Fault {
@@ -358,6 +373,7 @@ impl Fault {
             Self::Absent => HypervisorError::Absent { instance },
             Self::Runs => HypervisorError::Runs { instance },
             Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
+            Self::Unfit(state) => HypervisorError::Unfit { instance, state },
         }
     }
 }

@@ -36,20 +36,28 @@ pub(super) enum Activity {
     AwaitsMemory,
     /// Its memory was saved completely.
     Saved,
+    /// It sleeps, crashed, or shut itself down: its own doing, which nothing here undoes.
+    Unfit,
 }
 
 impl Qmp {
     /// What the guest is doing.
     pub(super) async fn activity(&mut self) -> Result<Activity, Fault> {
-        let status = self.execute("query-status", json!({})).await?;
-        Ok(match status["status"].as_str().unwrap_or_default() {
+        Ok(match self.run_state().await?.as_str() {
             "running" => Activity::Running,
             "paused" | "prelaunch" | "finish-migrate" | "save-vm" | "restore-vm" => Activity::Halted,
             "io-error" => Activity::DiskError,
             "inmigrate" => Activity::AwaitsMemory,
             "postmigrate" => Activity::Saved,
-            other => return Err(Fault::Guest(format!("the guest is in the state `{other}`"))),
+            // suspended, guest-panicked, internal-error, shutdown, watchdog, and whatever a later QEMU adds.
+            _ => Activity::Unfit,
         })
+    }
+
+    /// The same in QEMU's words.
+    pub(super) async fn run_state(&mut self) -> Result<String, Fault> {
+        let status = self.execute("query-status", json!({})).await?;
+        Ok(status["status"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The layer the guest writes to: `base` or `overlay`.
@@ -72,9 +80,9 @@ impl Qmp {
 }
 
 /// Lets a halted guest go on from its disk and its live memory. A memory saved meanwhile is older from then on and
-/// is removed first.
+/// is removed first. One that sleeps or crashed is left as it is.
 pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
-    if qmp.activity().await? == Activity::Running {
+    if matches!(qmp.activity().await?, Activity::Running | Activity::Unfit) {
         return Ok(());
     }
     finish_merge(qmp, copy).await?;
@@ -162,8 +170,8 @@ pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Durati
     match qmp.activity().await? {
         Activity::Running => {}
         Activity::Halted | Activity::DiskError => go_on(&mut qmp, copy).await.or_else(unless_full)?,
-        // Neither has a processor to hear the button; a saved memory is complete without the process.
-        Activity::AwaitsMemory | Activity::Saved => return process::end(qmp, copy).await,
+        // None has a processor to hear the button; a saved memory is complete without the process.
+        Activity::AwaitsMemory | Activity::Saved | Activity::Unfit => return process::end(qmp, copy).await,
     }
     qmp.execute("system_powerdown", json!({})).await?;
     match await_end(copy, patience).await? {
@@ -181,6 +189,9 @@ fn unless_full(fault: Fault) -> Result<(), Fault> {
 pub(super) async fn save_memory(mut qmp: Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     let memory = copy.file(DiskFile::Memory);
     let part = with_ending(&memory, "part");
+    if qmp.activity().await? == Activity::Unfit {
+        return Err(Fault::Unfit(qmp.run_state().await?));
+    }
     if qmp.activity().await? != Activity::Saved {
         qmp.execute("stop", json!({})).await?;
         if migration_status(&mut qmp).await? != "active" {
@@ -249,3 +260,6 @@ fn disk_full() -> Fault {
         "the host's disk is full and the guest waits: make room, then try again; nothing acknowledged is lost",
     ))
 }
+
+#[cfg(test)]
+mod tests;

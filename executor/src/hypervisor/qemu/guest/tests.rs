@@ -1,0 +1,22 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::hypervisor::qemu::scripted::{copy, qemu};
+
+#[tokio::test]
+async fn a_guest_that_sleeps_or_crashed_is_not_suspended_and_is_left_as_it_is() {
+    for state in ["suspended", "guest-panicked", "internal-error", "shutdown", "a state of a later qemu"] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = copy(folder.path());
+        let answer = move |command: &str| match command {
+            "query-status" => json!({ "status": state }),
+            _ => json!({}),
+        };
+        let (mut qmp, heard) = qemu(&copy, answer).await;
+        go_on(&mut qmp, &copy).await.unwrap();
+        let refused = save_memory(qmp, &copy).await.unwrap_err();
+        assert!(matches!(refused, Fault::Unfit(ref found) if found == state), "{refused}");
+        let asks = |command: &String| matches!(command.as_str(), "qmp_capabilities" | "query-status");
+        assert!(heard.lock().unwrap().iter().all(asks), "{state}: {heard:?}");
+    }
+}
