@@ -210,27 +210,37 @@ impl Agent {
         lease: &Lease,
         figures: &mut Figures,
     ) -> Result<Report, WorkError> {
-        let spec = spec(subject, &subject.old);
-        let as_before = |facts: &CopyFacts| facts.size == spec.size;
         match self.look(subject).await? {
             Copy::Nothing | Copy::Incoming => return failed("the instance is not here"),
-            Copy::Running(facts) if as_before(&facts) => self.power_on(subject, lease, figures).await?,
-            held => {
+            Copy::Running(facts) if subject.in_place() => self.resize_back(subject, &facts, lease).await?,
+            Copy::Running(_) => {}
+            Copy::Stopped(facts) => {
                 lease.check()?;
-                if matches!(held, Copy::Running(_)) {
-                    self.hypervisor().shutdown(&subject.instance).await?;
-                }
                 if !memory_fits {
                     self.hypervisor().forget_memory(&subject.instance).await?;
                 }
-                self.hypervisor().create(&spec).await?;
-                self.power_on(subject, lease, figures).await?;
+                if subject.in_place() {
+                    self.resize_back(subject, &facts, lease).await?;
+                }
             }
         }
+        self.power_on(subject, lease, figures).await?;
         if subject.copies_disk() {
             self.hypervisor().merge_back(&subject.instance).await?;
         }
         Ok(Report::SourceRestored)
+    }
+
+    /// Gives a copy that was resized in place its old size. One that was to move elsewhere never had another here,
+    /// whatever is on record.
+    async fn resize_back(&self, subject: &Subject, found: &CopyFacts, lease: &Lease) -> Result<(), WorkError> {
+        let spec = spec(subject, &subject.old);
+        if found.size == spec.size {
+            return Ok(());
+        }
+        lease.check()?;
+        self.hypervisor().shutdown(&subject.instance).await?;
+        Ok(self.hypervisor().create(&spec).await?)
     }
 
     /// Starts the instance if it ran before.

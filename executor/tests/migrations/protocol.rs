@@ -3,12 +3,15 @@
 use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
+use decant_executor::hypervisor::{Disk, GuestSize, GuestSpec};
 use decant_schema::cast::{Cast, Notification, Prep};
 use decant_schema::fleet::InstanceState;
+use decant_schema::id::InstanceId;
 use decant_schema::migration::{
     Confirm, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
 };
 use decant_schema::plan::MoveMode;
+use decant_schema::units::mib;
 use uuid::Uuid;
 
 const BAD_BUS: FaultRates = FaultRates { lose: 0.2, repeat: 0.2, delay: 0.3 };
@@ -184,6 +187,25 @@ async fn a_migration_that_finds_something_else_ends_and_touches_nothing() {
         );
         assert!(!rig.simulation.world().is_frozen(&"a".into(), &over.subject.instance), "{found}");
     }
+}
+
+/// A size is found out of step with its record only by a change from outside in the middle of a move.
+#[tokio::test]
+async fn a_copy_that_goes_back_to_its_source_keeps_the_size_it_has() {
+    let mut rig = Rig::new(&[("suspend", "a", "b", "suspend", None, &[])], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, |migration| migration.state.name() == "migrating").await.unwrap();
+    let (instance, driver) = (InstanceId::new("suspend"), rig.simulation.drivers()["a"].hypervisor.clone());
+    driver.suspend(&instance).await.unwrap();
+    let size = GuestSize { memory: mib(20), vcpus: 2 };
+    driver.create(&GuestSpec { instance: instance.clone(), size, disk: Disk::Local }).await.unwrap();
+    driver.start(&instance).await.unwrap();
+    let id = rig.migrations().await.values().next().unwrap().id;
+    process.conductor.wish(id, Wish::Abort).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)]);
+    assert_eq!(rig.simulation.world().size(&"a".into(), &instance), Some(size));
+    rig.nothing_bad_has_happened().await;
 }
 
 #[tokio::test]
