@@ -14,6 +14,9 @@
 //! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | |
 //! | finished | nobody | | | |
 //!
+//! A wish for what a migration comes to anyway casts the same work again, and changes nothing where it has come to it:
+//! whoever was interrupted may ask again.
+//!
 //! Wherever an agent's turn is, the end of its lease casts the same work again and changes nothing else.
 //!
 //! A source that refuses has found something else than the migration was made for, and has changed nothing: there is no
@@ -142,9 +145,13 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             }
             (Reported(Report::Failed { .. }), _) => Next::Keep,
             (LeaseEnded, _) => Next::Remind,
+            (Asked(wish), _) if wish.outcome() == *outcome => Next::Remind,
             _ => return Err(illegal),
         },
-        MigrationState::Finished { .. } => return Err(illegal),
+        MigrationState::Finished { outcome } => match event {
+            Asked(wish) if wish.outcome() == *outcome => Next::Keep,
+            _ => return Err(illegal),
+        },
     };
     Ok(next)
 }

@@ -128,15 +128,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("target,source", "target-cleaned", "aborted:source"),
     ("target,source", "failed", "aborted:target,source"),
     ("target,source", "lease-ended", "aborted:target,source"),
+    ("target,source", "abort", "aborted:target,source"),
     ("target", "target-cleaned", "aborted"),
     ("target", "failed", "aborted:target"),
     ("target", "lease-ended", "aborted:target"),
+    ("target", "abort", "aborted:target"),
     ("source,target", "source-restored", "aborted:target"),
     ("source,target", "failed", "aborted:source,target"),
     ("source,target", "lease-ended", "aborted:source,target"),
+    ("source,target", "abort", "aborted:source,target"),
     ("source", "source-restored", "aborted"),
     ("source", "failed", "aborted:source"),
     ("source", "lease-ended", "aborted:source"),
+    ("source", "abort", "aborted:source"),
+    ("confirmed", "confirm", "confirmed"),
+    ("aborted", "abort", "aborted"),
 ];
 
 #[test]

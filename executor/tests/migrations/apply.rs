@@ -117,7 +117,13 @@ async fn with_a_person_to_confirm_the_rest_waits_and_says_for_whom() {
     assert_eq!(site.decide(first, Wish::Confirm).await.unwrap(), Some(MigrationOutcome::Confirmed));
     let report = site.apply(&plan, None, ConfirmPolicy::Manual, nobody()).await.unwrap();
     let second = report.moves[1].migration.as_ref().unwrap().id;
-    assert_eq!(site.decide(second, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    assert_eq!(site.decide(first, Wish::Confirm).await.unwrap(), Some(MigrationOutcome::Confirmed), "asked again");
+    for _ in 0..2 {
+        assert_eq!(site.decide(second, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    }
+    let now = site.digest().await;
+    site.decide(second, Wish::Confirm).await.unwrap_err();
+    assert_eq!(site.digest().await, now);
     let states: Vec<_> = show(&site.store(), second).await.unwrap().journal.into_iter().map(|e| e.state).collect();
     assert_eq!(states.last().map(String::as_str), Some("finished"));
     assert!(site.simulation.world().violations().is_empty());
@@ -131,6 +137,37 @@ async fn a_revert_brings_the_fleet_back() {
     assert_ne!(site.digest().await, fleet().digest());
     site.decide(report.moves[0].migration.as_ref().unwrap().id, Wish::Revert).await.unwrap();
     assert_eq!(site.digest().await, fleet().digest());
+}
+
+/// The process that was asked dies with its agents: whoever asks again has to bring it to its end.
+#[tokio::test]
+async fn a_revert_that_was_interrupted_goes_on_when_it_is_asked_again() {
+    for moments in 1..6 {
+        let site = Site::new();
+        let plan = plan(&LINES[..1]);
+        let report = site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+        let id = report.moves[0].migration.as_ref().unwrap().id;
+        let (seen, cut) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+        let cutter = cut.clone();
+        let progress: ProgressSink = Arc::new(move |_| {
+            if seen.fetch_add(1, Ordering::Relaxed) + 1 == moments {
+                cutter.notify_one();
+            }
+        });
+        let drivers = site.simulation.drivers();
+        let store = site.store();
+        let over = tokio::select! {
+            biased;
+            () = cut.notified() => false,
+            done = decide(&store, drivers, id, Wish::Revert, ApplyOptions::default(), progress) => done.is_ok(),
+        };
+        assert_eq!(site.decide(id, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted), "cut at {moments}");
+        assert_eq!(site.digest().await, fleet().digest());
+        assert_eq!(site.simulation.world().running(&"cold".into()), ["a".into()]);
+        if over {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

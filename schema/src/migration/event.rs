@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Manifest};
+use super::{Cause, Manifest, MigrationOutcome};
 
 /// Something that happened to a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,15 @@ impl Wish {
             Self::Confirm => "confirm",
             Self::Revert => "revert",
             Self::Abort => "abort",
+        }
+    }
+
+    /// What a migration comes to by it.
+    pub fn outcome(self) -> MigrationOutcome {
+        match self {
+            Self::Confirm => MigrationOutcome::Confirmed,
+            Self::Revert => MigrationOutcome::Reverted,
+            Self::Abort => MigrationOutcome::Aborted,
         }
     }
 }

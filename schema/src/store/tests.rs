@@ -94,6 +94,17 @@ async fn room_is_claimed_on_both_ends_and_released_once_it_is_over() {
 }
 
 #[tokio::test]
+async fn what_is_over_releases_nothing_twice() {
+    let store = store().await;
+    let created = store.create_migration(new(1, "x", attributes("b", "small", 40)), NOW).await.unwrap();
+    let finished = MigrationState::Finished { outcome: MigrationOutcome::Failed };
+    let over = change(&store, &created, finished).await.unwrap();
+    store.create_migration(new(2, "x", attributes("b", "small", 40)), NOW).await.unwrap();
+    store.change_migration(&over, &over, "test", NOW).await.unwrap();
+    assert_eq!(claimed(&store).await, [row("a", "x", 40), row("a", "y", 40), row("b", "x", 40)]);
+}
+
+#[tokio::test]
 async fn a_migration_that_failed_leaves_no_trace_but_its_record() {
     let store = store().await;
     let created = store.create_migration(new(1, "x", attributes("b", "large", 60)), NOW).await.unwrap();
