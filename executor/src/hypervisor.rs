@@ -78,8 +78,8 @@ pub trait Hypervisor: Send + Sync {
     /// than the disk destroys the disk.
     async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
 
-    /// Drops a saved memory that no longer fits the disk. Succeeds when there is none. Only ever asked of a guest
-    /// that is down.
+    /// Drops a saved memory that no longer fits the disk, durably: none comes back after a crash. Succeeds when there is
+    /// none. Only ever asked of a guest that is down, or of files that are no instance yet.
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
 
     /// Merges the overlay into the base, of a running guest as well as of one that is down; afterwards the copy is a

@@ -176,6 +176,12 @@ pub(crate) fn remove_durably(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a folder and all in it durably: nothing of it comes back after a crash.
+pub(crate) fn remove_folder_durably(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(path)?;
+    sync_folder_of(path)
+}
+
 /// `name.ending` beside `name`.
 pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

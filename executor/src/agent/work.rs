@@ -169,6 +169,10 @@ impl Agent {
             Copy::Nothing | Copy::Incoming => self.verify(subject, manifest).await?,
         }
         lease.check()?;
+        if !manifest.contains_key(&DiskFile::Memory) {
+            // One that lies here was saved with another disk, and would be loaded.
+            self.hypervisor().forget_memory(&subject.instance).await?;
+        }
         self.hypervisor().create(&spec).await?;
         self.power_on(subject, lease, figures).await?;
         Ok(Report::Started)

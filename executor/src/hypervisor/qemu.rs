@@ -30,7 +30,7 @@ use self::lock::CopyLock;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
-use crate::layout::{CopyFolder, HostFolder, remove_durably, rename_durably, write_durably};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -204,7 +204,7 @@ impl Qemu {
             return Ok(rename_durably(&copy.path(), &copy.next_discarded())?);
         }
         Definition::remove(&copy)?;
-        Ok(std::fs::remove_dir_all(copy.path())?)
+        Ok(remove_folder_durably(&copy.path())?)
     }
 
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {

@@ -4,11 +4,12 @@ use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
 use decant_executor::hypervisor::{Disk, GuestSize, GuestSpec};
+use decant_executor::transfer::CopyOrder;
 use decant_schema::cast::{Cast, Notification, Prep};
 use decant_schema::fleet::InstanceState;
 use decant_schema::id::InstanceId;
 use decant_schema::migration::{
-    Confirm, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
+    Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
 };
 use decant_schema::plan::MoveMode;
 use decant_schema::units::mib;
@@ -187,6 +188,26 @@ async fn a_migration_that_finds_something_else_ends_and_touches_nothing() {
         );
         assert!(!rig.simulation.world().is_frozen(&"a".into(), &over.subject.instance), "{found}");
     }
+}
+
+#[tokio::test]
+async fn a_memory_that_an_earlier_move_left_at_the_target_is_not_loaded() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    let (instance, source) = (InstanceId::new("cold"), rig.simulation.drivers().remove("a").unwrap());
+    source.hypervisor.suspend(&instance).await.unwrap();
+    let left = CopyOrder {
+        instance: instance.clone(),
+        file: DiskFile::Memory,
+        peer: "b".into(),
+        generation: Generation(1),
+        limit: None,
+    };
+    source.transfer.copy(&left, &|_| ()).await.unwrap();
+    source.hypervisor.start(&instance).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(rig.simulation.world().running(&instance), ["b".into()]);
+    rig.everything_is_settled().await;
 }
 
 /// A size is found out of step with its record only by a change from outside in the middle of a move.

@@ -250,8 +250,11 @@ impl World {
     }
 
     pub(super) fn forget_memory(&mut self, host: &HostName, instance: &InstanceId) -> Result<(), HypervisorError> {
-        self.guest(host, instance)?;
-        self.place(host, instance).files.memory = None;
+        let place = self.place(host, instance);
+        if place.defined.as_ref().is_some_and(|guest| guest.running) {
+            return Err(HypervisorError::Runs { instance: instance.clone() });
+        }
+        place.files.memory = None;
         Ok(())
     }
 
