@@ -40,6 +40,19 @@ pub(super) enum Activity {
     Unfit,
 }
 
+/// How far a memory is saved, by the last try to save it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Saving {
+    /// Nobody tried, or it was called off.
+    Nothing,
+    /// It is being written.
+    Underway,
+    /// All of it is written.
+    Completed,
+    /// It could not be written.
+    Failed(String),
+}
+
 impl Qmp {
     /// What the guest is doing.
     pub(super) async fn activity(&mut self) -> Result<Activity, Fault> {
@@ -48,13 +61,29 @@ impl Qmp {
             "paused" | "prelaunch" | "finish-migrate" | "save-vm" | "restore-vm" => Activity::Halted,
             "io-error" => Activity::DiskError,
             "inmigrate" => Activity::AwaitsMemory,
-            "postmigrate" => Activity::Saved,
+            // Also where saving failed, and the processors are only halted.
+            "postmigrate" if self.saving().await? == Saving::Completed => Activity::Saved,
+            "postmigrate" => Activity::Halted,
             // suspended, guest-panicked, internal-error, shutdown, watchdog, and whatever a later QEMU adds.
             _ => Activity::Unfit,
         })
     }
 
-    /// The same in QEMU's words.
+    /// How far its memory is saved.
+    async fn saving(&mut self) -> Result<Saving, Fault> {
+        let migration = self.execute("query-migrate", json!({})).await?;
+        Ok(match migration["status"].as_str().unwrap_or_default() {
+            "setup" | "active" | "device" | "pre-switchover" | "cancelling" => Saving::Underway,
+            "completed" => Saving::Completed,
+            "failed" => {
+                let detail = migration["error-desc"].as_str().unwrap_or("saving the memory failed");
+                Saving::Failed(detail.to_owned())
+            }
+            _ => Saving::Nothing,
+        })
+    }
+
+    /// What the guest is doing, in QEMU's words.
     pub(super) async fn run_state(&mut self) -> Result<String, Fault> {
         let status = self.execute("query-status", json!({})).await?;
         Ok(status["status"].as_str().unwrap_or_default().to_owned())
@@ -194,7 +223,8 @@ pub(super) async fn save_memory(mut qmp: Qmp, copy: &CopyFolder) -> Result<(), F
     }
     if qmp.activity().await? != Activity::Saved {
         qmp.execute("stop", json!({})).await?;
-        if migration_status(&mut qmp).await? != "active" {
+        // One that failed before has ended: it is no obstacle to another try.
+        if qmp.saving().await? != Saving::Underway {
             begin_saving(&mut qmp, &part).await?;
         }
         await_saved(&mut qmp).await?;
@@ -215,19 +245,14 @@ async fn begin_saving(qmp: &mut Qmp, part: &std::path::Path) -> Result<(), Fault
     Ok(())
 }
 
-async fn migration_status(qmp: &mut Qmp) -> Result<String, Fault> {
-    let migration = qmp.execute("query-migrate", json!({})).await?;
-    let status = migration["status"].as_str().unwrap_or("none").to_owned();
-    match status.as_str() {
-        "setup" | "device" | "pre-switchover" => Ok("active".to_owned()),
-        "failed" => Err(super::complaint(migration["error-desc"].as_str().unwrap_or("saving the memory failed"))),
-        _ => Ok(status),
-    }
-}
-
 async fn await_saved(qmp: &mut Qmp) -> Result<(), Fault> {
-    while migration_status(qmp).await? != "completed" {
-        sleep(RETRY).await;
+    loop {
+        match qmp.saving().await? {
+            Saving::Completed => break,
+            Saving::Underway => sleep(RETRY).await,
+            Saving::Failed(detail) => return Err(super::complaint(&detail)),
+            Saving::Nothing => return Err(Fault::Guest("saving its memory was called off".to_owned())),
+        }
     }
     // The state follows the last byte; only then are the disks closed for good.
     while qmp.activity().await? != Activity::Saved {

@@ -20,3 +20,26 @@ async fn a_guest_that_sleeps_or_crashed_is_not_suspended_and_is_left_as_it_is() 
         assert!(heard.lock().unwrap().iter().all(asks), "{state}: {heard:?}");
     }
 }
+
+#[tokio::test]
+async fn a_memory_that_could_not_be_saved_is_not_taken_for_saved_and_is_saved_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = copy(folder.path());
+    let mut saving = "failed";
+    let answer = move |command: &str| {
+        if command == "migrate" {
+            saving = "completed";
+        }
+        match command {
+            "query-status" => json!({ "status": "postmigrate" }),
+            "query-migrate" => json!({ "status": saving, "error-desc": "No space left on device" }),
+            _ => json!({}),
+        }
+    };
+    let (mut qmp, heard) = qemu(&copy, answer).await;
+    assert_eq!(qmp.activity().await.unwrap(), Activity::Halted);
+    assert!(!copy.file(DiskFile::Memory).exists());
+    save_memory(qmp, &copy).await.unwrap();
+    assert!(copy.file(DiskFile::Memory).exists());
+    assert!(heard.lock().unwrap().contains(&"migrate".to_owned()));
+}
