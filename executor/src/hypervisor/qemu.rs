@@ -114,7 +114,7 @@ impl Qemu {
                     guest::go_on(&mut qmp, &copy).await?;
                 }
                 self.make_overlay_beside(&copy).await?;
-                guest::switch_to_overlay(&mut qmp).await
+                guest::switch_to_overlay(&mut qmp, &copy).await
             }
         }
     }

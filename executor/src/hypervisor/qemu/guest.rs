@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use decant_schema::migration::DiskFile;
@@ -112,7 +113,7 @@ impl Qmp {
 /// is removed first. One that sleeps or crashed is left as it is.
 pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     if matches!(qmp.activity().await?, Activity::Running | Activity::Unfit) {
-        return Ok(());
+        return Ok(remove_durably(&merged(copy))?);
     }
     finish_merge(qmp, copy).await?;
     qmp.execute("migrate_cancel", json!({})).await?;
@@ -120,14 +121,26 @@ pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault>
     remove_durably(&with_ending(&memory, "part"))?;
     remove_durably(&memory)?;
     qmp.execute("cont", json!({})).await?;
+    remove_durably(&merged(copy))?;
     match qmp.activity().await? {
         Activity::DiskError => Err(disk_full()),
         _ => Ok(()),
     }
 }
 
-/// Has the guest write to the overlay that lies ready.
-pub(super) async fn switch_to_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
+/// The name an overlay has from when all of it is in the base until the guest, halted for that, goes on.
+fn merged(copy: &CopyFolder) -> PathBuf {
+    with_ending(&copy.file(DiskFile::Overlay), "merged")
+}
+
+/// Has the guest write to the overlay that lies ready. One that a merge halted and that never went on since, because
+/// we were killed, does so now; one that its owner paused stays so.
+pub(super) async fn switch_to_overlay(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    stack_overlay(qmp).await?;
+    if merged(copy).exists() { go_on(qmp, copy).await } else { Ok(()) }
+}
+
+async fn stack_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
     if qmp.top_layer().await? == "overlay" {
         return Ok(());
     }
@@ -165,7 +178,8 @@ async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
         qmp.execute("blockdev-del", json!({ "node-name": "overlay" })).await?;
     }
     File::open(copy.file(DiskFile::Base))?.sync_all()?;
-    Ok(remove_durably(&copy.file(DiskFile::Overlay))?)
+    let overlay = copy.file(DiskFile::Overlay);
+    if overlay.exists() { Ok(rename_durably(&overlay, &merged(copy))?) } else { Ok(()) }
 }
 
 /// Runs the merge to the point where the guest, halted, stands on the base.

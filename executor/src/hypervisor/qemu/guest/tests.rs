@@ -43,3 +43,23 @@ async fn a_memory_that_could_not_be_saved_is_not_taken_for_saved_and_is_saved_ag
     assert!(copy.file(DiskFile::Memory).exists());
     assert!(heard.lock().unwrap().contains(&"migrate".to_owned()));
 }
+
+#[tokio::test]
+async fn a_guest_that_a_merge_left_halted_goes_on_and_one_its_owner_paused_does_not() {
+    for halted_by_merge in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = copy(folder.path());
+        if halted_by_merge {
+            std::fs::write(merged(&copy), b"").unwrap();
+        }
+        let answer = |command: &str| match command {
+            "query-status" => json!({ "status": "paused" }),
+            "query-block" => json!([{ "inserted": { "node-name": "overlay" } }]),
+            _ => json!([]),
+        };
+        let (mut qmp, heard) = qemu(&copy, answer).await;
+        switch_to_overlay(&mut qmp, &copy).await.unwrap();
+        assert_eq!(heard.lock().unwrap().contains(&"cont".to_owned()), halted_by_merge);
+        assert!(!merged(&copy).exists());
+    }
+}
