@@ -189,13 +189,16 @@ async fn commit(qmp: &mut Qmp) -> Result<(), Fault> {
                             "auto-dismiss": false });
         qmp.execute("block-commit", order).await?;
     }
+    let mut completing = false;
     loop {
         let job = qmp.merge_job().await?.unwrap_or_default();
         match job["status"].as_str().unwrap_or_default() {
-            "ready" => {
+            // It says so for a while after it was told to complete.
+            "ready" if !completing => {
                 // Halted, so that no write falls between the switch and the end of the overlay's file.
                 qmp.execute("stop", json!({})).await?;
                 qmp.execute("job-complete", json!({ "id": MERGE_JOB })).await?;
+                completing = true;
             }
             "concluded" if job["error"].is_string() => {
                 qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;

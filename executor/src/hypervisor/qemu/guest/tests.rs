@@ -63,3 +63,20 @@ async fn a_guest_that_a_merge_left_halted_goes_on_and_one_its_owner_paused_does_
         assert!(!merged(&copy).exists());
     }
 }
+
+#[tokio::test]
+async fn a_merge_is_told_once_to_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = copy(folder.path());
+    let mut looks = 0;
+    let answer = move |command: &str| {
+        looks += usize::from(command == "query-jobs");
+        match command {
+            "query-jobs" => json!([{ "id": MERGE_JOB, "status": if looks < 5 { "ready" } else { "concluded" } }]),
+            _ => json!({}),
+        }
+    };
+    let (mut qmp, heard) = qemu(&copy, answer).await;
+    commit(&mut qmp).await.unwrap();
+    assert_eq!(heard.lock().unwrap().iter().filter(|command| *command == "job-complete").count(), 1);
+}
