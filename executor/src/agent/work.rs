@@ -200,6 +200,10 @@ impl Agent {
     }
 
     async fn clean_target(&self, subject: &Subject, keep_writes: bool, lease: &Lease) -> Result<Report, WorkError> {
+        // A target that was never told to build has no instance of this migration, whatever instance it has.
+        if !keep_writes && matches!(self.look(subject).await?, Copy::Running(_) | Copy::Stopped(_)) {
+            return Ok(Report::TargetCleaned);
+        }
         lease.check()?;
         let disk = Disk::of(subject.storage.as_ref());
         let discard = if keep_writes { Discard::KeepOverlay } else { Discard::Everything };

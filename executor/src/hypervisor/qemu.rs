@@ -315,6 +315,11 @@ fn local(disk: &Disk) -> Result<(), Unsupported> {
     }
 }
 
+/// Whether the files of a copy are an instance.
+pub(crate) fn is_defined(copy: &CopyFolder) -> bool {
+    Definition::is_in(copy)
+}
+
 /// The generation last obeyed for a copy; zero if none ever was.
 pub(crate) fn read_fence(copy: &CopyFolder) -> io::Result<Generation> {
     match std::fs::read_to_string(copy.fence()) {

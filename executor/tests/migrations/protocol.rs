@@ -210,6 +210,30 @@ async fn a_memory_that_an_earlier_move_left_at_the_target_is_not_loaded() {
     rig.everything_is_settled().await;
 }
 
+#[tokio::test]
+async fn an_instance_the_target_has_already_is_left_alone_and_the_move_is_undone() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let (instance, target) = (InstanceId::new("cold"), rig.simulation.drivers()["b"].hypervisor.clone());
+    let source = rig.simulation.drivers().remove("a").unwrap();
+    let order = CopyOrder {
+        instance: instance.clone(),
+        file: DiskFile::Base,
+        peer: "b".into(),
+        generation: Generation(1),
+        limit: None,
+    };
+    source.transfer.copy(&order, &|_| ()).await.unwrap();
+    let small = GuestSize { memory: mib(10), vcpus: 1 };
+    target.create(&GuestSpec { instance: instance.clone(), size: small, disk: Disk::Local }).await.unwrap();
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Failed)]);
+    let world = rig.simulation.world();
+    assert_eq!(world.traces(&instance), ["a".into(), "b".into()], "what was there is there");
+    assert_eq!(world.running(&instance), ["a".into()]);
+    assert!(!world.is_frozen(&"a".into(), &instance));
+}
+
 /// A size is found out of step with its record only by a change from outside in the middle of a move.
 #[tokio::test]
 async fn a_copy_that_goes_back_to_its_source_keeps_the_size_it_has() {

@@ -292,12 +292,11 @@ impl World {
             let (peer, asked, held) = (order.peer.clone(), order.generation, target.fence);
             return Err(TransferError::Fenced { instance: instance.clone(), file, peer, asked, held });
         }
-        let overwritten = target.defined.is_some();
+        if target.defined.is_some() {
+            return Err(TransferError::Occupied { instance: instance.clone(), file, peer: order.peer.clone() });
+        }
         let bytes = if target.files.digest(file).as_ref() == Some(&digest) { 0 } else { FILE_BYTES };
         target.files.receive(file, &sent);
-        if overwritten {
-            self.violations.push(format!("the {file} of {instance} was copied over the one in use on {}", order.peer));
-        }
         Ok(Copied { digest, bytes })
     }
 
