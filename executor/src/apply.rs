@@ -30,7 +30,7 @@ use crate::conductor::CreateError;
 use crate::driver::Drivers;
 use crate::hypervisor::{Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
-use session::Session;
+use session::{Held, Session};
 
 /// A plan to be carried out.
 pub struct ApplyJob<'a> {
@@ -163,7 +163,7 @@ pub struct History {
 pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
     let held = session::hold(job.store).await?;
-    begin(&held.store, &job, clock.now()).await?;
+    begin(&held, &job, clock.now()).await?;
     let known =
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
@@ -196,9 +196,10 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 }
 
 /// Checks a plan that was never begun against the world, and records that it is begun now.
-async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
+async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
+    let store = &held.store;
     if store.plan(job.plan.id).await?.is_some() {
-        return Ok(());
+        return held.adopt(&job.drivers).await;
     }
     let known = known_fleet(store).await?;
     let (fleet, is_news) = newer(job.fleet, known.as_ref()).ok_or(StoreError::NoFleet)?;
@@ -208,6 +209,7 @@ async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), 
     }
     can_be_done(job.plan, fleet, &job.drivers)?;
     are_as_recorded(job.plan, fleet, &job.drivers).await?;
+    held.adopt(&job.drivers).await?;
     if is_news {
         store.import_fleet(fleet).await?;
     }

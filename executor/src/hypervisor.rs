@@ -16,6 +16,7 @@ pub mod qemu;
 pub mod simulated;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use decant_schema::fleet::{InstanceState, Resources};
@@ -25,6 +26,7 @@ use decant_schema::plan::MoveMode;
 use decant_schema::units::{Mib, mib};
 use thiserror::Error;
 
+use crate::layout::Owner;
 use crate::tool::MissingTool;
 
 /// What a host can do with the copies of instances it holds.
@@ -33,6 +35,10 @@ pub trait Hypervisor: Send + Sync {
     /// Whether this driver moves instances in this mode and with such a disk, and if not, why. Asked before anything is
     /// begun.
     fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported>;
+
+    /// Marks the host durably as one this store's conductor has. Called before any order of that store; fails with
+    /// [`AdoptError::Another`] where it is marked as another's, which may be starting guests here at this moment.
+    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError>;
 
     /// What this host really holds of the instance, found out by looking, not by remembering.
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
@@ -274,6 +280,28 @@ fn mode_name(mode: MoveMode) -> &'static str {
         MoveMode::Suspend => "suspend",
         MoveMode::Rebuild => "rebuild",
     }
+}
+
+/// Why a host is not used by a store's conductor.
+#[derive(Debug, Error)]
+pub enum AdoptError {
+    /// Another store's conductor has it.
+    #[error("use a host of another store, {}", .owner.path.display())]
+    Another {
+        /// Whose it is.
+        owner: Owner,
+        /// The file that says so.
+        mark: PathBuf,
+    },
+    /// It cannot be marked.
+    #[error("mark the host in {}", mark.display())]
+    Mark {
+        /// The mark's file.
+        mark: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// Why a host could not do what it was asked.

@@ -91,6 +91,12 @@ impl Store {
         self
     }
 
+    /// What tells this store from every other, for as long as there is its file.
+    pub async fn identity(&self) -> Result<String, StoreError> {
+        let found = sqlx::query_scalar("SELECT id FROM identity").fetch_one(&self.pool).await;
+        found.map_err(sql("read the identity"))
+    }
+
     async fn write(&self) -> Result<Write, StoreError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(sql("begin to write"))
     }

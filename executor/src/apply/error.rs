@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::Difference;
 use crate::causes::in_one_line;
-use crate::hypervisor::{HypervisorError, Mismatch, Unsupported};
+use crate::hypervisor::{AdoptError, HypervisorError, Mismatch, Unsupported};
 
 /// Why a plan, or a decision, is not carried out. Nothing was begun unless the store failed on the way.
 #[derive(Debug, Error)]
@@ -44,6 +44,15 @@ pub enum ApplyError {
     Busy {
         /// The store.
         path: PathBuf,
+    },
+    /// A host is not this store's to use.
+    #[error("conduct {host}")]
+    Host {
+        /// Which.
+        host: HostName,
+        /// Why not.
+        #[source]
+        source: AdoptError,
     },
     /// There is no store.
     #[error("find a store at {}", path.display())]

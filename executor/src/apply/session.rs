@@ -17,7 +17,7 @@ use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::Conductor;
 use crate::driver::Drivers;
-use crate::layout::make_parent;
+use crate::layout::{Owner, make_parent};
 use crate::progress::{Progress, ProgressSink};
 
 /// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
@@ -26,8 +26,22 @@ const POLL: Duration = Duration::from_millis(200);
 /// A store that this process alone conducts.
 pub(super) struct Held {
     pub(super) store: Store,
+    /// Its file.
+    path: PathBuf,
     /// Released by the kernel when the process ends, however it ends.
     _lock: File,
+}
+
+impl Held {
+    /// Marks the hosts as this store's; fails where one is another's.
+    pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        let owner = Owner { identity: self.store.identity().await?, path: self.path.clone() };
+        for (host, driver) in drivers {
+            let adopted = driver.hypervisor.adopt(&owner).await;
+            adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
+        }
+        Ok(())
+    }
 }
 
 /// Opens a store to conduct it, making it and its folder where there is none; fails if another process conducts it.
@@ -37,7 +51,7 @@ pub(super) async fn hold(path: &Path) -> Result<Held, ApplyError> {
     make_parent(path).map_err(failed)?;
     let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Held { store: Store::open(path).await?, _lock: lock }),
+        Ok(()) => Ok(Held { store: Store::open(path).await?, path: path.to_owned(), _lock: lock }),
         Err(TryLockError::WouldBlock) => Err(ApplyError::Busy { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }

@@ -29,8 +29,10 @@ use self::guest::Activity;
 use self::lock::CopyLock;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
-use super::{Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
-use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
+use super::{AdoptError, Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use crate::layout::{
+    CopyFolder, HostFolder, Owner, remove_durably, remove_folder_durably, rename_durably, write_durably,
+};
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -228,6 +230,15 @@ impl Hypervisor for Qemu {
         match mode {
             MoveMode::Cold | MoveMode::Suspend => local(disk),
             MoveMode::Live | MoveMode::Rebuild => Err(Unsupported::Mode { driver: DRIVER, mode }),
+        }
+    }
+
+    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError> {
+        let mark = self.host.mark();
+        match self.host.mark_for(owner) {
+            Ok(marked) if marked.identity == owner.identity => Ok(()),
+            Ok(marked) => Err(AdoptError::Another { owner: marked, mark }),
+            Err(source) => Err(AdoptError::Mark { mark, source }),
         }
     }
 

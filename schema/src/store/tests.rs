@@ -194,6 +194,9 @@ async fn a_store_outlives_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     Store::open(&path).await.unwrap().import_fleet(&fleet()).await.unwrap();
+    let identity = Store::open(&path).await.unwrap().identity().await.unwrap();
     let again = Store::open(&path).await.unwrap();
     assert_eq!(again.fleet().await.unwrap().instances.len(), 2);
+    assert_eq!(again.identity().await.unwrap(), identity);
+    assert_ne!(Store::open(&folder.path().join("other.db")).await.unwrap().identity().await.unwrap(), identity);
 }
