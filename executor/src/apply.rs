@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use decant_schema::fleet::{Fleet, FleetDocument, InstanceState};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
+use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Terms};
 use decant_schema::plan::{Move, MoveMode, Plan};
 use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
@@ -167,9 +167,11 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let known =
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
+    let served = job.drivers.keys().cloned().collect();
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
     let refused = BTreeMap::new();
-    let mut run = Run { plan: job.plan, session, options: job.options, known, refused, told: BTreeMap::new() };
+    let told = BTreeMap::new();
+    let mut run = Run { plan: job.plan, session, served, options: job.options, known, refused, told };
     run.finish(&job.progress).await
 }
 
@@ -199,6 +201,7 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
     let store = &held.store;
     if store.plan(job.plan.id).await?.is_some() {
+        can_be_reached(job.plan, &job.drivers)?;
         return held.adopt(&job.drivers).await;
     }
     let known = known_fleet(store).await?;
@@ -207,6 +210,7 @@ async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), Ap
     if !differences.is_empty() {
         return Err(ApplyError::Stale { differences });
     }
+    can_be_reached(job.plan, &job.drivers)?;
     can_be_done(job.plan, fleet, &job.drivers)?;
     are_as_recorded(job.plan, fleet, &job.drivers).await?;
     held.adopt(&job.drivers).await?;
@@ -235,9 +239,17 @@ async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
     Fleet::from_document(document).map(Some).map_err(|findings| ApplyError::BadFleet { findings })
 }
 
+/// Names every host of the plan that cannot be reached.
+fn can_be_reached(plan: &Plan, drivers: &Drivers) -> Result<(), ApplyError> {
+    // A rebuild's source is down, whoever serves it.
+    let sources = plan.moves.iter().filter(|line| line.mode != MoveMode::Rebuild).map(|line| &line.source);
+    let hosts: BTreeSet<_> = sources.chain(plan.moves.iter().map(|line| &line.target)).collect();
+    let missing: Vec<_> = hosts.into_iter().filter(|host| !drivers.contains_key(*host)).cloned().collect();
+    if missing.is_empty() { Ok(()) } else { Err(ApplyError::NoDriver { hosts: missing }) }
+}
+
 /// Asks every driver before anything is begun, and names everything that cannot be done.
 fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
-    let mut missing = Vec::new();
     let mut unsupported = Vec::new();
     for line in &plan.moves {
         let instance = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]);
@@ -246,25 +258,13 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
             unsupported.push(UnsupportedMove { line: line.id, host: line.source.clone(), reason });
         }
         for host in [&line.source, &line.target] {
-            match drivers.get(host) {
-                Some(driver) => {
-                    if let Err(reason) = driver.hypervisor.supports(line.mode, &disk) {
-                        unsupported.push(UnsupportedMove { line: line.id, host: host.clone(), reason });
-                    }
-                }
-                // A rebuild's source is down, whoever serves it.
-                None if line.mode == MoveMode::Rebuild && *host == line.source => {}
-                None => missing.push(host.clone()),
+            let supported = drivers.get(host).map(|driver| driver.hypervisor.supports(line.mode, &disk));
+            if let Some(Err(reason)) = supported {
+                unsupported.push(UnsupportedMove { line: line.id, host: host.clone(), reason });
             }
         }
     }
-    missing.sort_unstable();
-    missing.dedup();
-    match (missing.is_empty(), unsupported.is_empty()) {
-        (false, _) => Err(ApplyError::NoDriver { hosts: missing }),
-        (true, false) => Err(ApplyError::Unsupported { moves: unsupported }),
-        (true, true) => Ok(()),
-    }
+    if unsupported.is_empty() { Ok(()) } else { Err(ApplyError::Unsupported { moves: unsupported }) }
 }
 
 /// Looks at every instance where its first move begins, before anything is begun.
@@ -297,6 +297,8 @@ async fn is_as_recorded(line: &Move, fleet: &Fleet, drivers: &Drivers) -> Result
 struct Run<'a> {
     plan: &'a Plan,
     session: Session,
+    /// The hosts whose agents are in this process.
+    served: BTreeSet<HostName>,
     options: ApplyOptions,
     /// The plan's migrations, and those of others that were unfinished at the beginning or began since.
     known: BTreeMap<MigrationId, Migration>,
@@ -322,11 +324,20 @@ impl Run<'_> {
         }
     }
 
-    /// Takes in how far the migrations are; whether one came to rest.
+    /// Whether a migration goes on without anybody else: its agent is here, or time decides.
+    fn goes_on(&self, migration: &Migration) -> bool {
+        match migration.turn() {
+            Awaits::Agent { host, .. } => self.served.contains(&host),
+            Awaits::Decision { automatic_at } => automatic_at.is_some(),
+            Awaits::Nobody => false,
+        }
+    }
+
+    /// Takes in how far the migrations are; whether one came to rest, or waits for a host that is not here.
     fn take_in_news(&mut self) -> bool {
         let mut rested = false;
         for migration in self.session.news() {
-            rested |= !admit::is_at_work(&migration);
+            rested |= !admit::is_at_work(&migration) || !self.goes_on(&migration);
             self.known.insert(migration.id, migration);
         }
         rested
@@ -389,7 +400,7 @@ impl Run<'_> {
     fn is_over(&self, waits: &BTreeMap<MoveId, Wait>) -> bool {
         let at_rest = self.own_and_others().0.values().all(|migration| session::is_at_rest(migration));
         let queueing = waits.values().any(|wait| matches!(wait, Wait::HostBusy { .. } | Wait::FleetBusy));
-        at_rest && !queueing
+        at_rest && !(queueing && self.known.values().any(|migration| self.goes_on(migration)))
     }
 
     fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> ApplyReport {

@@ -269,6 +269,30 @@ async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_b
     assert!(list(&store).await.unwrap().is_empty());
 }
 
+/// What another run left on a host that is not here takes that host's and the target's time for ever.
+#[tokio::test]
+async fn a_plan_does_not_wait_for_hosts_that_nobody_serves() {
+    let site = Site::new();
+    let left = plan(&LINES[2..3]);
+    let (known, store) = (fleet(), site.store());
+    let cut = Arc::new(Notify::new());
+    let cutter = cut.clone();
+    let begun: ProgressSink = Arc::new(move |_| cutter.notify_one());
+    tokio::select! {
+        biased;
+        () = cut.notified() => {}
+        _ = site.apply(&left, Some(&known), AT_ONCE, begun) => panic!("it was to be cut off"),
+    }
+    let mut second = plan(&[("in-place", "b", "b", "cold", Some("large"), &[])]);
+    second.id = uuid::Uuid::from_u128(2);
+    let mut drivers = site.simulation.drivers();
+    drivers.retain(|host, _| host.as_str() == "b");
+    let options = ApplyOptions { max_migrations: Some(1), ..ApplyOptions::default() };
+    let job = ApplyJob { plan: &second, fleet: None, store: &store, drivers, options, progress: nobody() };
+    let report = tokio::time::timeout(Duration::from_secs(20), apply(job)).await.unwrap().unwrap();
+    assert_eq!(report.moves[0].wait, Some(Wait::FleetBusy));
+}
+
 #[tokio::test]
 async fn a_store_is_conducted_by_one_at_a_time() {
     let site = Site::new();
