@@ -200,7 +200,7 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 /// Checks a plan that was never begun against the world, and records that it is begun now.
 async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
     let store = &held.store;
-    if store.plan(job.plan.id).await?.is_some() {
+    if store.has_begun(job.plan).await? {
         can_be_reached(job.plan, &job.drivers)?;
         return held.adopt(&job.drivers).await;
     }

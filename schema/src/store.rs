@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use thiserror::Error;
+use uuid::Uuid;
 
 pub use journal::JournalEntry;
 pub use migrations::NewMigration;
@@ -172,6 +173,9 @@ pub enum StoreError {
         /// How many.
         count: usize,
     },
+    /// Another plan was begun by this id.
+    #[error("go on with plan {0}: another one was begun by this id")]
+    OtherPlan(Uuid),
     /// The host is not known.
     #[error("find host {0}")]
     NoHost(HostName),
@@ -205,6 +209,7 @@ impl StoreError {
                 | Self::Moved { .. }
                 | Self::InMigration { .. }
                 | Self::Unfinished { .. }
+                | Self::OtherPlan(_)
                 | Self::NoHost(_)
                 | Self::NoRoom { .. }
         )

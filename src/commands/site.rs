@@ -13,6 +13,7 @@ use decant_executor::layout::HostFolder;
 use decant_executor::transfer::rsync::Rsync;
 use decant_executor::{Drivers, HostDriver, tool};
 use decant_schema::id::HostName;
+use decant_schema::store::StoreError;
 
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
@@ -103,6 +104,13 @@ fn failure(error: ApplyError) -> Failure {
                 .map(|difference| Complaint::bare(difference.to_string()))
                 .chain([Complaint::new("the plan no longer fits", "read the fleet again and plan again")])
                 .collect(),
+        },
+        ApplyError::Store(StoreError::OtherPlan(id)) => Failure::DoesNotHold {
+            what: "the plan is not the one that was begun; nothing was done".to_owned(),
+            differences: vec![Complaint::new(
+                format!("another plan was begun by the id {id}"),
+                "apply the document as it was, or plan again",
+            )],
         },
         ApplyError::NoDriver { hosts } => Failure::Input {
             of,

@@ -15,6 +15,7 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::MoveId;
 use decant_schema::migration::{Awaits, MigrationId, MigrationOutcome, Wish};
 use decant_schema::plan::Plan;
+use decant_schema::store::StoreError;
 use tokio::sync::Notify;
 
 const AT_ONCE: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::ZERO };
@@ -209,6 +210,17 @@ async fn a_plan_for_another_fleet_is_refused_with_everything_that_differs() {
     let moved = Difference::Moved { instance: "cold".into(), planned: "a".into(), now: "b".into() };
     assert_eq!(differences, [moved, Difference::NoInstance("stopped".into()), Difference::NoHost("c".into())]);
     assert!(list(&site.store()).await.unwrap().is_empty(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_plan_that_was_changed_since_it_was_begun_is_refused() {
+    let site = Site::new();
+    let begun = plan(&LINES[..1]);
+    site.apply(&begun, Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    let changed = plan(&LINES[..3]);
+    let refused = site.apply(&changed, None, AT_ONCE, nobody()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::Store(StoreError::OtherPlan(id)) if id == begun.id), "{refused}");
+    assert_eq!(list(&site.store()).await.unwrap().len(), 1, "nothing more was begun");
 }
 
 #[tokio::test]
