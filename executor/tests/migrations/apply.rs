@@ -314,6 +314,10 @@ async fn a_store_is_conducted_by_one_at_a_time() {
     let refused = site.apply(&plan(LINES), None, AT_ONCE, nobody()).await.unwrap_err();
     assert!(matches!(refused, ApplyError::Busy { .. }), "{refused}");
     assert!(list(&site.store()).await.unwrap().is_empty(), "reading always works");
+    let another_name = site.folder.path().join("another.db");
+    std::os::unix::fs::symlink(site.store(), &another_name).unwrap();
+    let refused = import(&another_name, &fleet()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::Busy { .. }), "{refused}");
 }
 
 #[tokio::test]
