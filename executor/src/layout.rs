@@ -23,6 +23,10 @@ use decant_schema::migration::DiskFile;
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
 const ID_BYTES_MAX: usize = 200;
 
+/// Divides a name made from an id from what is added to it, where ids stand side by side: none contains it, so no
+/// addition makes one instance's name another's.
+const DIVIDER: char = '~';
+
 /// The folder of one host.
 #[derive(Clone, Debug)]
 pub struct HostFolder {
@@ -162,7 +166,7 @@ impl CopyFolder {
 
     /// The lock of a process that sends a file of the copy away.
     pub fn sending_lock(&self, file: DiskFile) -> PathBuf {
-        self.root.join("locks").join(format!("{}.{file}.sending", self.id))
+        self.root.join("locks").join(format!("{}{DIVIDER}{file}.sending", self.id))
     }
 
     /// The places where an undo may have put copies aside, the ones that exist.
@@ -197,7 +201,9 @@ pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
 /// Replaces a small file so that after a crash either the old or the new content is there.
 pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     make_parent(path)?;
-    let fresh = with_ending(path, "new");
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!("{DIVIDER}new"));
+    let fresh = PathBuf::from(fresh);
     let mut file = File::create(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
@@ -253,6 +259,19 @@ mod tests {
             assert_eq!(host.mark_for(owner).unwrap(), first);
         }
         assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1, "only the mark is left");
+    }
+
+    #[test]
+    fn no_instance_s_file_is_another_s() {
+        assert!(plain_name(&DIVIDER.to_string()).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let host = HostFolder::new(folder.path());
+        let fence = |id: &str| host.copy(&id.into()).unwrap().fence();
+        write_durably(&fence("db.new"), b"7").unwrap();
+        write_durably(&fence("db"), b"1").unwrap();
+        assert_eq!(std::fs::read(fence("db.new")).unwrap(), b"7");
+        let sending = host.copy(&"vm".into()).unwrap().sending_lock(DiskFile::Base);
+        assert_ne!(sending, host.copy(&"vm.base.sending".into()).unwrap().lock());
     }
 
     #[test]
