@@ -32,6 +32,10 @@ use crate::hypervisor::{Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
 use session::{Held, Session};
 
+/// The shortest lease. Leases are looked after a few times a second, and nothing is started under one that is over: work
+/// under a lease not much longer than that would begin again and again and never end.
+pub const LEASE_MIN: Duration = Duration::from_secs(1);
+
 /// A plan to be carried out.
 pub struct ApplyJob<'a> {
     /// The plan.
@@ -59,7 +63,7 @@ pub struct ApplyOptions {
     pub max_migrations_per_host: Option<u32>,
     /// Limit of each transfer; none: as fast as it goes.
     pub bandwidth: Option<Mbps>,
-    /// How long an agent may be silent before it is told again. Much shorter than the longest boot or check of a
+    /// How long an agent may be silent before it is told again; at least [`LEASE_MIN`]. Much shorter than the longest boot or check of a
     /// digest it makes noise, but no harm.
     pub lease: Duration,
 }
@@ -84,7 +88,7 @@ impl ApplyOptions {
             ConfirmPolicy::Manual => None,
             ConfirmPolicy::Auto { after } => Some(milliseconds(after)),
         };
-        Terms { lease_ms: milliseconds(self.lease), confirm_after_ms }
+        Terms { lease_ms: milliseconds(self.lease.max(LEASE_MIN)), confirm_after_ms }
     }
 
     fn limits(&self, fleet: &FleetDocument) -> AdmitLimits {
@@ -414,5 +418,16 @@ impl Run<'_> {
             wait: waits.remove(&line.id),
         };
         ApplyReport { moves: self.plan.moves.iter().map(report).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_never_so_short_that_work_under_it_does_not_end() {
+        let options = ApplyOptions { lease: Duration::ZERO, ..ApplyOptions::default() };
+        assert_eq!(options.terms().lease_ms, 1000);
     }
 }
