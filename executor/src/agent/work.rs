@@ -92,6 +92,7 @@ impl Agent {
             Work::CopyBase => self.copy_base(cast, figures).await,
             Work::StopAndCopy => self.stop_and_copy(cast, figures).await,
             Work::Build { manifest } => self.build(subject, manifest, lease, figures).await,
+            Work::LookAgain => self.look_again(subject).await,
             Work::DestroySource => self.destroy_source(subject, lease).await,
             Work::CleanTarget { keep_writes } => self.clean_target(subject, *keep_writes, lease).await,
             Work::RestoreSource { memory_fits } => self.restore_source(subject, *memory_fits, lease, figures).await,
@@ -187,6 +188,15 @@ impl Agent {
             }
         }
         Ok(())
+    }
+
+    async fn look_again(&self, subject: &Subject) -> Result<Report, WorkError> {
+        match self.look(subject).await? {
+            Copy::Running(_) => Ok(Report::StillRuns),
+            Copy::Stopped(_) if !subject.runs => Ok(Report::StillRuns),
+            Copy::Stopped(_) => failed("it does not run any more; find out why, then confirm or revert"),
+            Copy::Nothing | Copy::Incoming => failed("the instance is not here any more; revert, or find it"),
+        }
     }
 
     async fn destroy_source(&self, subject: &Subject, lease: &Lease) -> Result<Report, WorkError> {

@@ -234,6 +234,22 @@ async fn an_instance_the_target_has_already_is_left_alone_and_the_move_is_undone
     assert!(!world.is_frozen(&"a".into(), &instance));
 }
 
+#[tokio::test]
+async fn what_does_not_run_any_more_is_not_confirmed_by_itself() {
+    let mut rig = Rig::new(&LINES[..1], AUTOMATIC, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, is_awaited).await.unwrap();
+    let instance = InstanceId::new("cold");
+    rig.simulation.drivers()["b"].hypervisor.shutdown(&instance).await.unwrap();
+    rig.run(&process).await.unwrap();
+    let migration = rig.migrations().await.into_values().next().unwrap();
+    assert!(is_awaited(&migration) && migration.cause.is_some(), "{migration:?}");
+    assert_eq!(rig.simulation.world().traces(&instance), ["a".into(), "b".into()], "there is a way back");
+    process.conductor.wish(migration.id, Wish::Revert).await.unwrap();
+    rig.run(&process).await.unwrap();
+    rig.everything_is_as_before().await;
+}
+
 /// A size is found out of step with its record only by a change from outside in the middle of a move.
 #[tokio::test]
 async fn a_copy_that_goes_back_to_its_source_keeps_the_size_it_has() {

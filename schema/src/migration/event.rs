@@ -52,6 +52,8 @@ pub enum Report {
     },
     /// The instance is built at the target, and executes if it did before.
     Started,
+    /// The instance is at the target as it arrived.
+    StillRuns,
     /// The source's old copy is gone.
     SourceDestroyed,
     /// Nothing of the instance is at the target.
@@ -78,6 +80,7 @@ impl Report {
             Self::BaseCopied { .. } => "base-copied",
             Self::RestCopied { .. } => "rest-copied",
             Self::Started => "started",
+            Self::StillRuns => "still-runs",
             Self::SourceDestroyed => "source-destroyed",
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
