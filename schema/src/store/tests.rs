@@ -189,6 +189,26 @@ async fn a_wish_waits_for_an_answer() {
     assert!(store.open_wishes().await.unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_many_open_before_there_is_one_is_made_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let opening: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move { Store::open(&path).await.unwrap().identity().await.unwrap() })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for identity in opening {
+            seen.push(identity.await.unwrap());
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_store_outlives_its_process() {
     let folder = tempfile::tempdir().unwrap();
