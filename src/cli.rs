@@ -11,7 +11,7 @@ use clap_complete::Shell;
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
-pub(crate) use values::{HostPriority, Percent, Seconds, When, Window};
+pub(crate) use values::{HostPriority, Lease, Percent, Seconds, When, Window};
 
 const EXAMPLES: &str = "\
 Examples:

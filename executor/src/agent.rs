@@ -74,13 +74,15 @@ impl Agent {
         let report = match done {
             Ok(report) => report,
             Err(WorkError::Outdated(why)) => return debug!(host = %self.host, work = cast.work.name(), why, "left"),
-            Err(WorkError::Failed(detail)) => {
-                let cause = Cause::Failed { host: self.host.clone(), work: cast.work.clone(), detail };
-                Report::Failed { cause }
-            }
+            Err(WorkError::Failed(detail)) => Report::Failed { cause: self.cause(cast, detail) },
+            Err(WorkError::Refused(detail)) => Report::Refused { cause: self.cause(cast, detail) },
         };
         let (migration, generation) = (cast.migration, cast.generation);
         self.bus.notify(Notification::Report { host: self.host.clone(), migration, generation, report, figures }).await;
+    }
+
+    fn cause(&self, cast: &WorkCast, detail: String) -> Cause {
+        Cause::Failed { host: self.host.clone(), work: cast.work.clone(), detail }
     }
 
     /// Both ways into a migration.

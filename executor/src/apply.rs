@@ -8,29 +8,33 @@ mod error;
 mod session;
 mod stale;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use decant_schema::fleet::{Fleet, FleetDocument};
+use decant_schema::fleet::{Fleet, FleetDocument, InstanceState};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
-use decant_schema::plan::Plan;
+use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Terms};
+use decant_schema::plan::{Move, MoveMode, Plan};
 use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
 use jiff::Timestamp;
 
 pub use decide::decide;
-pub use error::{ApplyError, UnsupportedMove};
+pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
 pub use stale::Difference;
 
 use crate::admit::{self, AdmitLimits, Wait, admit};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::CreateError;
 use crate::driver::Drivers;
-use crate::hypervisor::{Disk, Unsupported};
+use crate::hypervisor::{Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
-use session::Session;
+use session::{Held, Session};
+
+/// The shortest lease. Leases are looked after a few times a second, and nothing is started under one that is over: work
+/// under a lease not much longer than that would begin again and again and never end.
+pub const LEASE_MIN: Duration = Duration::from_secs(1);
 
 /// A plan to be carried out.
 pub struct ApplyJob<'a> {
@@ -59,7 +63,7 @@ pub struct ApplyOptions {
     pub max_migrations_per_host: Option<u32>,
     /// Limit of each transfer; none: as fast as it goes.
     pub bandwidth: Option<Mbps>,
-    /// How long an agent may be silent before it is told again. Much shorter than the longest boot or check of a
+    /// How long an agent may be silent before it is told again; at least [`LEASE_MIN`]. Much shorter than the longest boot or check of a
     /// digest it makes noise, but no harm.
     pub lease: Duration,
 }
@@ -84,7 +88,7 @@ impl ApplyOptions {
             ConfirmPolicy::Manual => None,
             ConfirmPolicy::Auto { after } => Some(milliseconds(after)),
         };
-        Terms { lease_ms: milliseconds(self.lease), confirm_after_ms }
+        Terms { lease_ms: milliseconds(self.lease.max(LEASE_MIN)), confirm_after_ms }
     }
 
     fn limits(&self, fleet: &FleetDocument) -> AdmitLimits {
@@ -163,13 +167,15 @@ pub struct History {
 pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
     let held = session::hold(job.store).await?;
-    begin(&held.store, &job, clock.now()).await?;
+    begin(&held, &job, clock.now()).await?;
     let known =
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
+    let served = job.drivers.keys().cloned().collect();
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
     let refused = BTreeMap::new();
-    let mut run = Run { plan: job.plan, session, options: job.options, known, refused, told: BTreeMap::new() };
+    let told = BTreeMap::new();
+    let mut run = Run { plan: job.plan, session, served, options: job.options, known, refused, told };
     run.finish(&job.progress).await
 }
 
@@ -196,9 +202,11 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 }
 
 /// Checks a plan that was never begun against the world, and records that it is begun now.
-async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
-    if store.plan(job.plan.id).await?.is_some() {
-        return Ok(());
+async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
+    let store = &held.store;
+    if store.has_begun(job.plan).await? {
+        can_be_reached(job.plan, &job.drivers)?;
+        return held.adopt(&job.drivers).await;
     }
     let known = known_fleet(store).await?;
     let (fleet, is_news) = newer(job.fleet, known.as_ref()).ok_or(StoreError::NoFleet)?;
@@ -206,7 +214,10 @@ async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), 
     if !differences.is_empty() {
         return Err(ApplyError::Stale { differences });
     }
+    can_be_reached(job.plan, &job.drivers)?;
     can_be_done(job.plan, fleet, &job.drivers)?;
+    are_as_recorded(job.plan, fleet, &job.drivers).await?;
+    held.adopt(&job.drivers).await?;
     if is_news {
         store.import_fleet(fleet).await?;
     }
@@ -232,9 +243,17 @@ async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
     Fleet::from_document(document).map(Some).map_err(|findings| ApplyError::BadFleet { findings })
 }
 
+/// Names every host of the plan that cannot be reached.
+fn can_be_reached(plan: &Plan, drivers: &Drivers) -> Result<(), ApplyError> {
+    // A rebuild's source is down, whoever serves it.
+    let sources = plan.moves.iter().filter(|line| line.mode != MoveMode::Rebuild).map(|line| &line.source);
+    let hosts: BTreeSet<_> = sources.chain(plan.moves.iter().map(|line| &line.target)).collect();
+    let missing: Vec<_> = hosts.into_iter().filter(|host| !drivers.contains_key(*host)).cloned().collect();
+    if missing.is_empty() { Ok(()) } else { Err(ApplyError::NoDriver { hosts: missing }) }
+}
+
 /// Asks every driver before anything is begun, and names everything that cannot be done.
 fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
-    let mut missing = Vec::new();
     let mut unsupported = Vec::new();
     for line in &plan.moves {
         let instance = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]);
@@ -243,31 +262,47 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
             unsupported.push(UnsupportedMove { line: line.id, host: line.source.clone(), reason });
         }
         for host in [&line.source, &line.target] {
-            match drivers.get(host) {
-                Some(driver) => {
-                    if let Err(reason) = driver.hypervisor.supports(line.mode, &disk) {
-                        unsupported.push(UnsupportedMove { line: line.id, host: host.clone(), reason });
-                    }
-                }
-                // A rebuild's source is down, whoever serves it.
-                None if line.mode == decant_schema::plan::MoveMode::Rebuild && *host == line.source => {}
-                None => missing.push(host.clone()),
+            let supported = drivers.get(host).map(|driver| driver.hypervisor.supports(line.mode, &disk));
+            if let Some(Err(reason)) = supported {
+                unsupported.push(UnsupportedMove { line: line.id, host: host.clone(), reason });
             }
         }
     }
-    missing.sort_unstable();
-    missing.dedup();
-    match (missing.is_empty(), unsupported.is_empty()) {
-        (false, _) => Err(ApplyError::NoDriver { hosts: missing }),
-        (true, false) => Err(ApplyError::Unsupported { moves: unsupported }),
-        (true, true) => Ok(()),
+    if unsupported.is_empty() { Ok(()) } else { Err(ApplyError::Unsupported { moves: unsupported }) }
+}
+
+/// Looks at every instance where its first move begins, before anything is begun.
+async fn are_as_recorded(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
+    let (mut seen, mut moves) = (BTreeSet::new(), Vec::new());
+    for line in plan.moves.iter().filter(|line| seen.insert(&line.instance)) {
+        if let Err(reason) = is_as_recorded(line, fleet, drivers).await {
+            moves.push(UnreadyMove {
+                line: line.id,
+                instance: line.instance.clone(),
+                host: line.source.clone(),
+                reason,
+            });
+        }
     }
+    if moves.is_empty() { Ok(()) } else { Err(ApplyError::Unready { moves }) }
+}
+
+/// A rebuild asks nothing of its source, which is down.
+async fn is_as_recorded(line: &Move, fleet: &Fleet, drivers: &Drivers) -> Result<(), Unready> {
+    let Some(instance) = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]) else {
+        return Ok(());
+    };
+    let Some(driver) = drivers.get(&line.source).filter(|_| line.mode != MoveMode::Rebuild) else { return Ok(()) };
+    let found = driver.hypervisor.observe(&line.instance).await?.copy;
+    Ok(found.is_as_recorded(GuestSize::from(fleet.claim(instance)), instance.state == InstanceState::Active)?)
 }
 
 /// A plan being carried out.
 struct Run<'a> {
     plan: &'a Plan,
     session: Session,
+    /// The hosts whose agents are in this process.
+    served: BTreeSet<HostName>,
     options: ApplyOptions,
     /// The plan's migrations, and those of others that were unfinished at the beginning or began since.
     known: BTreeMap<MigrationId, Migration>,
@@ -293,11 +328,20 @@ impl Run<'_> {
         }
     }
 
-    /// Takes in how far the migrations are; whether one came to rest.
+    /// Whether a migration goes on without anybody else: its agent is here, or time decides.
+    fn goes_on(&self, migration: &Migration) -> bool {
+        match migration.turn() {
+            Awaits::Agent { host, .. } => self.served.contains(&host),
+            Awaits::Decision { automatic_at } => automatic_at.is_some(),
+            Awaits::Nobody => false,
+        }
+    }
+
+    /// Takes in how far the migrations are; whether one came to rest, or waits for a host that is not here.
     fn take_in_news(&mut self) -> bool {
         let mut rested = false;
         for migration in self.session.news() {
-            rested |= !admit::is_at_work(&migration);
+            rested |= !admit::is_at_work(&migration) || !self.goes_on(&migration);
             self.known.insert(migration.id, migration);
         }
         rested
@@ -360,12 +404,12 @@ impl Run<'_> {
     fn is_over(&self, waits: &BTreeMap<MoveId, Wait>) -> bool {
         let at_rest = self.own_and_others().0.values().all(|migration| session::is_at_rest(migration));
         let queueing = waits.values().any(|wait| matches!(wait, Wait::HostBusy { .. } | Wait::FleetBusy));
-        at_rest && !queueing
+        at_rest && !(queueing && self.known.values().any(|migration| self.goes_on(migration)))
     }
 
     fn report(&self, mut waits: BTreeMap<MoveId, Wait>) -> ApplyReport {
         let (migrations, _) = self.own_and_others();
-        let report = |line: &decant_schema::plan::Move| MoveReport {
+        let report = |line: &Move| MoveReport {
             id: line.id,
             instance: line.instance.clone(),
             source: line.source.clone(),
@@ -374,5 +418,16 @@ impl Run<'_> {
             wait: waits.remove(&line.id),
         };
         ApplyReport { moves: self.plan.moves.iter().map(report).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_never_so_short_that_work_under_it_does_not_end() {
+        let options = ApplyOptions { lease: Duration::ZERO, ..ApplyOptions::default() };
+        assert_eq!(options.terms().lease_ms, 1000);
     }
 }

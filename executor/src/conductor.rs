@@ -207,6 +207,10 @@ impl Conductor {
         let now = self.clock.now();
         let (name, cause) = (event.name(), cause_of(&event));
         let (state, casts) = step(before, event, now)?;
+        if before.state.outcome().is_some() {
+            // Its instance may be in another migration by now: not even the same is written again.
+            return Ok(before.clone());
+        }
         let changed = state != before.state;
         let after = Migration {
             figures: add_figures(before, &state, figures, now),
@@ -261,7 +265,7 @@ fn lease_of(cast: &Cast) -> Option<Timestamp> {
 
 fn cause_of(event: &MigrationEvent) -> Option<Cause> {
     match event {
-        MigrationEvent::Reported(Report::Failed { cause }) => Some(cause.clone()),
+        MigrationEvent::Reported(Report::Failed { cause } | Report::Refused { cause }) => Some(cause.clone()),
         MigrationEvent::Asked(wish @ (Wish::Revert | Wish::Abort)) => Some(Cause::Asked { wish: *wish }),
         MigrationEvent::Reported(_)
         | MigrationEvent::Asked(Wish::Confirm)

@@ -15,6 +15,9 @@
 pub mod qemu;
 pub mod simulated;
 
+use std::fmt;
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use decant_schema::fleet::{InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
@@ -23,6 +26,7 @@ use decant_schema::plan::MoveMode;
 use decant_schema::units::{Mib, mib};
 use thiserror::Error;
 
+use crate::layout::Owner;
 use crate::tool::MissingTool;
 
 /// What a host can do with the copies of instances it holds.
@@ -31,6 +35,10 @@ pub trait Hypervisor: Send + Sync {
     /// Whether this driver moves instances in this mode and with such a disk, and if not, why. Asked before anything is
     /// begun.
     fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported>;
+
+    /// Marks the host durably as one this store's conductor has. Called before any order of that store; fails with
+    /// [`AdoptError::Another`] where it is marked as another's, which may be starting guests here at this moment.
+    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError>;
 
     /// What this host really holds of the instance, found out by looking, not by remembering.
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
@@ -47,6 +55,9 @@ pub trait Hypervisor: Send + Sync {
     /// An overlay that an earlier migration left is first merged into the base (the copy that arrived somewhere and
     /// stayed there). An overlay that *this* call made, before it was killed, is kept: the two are told apart by
     /// `generation`, that of the migration's creation, which the driver records with the overlay.
+    ///
+    /// Fails with [`HypervisorError::Unfit`], before anything is changed, where the guest is in a state in which it
+    /// cannot be moved: asleep, crashed.
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
 
     /// Shuts the guest down: politely, then by force once the driver's patience ends. Afterwards no process of the
@@ -73,8 +84,8 @@ pub trait Hypervisor: Send + Sync {
     /// than the disk destroys the disk.
     async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
 
-    /// Drops a saved memory that no longer fits the disk. Succeeds when there is none. Only ever asked of a guest
-    /// that is down.
+    /// Drops a saved memory that no longer fits the disk, durably: none comes back after a crash. Succeeds when there is
+    /// none. Only ever asked of a guest that is down, or of files that are no instance yet.
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
 
     /// Merges the overlay into the base, of a running guest as well as of one that is down; afterwards the copy is a
@@ -108,6 +119,42 @@ pub enum Copy {
     Running(CopyFacts),
 }
 
+impl Copy {
+    /// Whether an instance can leave from here: it is here, as large as it is on record, and does not run where it is
+    /// on record as stopped.
+    pub fn is_as_recorded(&self, size: GuestSize, runs: bool) -> Result<(), Mismatch> {
+        match self {
+            Self::Nothing | Self::Incoming => Err(Mismatch::Absent),
+            // Its disk would be copied while it changes.
+            Self::Running(_) if !runs => Err(Mismatch::Runs),
+            // On the way back it would be given a size it never had, and a saved memory would not load.
+            Self::Running(facts) | Self::Stopped(facts) if facts.size != size => {
+                Err(Mismatch::Size { recorded: size, found: facts.size })
+            }
+            Self::Running(_) | Self::Stopped(_) => Ok(()),
+        }
+    }
+}
+
+/// In what a copy is not what is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Mismatch {
+    /// It is not there.
+    #[error("the instance is not here")]
+    Absent,
+    /// It runs.
+    #[error("the instance runs, though it is on record as stopped")]
+    Runs,
+    /// It has another size.
+    #[error("the instance has {found}, though it is on record with {recorded}")]
+    Size {
+        /// The size on record.
+        recorded: GuestSize,
+        /// The size it has.
+        found: GuestSize,
+    },
+}
+
 /// What is known of a defined copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyFacts {
@@ -137,6 +184,12 @@ pub struct GuestSize {
     pub memory: Mib,
     /// Its virtual processors.
     pub vcpus: u64,
+}
+
+impl fmt::Display for GuestSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {} VCPU", self.memory, self.vcpus)
+    }
 }
 
 impl From<&Resources> for GuestSize {
@@ -229,6 +282,28 @@ fn mode_name(mode: MoveMode) -> &'static str {
     }
 }
 
+/// Why a host is not used by a store's conductor.
+#[derive(Debug, Error)]
+pub enum AdoptError {
+    /// Another store's conductor has it.
+    #[error("use a host of another store, {}", .owner.path.display())]
+    Another {
+        /// Whose it is.
+        owner: Owner,
+        /// The file that says so.
+        mark: PathBuf,
+    },
+    /// It cannot be marked.
+    #[error("mark the host in {}", mark.display())]
+    Mark {
+        /// The mark's file.
+        mark: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
 /// Why a host could not do what it was asked.
 #[derive(Debug, Error)]
 pub enum HypervisorError {
@@ -264,6 +339,14 @@ pub enum HypervisorError {
     Runs {
         /// The instance.
         instance: InstanceId,
+    },
+    /// The guest is in a state in which nothing is begun with it; nothing was changed.
+    #[error("move {instance}: its guest is in the state `{state}`")]
+    Unfit {
+        /// The instance.
+        instance: InstanceId,
+        /// The state, as the guest's program calls it.
+        state: String,
     },
     /// A program the driver needs cannot be run.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
+//! <root>/store             the store whose conductor has this host
 //! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
 //! ```
 //!
@@ -21,6 +22,10 @@ use decant_schema::migration::DiskFile;
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
 const ID_BYTES_MAX: usize = 200;
+
+/// Divides a name made from an id from what is added to it, where ids stand side by side: none contains it, so no
+/// addition makes one instance's name another's.
+const DIVIDER: char = '~';
 
 /// The folder of one host.
 #[derive(Clone, Debug)]
@@ -52,6 +57,29 @@ impl HostFolder {
         self.root.join("kernel")
     }
 
+    /// The mark of the store whose conductor has this host.
+    pub fn mark(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// Marks the host as this store's, unless it is another's; returns whose it is from now on.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn mark_for(&self, owner: &Owner) -> io::Result<Owner> {
+        let mark = self.mark();
+        if !mark.exists() {
+            // Written under a name of its own and linked: of two that come at once, one is first and both see who.
+            let mine = with_ending(&mark, &owner.identity);
+            write_durably(&mine, owner.to_text().as_bytes())?;
+            match std::fs::hard_link(&mine, &mark) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => remove_durably(&mine)?,
+            }
+        }
+        Ok(Owner::from_text(&std::fs::read_to_string(&mark)?))
+    }
+
     /// The places of one instance.
     ///
     /// # Errors
@@ -59,6 +87,26 @@ impl HostFolder {
     pub fn copy(&self, instance: &InstanceId) -> io::Result<CopyFolder> {
         let id = plain_name(instance.as_str())?.to_owned();
         Ok(CopyFolder { root: self.root.clone(), id })
+    }
+}
+
+/// The store whose conductor has a host. Two stores would each believe to be the only one that starts guests there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// What tells it from every other store.
+    pub identity: String,
+    /// Where it was when it first used the host; for people.
+    pub path: PathBuf,
+}
+
+impl Owner {
+    fn to_text(&self) -> String {
+        format!("{}\n{}\n", self.identity, self.path.display())
+    }
+
+    fn from_text(text: &str) -> Self {
+        let (identity, path) = text.split_once('\n').unwrap_or((text, ""));
+        Self { identity: identity.to_owned(), path: path.trim_end().into() }
     }
 }
 
@@ -118,7 +166,7 @@ impl CopyFolder {
 
     /// The lock of a process that sends a file of the copy away.
     pub fn sending_lock(&self, file: DiskFile) -> PathBuf {
-        self.root.join("locks").join(format!("{}.{file}.sending", self.id))
+        self.root.join("locks").join(format!("{}{DIVIDER}{file}.sending", self.id))
     }
 
     /// The places where an undo may have put copies aside, the ones that exist.
@@ -153,7 +201,9 @@ pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
 /// Replaces a small file so that after a crash either the old or the new content is there.
 pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     make_parent(path)?;
-    let fresh = with_ending(path, "new");
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!("{DIVIDER}new"));
+    let fresh = PathBuf::from(fresh);
     let mut file = File::create(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
@@ -176,6 +226,12 @@ pub(crate) fn remove_durably(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a folder and all in it durably: nothing of it comes back after a crash.
+pub(crate) fn remove_folder_durably(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(path)?;
+    sync_folder_of(path)
+}
+
 /// `name.ending` beside `name`.
 pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -192,6 +248,31 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_the_store_s_that_used_it_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = HostFolder::new(folder.path().join("a"));
+        let first = Owner { identity: "1".to_owned(), path: "/srv/first.db".into() };
+        let second = Owner { identity: "2".to_owned(), path: "/srv/second.db".into() };
+        for owner in [&first, &first, &second] {
+            assert_eq!(host.mark_for(owner).unwrap(), first);
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1, "only the mark is left");
+    }
+
+    #[test]
+    fn no_instance_s_file_is_another_s() {
+        assert!(plain_name(&DIVIDER.to_string()).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let host = HostFolder::new(folder.path());
+        let fence = |id: &str| host.copy(&id.into()).unwrap().fence();
+        write_durably(&fence("db.new"), b"7").unwrap();
+        write_durably(&fence("db"), b"1").unwrap();
+        assert_eq!(std::fs::read(fence("db.new")).unwrap(), b"7");
+        let sending = host.copy(&"vm".into()).unwrap().sending_lock(DiskFile::Base);
+        assert_ne!(sending, host.copy(&"vm.base.sending".into()).unwrap().lock());
+    }
 
     #[test]
     fn an_id_that_would_leave_its_folder_is_refused() {

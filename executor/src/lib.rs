@@ -41,6 +41,7 @@ pub mod admit;
 pub mod agent;
 pub mod apply;
 pub mod bus;
+mod causes;
 pub mod clock;
 pub mod conductor;
 pub mod driver;
@@ -53,8 +54,8 @@ pub mod tool;
 pub mod transfer;
 
 pub use apply::{
-    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, MoveReport, UnsupportedMove,
-    apply, decide, fleet, import, list, show,
+    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, MoveReport, UnreadyMove,
+    UnsupportedMove, apply, decide, fleet, import, list, show,
 };
 pub use driver::{Drivers, HostDriver};
 pub use progress::{Progress, ProgressSink};

@@ -4,17 +4,24 @@
 //!
 //! | state | whose turn | done → | failed, abort → | others |
 //! |---|---|---|---|---|
-//! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | |
+//! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | refused → finished (failed) |
 //! | migrating | source: copy the base, the guest runs | migrating-step2 | reverted: source, then target | |
 //! | migrating-step2 | source: stop, copy the rest | post-migrating | reverted: source, then target | |
 //! | post-migrating | target: verify, build, start | verify-migration | reverted: target, then source | |
-//! | verify-migration, awaited | somebody decides | | | confirm, window ended → given; revert → reverted: target, then source |
+//! | verify-migration, awaited | somebody decides | | | confirm → given; window ended → due; revert → reverted: target, then source |
+//! | verify-migration, due | target: look again | given | failed → awaited, by a person | confirm → given; revert → reverted: target, then source |
 //! | verify-migration, given | source: destroy the old copy | finished (confirmed) | stays, tried again | |
 //! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | |
 //! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | |
 //! | finished | nobody | | | |
 //!
+//! A wish for what a migration comes to anyway casts the same work again, and changes nothing where it has come to it:
+//! whoever was interrupted may ask again.
+//!
 //! Wherever an agent's turn is, the end of its lease casts the same work again and changes nothing else.
+//!
+//! A source that refuses has found something else than the migration was made for, and has changed nothing: there is no
+//! way back to go, and nothing that either host holds is this migration's to remove.
 //!
 //! **Undo before, forward after.** A confirmation is the point of no return: the states behind it know no failure.
 //! Before the target was told to build, only the source can run the instance, so on the way back the source goes first
@@ -22,8 +29,8 @@
 //! first, and the source starts nothing until the target said that its copy is gone.
 //!
 //! Exceptions to the table: a resize in place has one host, so its way back is the source's alone and its confirmation
-//! destroys nothing; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
-//! target's alone, and its confirmation destroys nothing; a live move is confirmed by arriving, since its source keeps
+//! destroys nothing, so time gives it without a look; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
+//! target's alone, and its confirmation destroys nothing either; a live move is confirmed by arriving, since its source keeps
 //! nothing that could run again.
 
 use decant_schema::cast::{Cast, Prep, PrepRefusal, WorkCast};
@@ -84,6 +91,7 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
     let next = match &migration.state {
         MigrationState::PreMigrating => match event {
             Reported(Report::Snapshotted) => Next::Enter(MigrationState::Migrating),
+            Reported(Report::Refused { .. }) => finished(MigrationOutcome::Failed),
             Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
             Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
             LeaseEnded => Next::Remind,
@@ -114,8 +122,18 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             _ => return Err(illegal),
         },
         MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } } => match event {
-            Asked(Wish::Confirm) | WindowEnded => Next::Enter(confirmed(subject)),
+            Asked(Wish::Confirm) => Next::Enter(confirmed(subject)),
+            WindowEnded => Next::Enter(due(subject)),
             Asked(Wish::Revert) => back(MigrationOutcome::Reverted),
+            _ => return Err(illegal),
+        },
+        MigrationState::VerifyMigration { confirm: Confirm::Due } => match event {
+            Reported(Report::StillRuns) | Asked(Wish::Confirm) => Next::Enter(confirmed(subject)),
+            Reported(Report::Failed { .. }) => {
+                Next::Enter(MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: None } })
+            }
+            Asked(Wish::Revert) => back(MigrationOutcome::Reverted),
+            LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
         MigrationState::VerifyMigration { confirm: Confirm::Given } => match event {
@@ -138,9 +156,13 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             }
             (Reported(Report::Failed { .. }), _) => Next::Keep,
             (LeaseEnded, _) => Next::Remind,
+            (Asked(wish), _) if wish.outcome() == *outcome => Next::Remind,
             _ => return Err(illegal),
         },
-        MigrationState::Finished { .. } => return Err(illegal),
+        MigrationState::Finished { outcome } => match event {
+            Asked(wish) if wish.outcome() == *outcome => Next::Keep,
+            _ => return Err(illegal),
+        },
     };
     Ok(next)
 }
@@ -164,6 +186,14 @@ fn confirmed(subject: &Subject) -> MigrationState {
         MigrationState::Finished { outcome: MigrationOutcome::Confirmed }
     } else {
         MigrationState::VerifyMigration { confirm: Confirm::Given }
+    }
+}
+
+/// Nobody objected in time. The last thing that leads back is not destroyed for a copy that may be gone.
+fn due(subject: &Subject) -> MigrationState {
+    match confirmed(subject) {
+        MigrationState::VerifyMigration { .. } => MigrationState::VerifyMigration { confirm: Confirm::Due },
+        destroys_nothing => destroys_nothing,
     }
 }
 

@@ -30,6 +30,9 @@ pub trait Transfer: Send + Sync {
     /// overwrite what a guest there writes to, nor bring back what was removed. Looked at after the contents were
     /// compared, and again before the file is given its name.
     ///
+    /// Fails with [`TransferError::Occupied`] where the files at the peer are an instance already: they are somebody's,
+    /// and this migration, which has not arrived, is not the one.
+    ///
     /// Fails rather than hangs: a peer that takes nothing for the transfer's own timeout is
     /// [`TransferError::Unreachable`].
     async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError>;
@@ -93,6 +96,16 @@ pub enum TransferError {
         asked: Generation,
         /// The generation on the peer's record.
         held: Generation,
+    },
+    /// The peer has such an instance already.
+    #[error("copy the {file} of {instance}: {peer} has an instance of this id already, see whose it is")]
+    Occupied {
+        /// The instance.
+        instance: InstanceId,
+        /// The file.
+        file: DiskFile,
+        /// The peer.
+        peer: HostName,
     },
     /// The two ends differ; trying again may help.
     #[error("copy the {file} of {instance} unharmed: {sent} was sent, {arrived} arrived")]

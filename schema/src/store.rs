@@ -14,6 +14,8 @@ mod migrations;
 mod plans;
 mod wishes;
 
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use thiserror::Error;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 pub use journal::JournalEntry;
 pub use migrations::NewMigration;
@@ -33,6 +37,9 @@ use crate::migration::MigrationId;
 
 /// How long a writer waits for another process's transaction; those last milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a process that opens the store is looked after by another that waits for it: opening takes milliseconds.
+const RETRY: Duration = Duration::from_millis(5);
 
 type Write = Transaction<'static, Sqlite>;
 
@@ -59,6 +66,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let _alone = alone(path).await.map_err(|source| open(source.into()))?;
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(open)?;
         Self::migrated(pool, path).await
     }
@@ -91,6 +99,12 @@ impl Store {
         self
     }
 
+    /// What tells this store from every other, for as long as there is its file.
+    pub async fn identity(&self) -> Result<String, StoreError> {
+        let found = sqlx::query_scalar("SELECT id FROM identity").fetch_one(&self.pool).await;
+        found.map_err(sql("read the identity"))
+    }
+
     async fn write(&self) -> Result<Write, StoreError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(sql("begin to write"))
     }
@@ -98,6 +112,21 @@ impl Store {
     async fn commit(&self, write: Write) -> Result<(), StoreError> {
         write.commit().await.map_err(sql("commit"))?;
         self.after_write.as_ref().map_or(Ok(()), |hook| hook())
+    }
+}
+
+/// The right to make a store's tables and to bring them up to date, until dropped. SQLite's own locks do not give it: of
+/// two processes that both find a table missing, the second to make it fails.
+async fn alone(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".opening");
+    let lock = File::options().create(true).truncate(false).write(true).open(name)?;
+    let end = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(RETRY).await,
+            taken => return taken.map(|()| lock).map_err(io::Error::from),
+        }
     }
 }
 
@@ -166,6 +195,9 @@ pub enum StoreError {
         /// How many.
         count: usize,
     },
+    /// Another plan was begun by this id.
+    #[error("go on with plan {0}: another one was begun by this id")]
+    OtherPlan(Uuid),
     /// The host is not known.
     #[error("find host {0}")]
     NoHost(HostName),
@@ -199,6 +231,7 @@ impl StoreError {
                 | Self::Moved { .. }
                 | Self::InMigration { .. }
                 | Self::Unfinished { .. }
+                | Self::OtherPlan(_)
                 | Self::NoHost(_)
                 | Self::NoRoom { .. }
         )

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Format, Seconds, When};
+use super::{Format, Lease, When};
 
 /// Carry a plan out.
 #[derive(Debug, Args)]
@@ -71,9 +71,9 @@ pub(crate) struct Terms {
     /// Limit of each transfer, megabit per second; by default as fast as it goes.
     #[arg(long, value_name = "MBPS", env = "DECANT_BANDWIDTH", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) bandwidth: Option<u64>,
-    /// How long a host may be silent before it is told again what to do.
+    /// How long a host may be silent before it is told again what to do; at least 1s.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "DECANT_LEASE")]
-    pub(crate) lease: Seconds,
+    pub(crate) lease: Lease,
 }
 
 /// Look after migrations: moves being carried out, or that were.

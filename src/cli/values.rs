@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use decant_executor::apply::LEASE_MIN;
 use jiff::{SignedDuration, Timestamp};
 
 /// A length of time with its unit, as `10s`, `2h` or `1h30m`.
@@ -19,6 +20,22 @@ impl FromStr for Seconds {
         let length: SignedDuration =
             text.parse().map_err(|_| "write a length of time as 10s, 500ms, 15m, 2h or 1h30m".to_owned())?;
         Duration::try_from(length).map(Self).map_err(|_| "a length of time cannot be negative".to_owned())
+    }
+}
+
+/// How long a host may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease(pub(crate) Duration);
+
+impl FromStr for Lease {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Seconds(length) = text.parse()?;
+        if length < LEASE_MIN {
+            return Err(format!("a host needs time to answer: {}s at least", LEASE_MIN.as_secs()));
+        }
+        Ok(Self(length))
     }
 }
 
@@ -134,6 +151,14 @@ mod tests {
         assert!("10".parse::<Seconds>().unwrap_err().contains("10s, 10m or 10h"));
         assert!("-3s".parse::<Seconds>().unwrap_err().contains("negative"));
         assert!("soon".parse::<Seconds>().unwrap_err().contains("15m"));
+    }
+
+    #[test]
+    fn a_lease_is_long_enough_for_an_answer() {
+        assert_eq!("1s".parse::<Lease>().unwrap().0, Duration::from_secs(1));
+        for short in ["0s", "5ms", "999ms"] {
+            assert!(short.parse::<Lease>().unwrap_err().contains("1s at least"), "{short}");
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use decant_executor::Drivers;
-use decant_executor::apply::{ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, apply};
+use decant_executor::apply::{ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, apply, list};
 use decant_executor::clock::SystemClock;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::fleet::Fleet;
+use decant_schema::id::HostName;
 use decant_schema::plan::Plan;
 use decant_schema::units::mbps;
 
@@ -36,10 +37,22 @@ fn read(plan: &Path, fleet: Option<&Path>) -> Result<(Plan, Option<Arc<Fleet>>),
 
 /// On real hosts, remembered in the store.
 fn carry_out(args: &Apply, plan: &Plan, fleet: Option<&Fleet>) -> Result<Exit, Failure> {
-    let hosts = plan.moves.iter().flat_map(|step| [step.source.clone(), step.target.clone()]).collect();
-    let drivers = site::drivers(&args.site, &hosts)?;
     let store = site::store(&args.site.store)?;
+    let planned = plan.moves.iter().flat_map(|step| [step.source.clone(), step.target.clone()]);
+    let hosts = planned.chain(hosts_under_way(&store)?).collect();
+    let drivers = site::drivers(&args.site, &hosts)?;
     conduct(args, plan, fleet, drivers, &store)
+}
+
+/// The hosts of what other plans left unfinished: it counts against the limits, so it is carried on, too.
+fn hosts_under_way(store: &Path) -> Result<Vec<HostName>, Failure> {
+    if !store.exists() {
+        return Ok(Vec::new());
+    }
+    let known = site::run("read the store", site::GOES_ON, list(store))?;
+    let under_way = known.iter().filter(|migration| migration.state.outcome().is_none());
+    let hosts = under_way.flat_map(|migration| [migration.subject.source(), migration.subject.target()]);
+    Ok(hosts.cloned().collect())
 }
 
 /// On simulated hosts, in a store of its own that goes away with them.

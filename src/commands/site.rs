@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decant_executor::apply::ApplyError;
-use decant_executor::hypervisor::Unsupported;
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
+use decant_executor::hypervisor::{AdoptError, Unsupported};
 use decant_executor::layout::HostFolder;
 use decant_executor::transfer::rsync::Rsync;
 use decant_executor::{Drivers, HostDriver, tool};
 use decant_schema::id::HostName;
+use decant_schema::store::StoreError;
 
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
@@ -104,6 +105,13 @@ fn failure(error: ApplyError) -> Failure {
                 .chain([Complaint::new("the plan no longer fits", "read the fleet again and plan again")])
                 .collect(),
         },
+        ApplyError::Store(StoreError::OtherPlan(id)) => Failure::DoesNotHold {
+            what: "the plan is not the one that was begun; nothing was done".to_owned(),
+            differences: vec![Complaint::new(
+                format!("another plan was begun by the id {id}"),
+                "apply the document as it was, or plan again",
+            )],
+        },
         ApplyError::NoDriver { hosts } => Failure::Input {
             of,
             errors: hosts
@@ -115,6 +123,18 @@ fn failure(error: ApplyError) -> Failure {
             of,
             errors: moves.iter().map(|one| Complaint::new(one.to_string(), unsupported_remedy(&one.reason))).collect(),
         },
+        ApplyError::Unready { moves } => {
+            let remedy = "see to it, or read the fleet again and plan again";
+            Failure::Input { of, errors: moves.iter().map(|one| Complaint::new(one.to_string(), remedy)).collect() }
+        }
+        ApplyError::Host { host, source: AdoptError::Another { owner, mark } } => {
+            let problem = format!("host {host} belongs to another store, {}", owner.path.display());
+            let remedy = format!(
+                "name that one by --store; where it is gone for good and no decant uses it any more, remove {}",
+                mark.display()
+            );
+            Failure::input(of, problem, remedy)
+        }
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
         ApplyError::NotGranted { refusal, .. } => Failure::Input {
@@ -123,6 +143,9 @@ fn failure(error: ApplyError) -> Failure {
         },
         busy @ ApplyError::Busy { .. } => {
             Failure::of(&busy).with_hint("wait for the other decant to end, or stop it; one at a time conducts a store")
+        }
+        failed @ ApplyError::Host { .. } => {
+            Failure::of(&failed).with_hint("check the rights of the host's folder, then run the same command again")
         }
         failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {
             Failure::of(&failed).with_hint("check the store's disk and rights, then run the same command again")

@@ -1,6 +1,5 @@
 //! Each work an agent can be asked for. All of them may be asked again after any part of them was done.
 
-use std::error::Error;
 use std::time::Duration;
 
 use decant_schema::cast::{Notification, WorkCast};
@@ -9,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Agent;
 use super::lease::Lease;
+use crate::causes::in_one_line;
 use crate::hypervisor::{Copy, CopyFacts, Discard, Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
@@ -25,13 +25,25 @@ pub(super) enum WorkError {
     Outdated(&'static str),
     /// It cannot be done.
     Failed(String),
+    /// It is not begun, and nothing was changed.
+    Refused(String),
+}
+
+impl WorkError {
+    /// The same of a work of which nothing was done yet.
+    fn before_anything(self) -> Self {
+        match self {
+            Self::Failed(detail) => Self::Refused(detail),
+            other => other,
+        }
+    }
 }
 
 impl From<HypervisorError> for WorkError {
     fn from(error: HypervisorError) -> Self {
         match error {
             HypervisorError::Fenced { .. } => Self::Outdated("a later generation was obeyed"),
-            error => Self::Failed(chain(&error)),
+            error => Self::Failed(in_one_line(&error)),
         }
     }
 }
@@ -40,15 +52,16 @@ impl From<TransferError> for WorkError {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::Fenced { .. } => Self::Outdated("the peer has obeyed a later generation"),
-            error => Self::Failed(chain(&error)),
+            error => Self::Failed(in_one_line(&error)),
         }
     }
 }
 
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// A snapshot that finds its guest unfit has changed nothing.
+fn unless_unfit(error: HypervisorError) -> WorkError {
+    let is_unfit = matches!(error, HypervisorError::Unfit { .. });
+    let error = WorkError::from(error);
+    if is_unfit { error.before_anything() } else { error }
 }
 
 fn failed<T>(detail: impl Into<String>) -> Result<T, WorkError> {
@@ -73,16 +86,23 @@ impl Agent {
 
     async fn dispatch(&self, cast: &WorkCast, lease: &Lease, figures: &mut Figures) -> Result<Report, WorkError> {
         let subject = &cast.subject;
-        self.hypervisor().fence(&subject.instance, cast.generation).await?;
+        self.fence(cast).await?;
         match &cast.work {
             Work::Snapshot => self.snapshot(subject).await,
             Work::CopyBase => self.copy_base(cast, figures).await,
             Work::StopAndCopy => self.stop_and_copy(cast, figures).await,
             Work::Build { manifest } => self.build(subject, manifest, lease, figures).await,
+            Work::LookAgain => self.look_again(subject).await,
             Work::DestroySource => self.destroy_source(subject, lease).await,
             Work::CleanTarget { keep_writes } => self.clean_target(subject, *keep_writes, lease).await,
             Work::RestoreSource { memory_fits } => self.restore_source(subject, *memory_fits, lease, figures).await,
         }
+    }
+
+    /// A fence that cannot be put up at the very beginning ends a migration of which nothing was done.
+    async fn fence(&self, cast: &WorkCast) -> Result<(), WorkError> {
+        let fenced = self.hypervisor().fence(&cast.subject.instance, cast.generation).await.map_err(WorkError::from);
+        if cast.work == Work::Snapshot { fenced.map_err(WorkError::before_anything) } else { fenced }
     }
 
     async fn look(&self, subject: &Subject) -> Result<Copy, WorkError> {
@@ -90,14 +110,13 @@ impl Agent {
     }
 
     async fn snapshot(&self, subject: &Subject) -> Result<Report, WorkError> {
-        match self.look(subject).await? {
-            Copy::Nothing | Copy::Incoming => return failed("the instance is not here"),
-            // Its disk would be copied while it changes.
-            Copy::Running(_) if !subject.runs => return failed("the instance runs, though it is on record as stopped"),
-            Copy::Running(_) | Copy::Stopped(_) => {}
-        }
+        let found = self.look(subject).await.map_err(WorkError::before_anything)?;
+        // An overlay that an earlier try left here is merged by whatever snapshot comes next.
+        found
+            .is_as_recorded(GuestSize::from(&subject.old.claim), subject.runs)
+            .map_err(|mismatch| WorkError::Refused(format!("{}: {mismatch}", subject.instance)))?;
         if subject.copies_disk() {
-            self.hypervisor().snapshot(&subject.instance, subject.begun).await?;
+            self.hypervisor().snapshot(&subject.instance, subject.begun).await.map_err(unless_unfit)?;
         }
         Ok(Report::Snapshotted)
     }
@@ -151,6 +170,10 @@ impl Agent {
             Copy::Nothing | Copy::Incoming => self.verify(subject, manifest).await?,
         }
         lease.check()?;
+        if !manifest.contains_key(&DiskFile::Memory) {
+            // One that lies here was saved with another disk, and would be loaded.
+            self.hypervisor().forget_memory(&subject.instance).await?;
+        }
         self.hypervisor().create(&spec).await?;
         self.power_on(subject, lease, figures).await?;
         Ok(Report::Started)
@@ -167,6 +190,15 @@ impl Agent {
         Ok(())
     }
 
+    async fn look_again(&self, subject: &Subject) -> Result<Report, WorkError> {
+        match self.look(subject).await? {
+            Copy::Running(_) => Ok(Report::StillRuns),
+            Copy::Stopped(_) if !subject.runs => Ok(Report::StillRuns),
+            Copy::Stopped(_) => failed("it does not run any more; find out why, then confirm or revert"),
+            Copy::Nothing | Copy::Incoming => failed("the instance is not here any more; revert, or find it"),
+        }
+    }
+
     async fn destroy_source(&self, subject: &Subject, lease: &Lease) -> Result<Report, WorkError> {
         if matches!(self.look(subject).await?, Copy::Running(_)) {
             return failed("the old copy runs, and what runs is not destroyed here; find out who started it");
@@ -178,6 +210,10 @@ impl Agent {
     }
 
     async fn clean_target(&self, subject: &Subject, keep_writes: bool, lease: &Lease) -> Result<Report, WorkError> {
+        // A target that was never told to build has no instance of this migration, whatever instance it has.
+        if !keep_writes && matches!(self.look(subject).await?, Copy::Running(_) | Copy::Stopped(_)) {
+            return Ok(Report::TargetCleaned);
+        }
         lease.check()?;
         let disk = Disk::of(subject.storage.as_ref());
         let discard = if keep_writes { Discard::KeepOverlay } else { Discard::Everything };
@@ -192,27 +228,37 @@ impl Agent {
         lease: &Lease,
         figures: &mut Figures,
     ) -> Result<Report, WorkError> {
-        let spec = spec(subject, &subject.old);
-        let as_before = |facts: &CopyFacts| facts.size == spec.size;
         match self.look(subject).await? {
             Copy::Nothing | Copy::Incoming => return failed("the instance is not here"),
-            Copy::Running(facts) if as_before(&facts) => self.power_on(subject, lease, figures).await?,
-            held => {
+            Copy::Running(facts) if subject.in_place() => self.resize_back(subject, &facts, lease).await?,
+            Copy::Running(_) => {}
+            Copy::Stopped(facts) => {
                 lease.check()?;
-                if matches!(held, Copy::Running(_)) {
-                    self.hypervisor().shutdown(&subject.instance).await?;
-                }
                 if !memory_fits {
                     self.hypervisor().forget_memory(&subject.instance).await?;
                 }
-                self.hypervisor().create(&spec).await?;
-                self.power_on(subject, lease, figures).await?;
+                if subject.in_place() {
+                    self.resize_back(subject, &facts, lease).await?;
+                }
             }
         }
+        self.power_on(subject, lease, figures).await?;
         if subject.copies_disk() {
             self.hypervisor().merge_back(&subject.instance).await?;
         }
         Ok(Report::SourceRestored)
+    }
+
+    /// Gives a copy that was resized in place its old size. One that was to move elsewhere never had another here,
+    /// whatever is on record.
+    async fn resize_back(&self, subject: &Subject, found: &CopyFacts, lease: &Lease) -> Result<(), WorkError> {
+        let spec = spec(subject, &subject.old);
+        if found.size == spec.size {
+            return Ok(());
+        }
+        lease.check()?;
+        self.hypervisor().shutdown(&subject.instance).await?;
+        Ok(self.hypervisor().create(&spec).await?)
     }
 
     /// Starts the instance if it ran before.

@@ -32,6 +32,7 @@ pub async fn decide(
     loop {
         match session::hold(store).await {
             Ok(held) => {
+                held.adopt(&drivers).await?;
                 let mut session = Session::open(held, drivers, options.bandwidth, progress);
                 session.conductor.grant_wishes().await?;
                 loop {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use decant_schema::finding::Finding;
-use decant_schema::id::{HostName, MoveId};
+use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{MigrationId, Wish};
 use decant_schema::store::StoreError;
 use thiserror::Error;
 
 use super::Difference;
-use crate::hypervisor::Unsupported;
+use crate::causes::in_one_line;
+use crate::hypervisor::{AdoptError, HypervisorError, Mismatch, Unsupported};
 
 /// Why a plan, or a decision, is not carried out. Nothing was begun unless the store failed on the way.
 #[derive(Debug, Error)]
@@ -32,11 +33,26 @@ pub enum ApplyError {
         /// Each with its reason.
         moves: Vec<UnsupportedMove>,
     },
+    /// Moves whose instances are not as the fleet says.
+    #[error("begin {} of the moves", .moves.len())]
+    Unready {
+        /// Each with its reason.
+        moves: Vec<UnreadyMove>,
+    },
     /// Another process conducts the store.
     #[error("conduct the store {}: another process does", path.display())]
     Busy {
         /// The store.
         path: PathBuf,
+    },
+    /// A host is not this store's to use.
+    #[error("conduct {host}")]
+    Host {
+        /// Which.
+        host: HostName,
+        /// Why not.
+        #[source]
+        source: AdoptError,
     },
     /// There is no store.
     #[error("find a store at {}", path.display())]
@@ -84,6 +100,31 @@ pub struct UnsupportedMove {
     pub host: HostName,
     /// Why not.
     pub reason: Unsupported,
+}
+
+/// A move that cannot begin as things are on its source.
+#[derive(Debug, Error)]
+#[error("move {line}, {instance} on {host}: {}", in_one_line(.reason))]
+pub struct UnreadyMove {
+    /// The move.
+    pub line: MoveId,
+    /// Who was to move.
+    pub instance: InstanceId,
+    /// Its source.
+    pub host: HostName,
+    /// Why not.
+    pub reason: Unready,
+}
+
+/// Why a move cannot begin as things are on its source.
+#[derive(Debug, Error)]
+pub enum Unready {
+    /// What is there is not what the fleet says.
+    #[error(transparent)]
+    Differs(#[from] Mismatch),
+    /// It cannot be seen what is there; an id that cannot name files is one of the reasons.
+    #[error(transparent)]
+    Unseen(#[from] HypervisorError),
 }
 
 fn names(hosts: &[HostName]) -> String {

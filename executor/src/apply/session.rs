@@ -1,6 +1,7 @@
 //! A conductor and the agents of all reachable hosts, in this process.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::Conductor;
 use crate::driver::Drivers;
-use crate::layout::make_parent;
+use crate::layout::{Owner, make_parent};
 use crate::progress::{Progress, ProgressSink};
 
 /// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
@@ -26,18 +27,33 @@ const POLL: Duration = Duration::from_millis(200);
 /// A store that this process alone conducts.
 pub(super) struct Held {
     pub(super) store: Store,
+    /// Its file.
+    path: PathBuf,
     /// Released by the kernel when the process ends, however it ends.
     _lock: File,
 }
 
+impl Held {
+    /// Marks the hosts as this store's; fails where one is another's.
+    pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        let owner = Owner { identity: self.store.identity().await?, path: self.path.clone() };
+        for (host, driver) in drivers {
+            let adopted = driver.hypervisor.adopt(&owner).await;
+            adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
+        }
+        Ok(())
+    }
+}
+
 /// Opens a store to conduct it, making it and its folder where there is none; fails if another process conducts it.
 pub(super) async fn hold(path: &Path) -> Result<Held, ApplyError> {
+    let unusable = |source| ApplyError::Lock { path: path.to_owned(), source };
+    let path = &make_parent(path).and_then(|()| only_path(path)).map_err(unusable)?;
     let lock_path = lock_path(path);
     let failed = |source| ApplyError::Lock { path: lock_path.clone(), source };
-    make_parent(path).map_err(failed)?;
     let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Held { store: Store::open(path).await?, _lock: lock }),
+        Ok(()) => Ok(Held { store: Store::open(path).await?, path: path.to_owned(), _lock: lock }),
         Err(TryLockError::WouldBlock) => Err(ApplyError::Busy { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
@@ -49,6 +65,18 @@ pub(super) async fn look(path: &Path) -> Result<Store, ApplyError> {
         return Err(ApplyError::NoStore { path: path.to_owned() });
     }
     Ok(Store::open(path).await?)
+}
+
+/// The one path that leads to a store, whatever names it has: two locks would let two processes conduct it.
+fn only_path(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().ok_or(error)?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Ok(folder.canonicalize()?.join(name))
+        }
+        found => found,
+    }
 }
 
 fn lock_path(path: &Path) -> PathBuf {

@@ -10,6 +10,9 @@ mod image;
 pub(crate) mod lock;
 mod process;
 mod qmp;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod scripted;
 
 use std::io;
 use std::path::PathBuf;
@@ -26,8 +29,10 @@ use self::guest::Activity;
 use self::lock::CopyLock;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
-use super::{Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
-use crate::layout::{CopyFolder, HostFolder, remove_durably, rename_durably, write_durably};
+use super::{AdoptError, Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use crate::layout::{
+    CopyFolder, HostFolder, Owner, remove_durably, remove_folder_durably, rename_durably, write_durably,
+};
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -96,8 +101,11 @@ impl Qemu {
     async fn take_snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), Fault> {
         let copy = self.copy(instance)?;
         let mut definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
-        if copy.file(DiskFile::Overlay).exists() && definition.snapshot != Some(generation) {
-            self.merge(&copy).await?;
+        if definition.snapshot != Some(generation) {
+            can_be_moved(&copy).await?;
+            if copy.file(DiskFile::Overlay).exists() {
+                self.merge(&copy).await?;
+            }
         }
         definition.snapshot = Some(generation);
         definition.write(&copy)?;
@@ -108,7 +116,7 @@ impl Qemu {
                     guest::go_on(&mut qmp, &copy).await?;
                 }
                 self.make_overlay_beside(&copy).await?;
-                guest::switch_to_overlay(&mut qmp).await
+                guest::switch_to_overlay(&mut qmp, &copy).await
             }
         }
     }
@@ -198,18 +206,19 @@ impl Qemu {
             return Ok(rename_durably(&copy.path(), &copy.next_discarded())?);
         }
         Definition::remove(&copy)?;
-        Ok(std::fs::remove_dir_all(copy.path())?)
+        Ok(remove_folder_durably(&copy.path())?)
     }
 
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
         let copy = self.copy(instance)?;
         let fence = read_fence(&copy)?;
-        let present = look(&copy).await?;
-        let found = match (Definition::read(&copy)?, present) {
-            (Some(definition), Presence::Up(_)) => Copy::Running(definition.facts(&copy)),
-            (Some(definition), Presence::Down(_)) => Copy::Stopped(definition.facts(&copy)),
-            (None, _) if copy.path().exists() => Copy::Incoming,
-            (None, _) => Copy::Nothing,
+        let found = match Definition::read(&copy)? {
+            Some(definition) => match look(&copy).await? {
+                Presence::Up(_) => Copy::Running(definition.facts(&copy)),
+                Presence::Down(_) => Copy::Stopped(definition.facts(&copy)),
+            },
+            None if copy.path().exists() => Copy::Incoming,
+            None => Copy::Nothing,
         };
         Ok(Held { fence, copy: found })
     }
@@ -221,6 +230,15 @@ impl Hypervisor for Qemu {
         match mode {
             MoveMode::Cold | MoveMode::Suspend => local(disk),
             MoveMode::Live | MoveMode::Rebuild => Err(Unsupported::Mode { driver: DRIVER, mode }),
+        }
+    }
+
+    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError> {
+        let mark = self.host.mark();
+        match self.host.mark_for(owner) {
+            Ok(marked) if marked.identity == owner.identity => Ok(()),
+            Ok(marked) => Err(AdoptError::Another { owner: marked, mark }),
+            Err(source) => Err(AdoptError::Mark { mark, source }),
         }
     }
 
@@ -295,11 +313,22 @@ impl Hypervisor for Qemu {
     }
 }
 
+/// Fails where the guest sleeps or crashed.
+async fn can_be_moved(copy: &CopyFolder) -> Result<(), Fault> {
+    let Presence::Up(mut qmp) = look(copy).await? else { return Ok(()) };
+    if qmp.activity().await? == Activity::Unfit { Err(Fault::Unfit(qmp.run_state().await?)) } else { Ok(()) }
+}
+
 fn local(disk: &Disk) -> Result<(), Unsupported> {
     match disk {
         Disk::Local => Ok(()),
         Disk::Shared(pool) => Err(Unsupported::SharedStorage { driver: DRIVER, pool: pool.clone() }),
     }
+}
+
+/// Whether the files of a copy are an instance.
+pub(crate) fn is_defined(copy: &CopyFolder) -> bool {
+    Definition::is_in(copy)
 }
 
 /// The generation last obeyed for a copy; zero if none ever was.
@@ -332,6 +361,8 @@ enum Fault {
     Runs,
     #[error("its {0} is missing")]
     Incomplete(DiskFile),
+    #[error("it is in the state `{0}`")]
+    Unfit(String),
 }
 
 impl Fault {
@@ -358,6 +389,7 @@ impl Fault {
             Self::Absent => HypervisorError::Absent { instance },
             Self::Runs => HypervisorError::Runs { instance },
             Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
+            Self::Unfit(state) => HypervisorError::Unfit { instance, state },
         }
     }
 }

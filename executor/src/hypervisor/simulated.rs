@@ -20,10 +20,11 @@ use decant_schema::plan::MoveMode;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{AdoptError, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
 use crate::HostDriver;
 use crate::clock::Clock;
 use crate::driver::Drivers;
+use crate::layout::Owner;
 use crate::transfer::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 pub use world::World;
 
@@ -138,6 +139,11 @@ impl SimulatedHost {
 #[async_trait]
 impl Hypervisor for SimulatedHost {
     fn supports(&self, _: MoveMode, _: &Disk) -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    /// Nobody else sees these hosts.
+    async fn adopt(&self, _: &Owner) -> Result<(), AdoptError> {
         Ok(())
     }
 

@@ -59,6 +59,7 @@ fn states() -> Vec<(&'static str, MigrationState)> {
         ("source", reverted(Party::Source, None)),
         ("confirmed", MigrationState::Finished { outcome: MigrationOutcome::Confirmed }),
         ("aborted", MigrationState::Finished { outcome: MigrationOutcome::Aborted }),
+        ("due", MigrationState::VerifyMigration { confirm: Confirm::Due }),
     ]
 }
 
@@ -69,9 +70,11 @@ fn events() -> Vec<MigrationEvent> {
         Report::BaseCopied { copied: manifest(DiskFile::Base) },
         Report::RestCopied { copied: manifest(DiskFile::Overlay) },
         Report::Started,
+        Report::StillRuns,
         Report::SourceDestroyed,
         Report::TargetCleaned,
         Report::SourceRestored,
+        Report::Refused { cause: cause.clone() },
         Report::Failed { cause },
     ];
     let wishes = [Wish::Confirm, Wish::Revert, Wish::Abort];
@@ -89,6 +92,7 @@ fn brief(state: &MigrationState) -> String {
         MigrationState::MigratingStep2 { .. } => "step2".to_owned(),
         MigrationState::PostMigrating { .. } => "post".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } } => "awaited".to_owned(),
+        MigrationState::VerifyMigration { confirm: Confirm::Due } => "due".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Given } => "given".to_owned(),
         MigrationState::Reverted { turn, then, outcome, .. } => {
             let then = then.map_or(String::new(), |party| format!(",{party:?}"));
@@ -101,6 +105,7 @@ fn brief(state: &MigrationState) -> String {
 /// Every state with every event, for a cold move between two hosts. What is not listed is refused.
 const TABLE: &[(&str, &str, &str)] = &[
     ("pre", "snapshotted", "migrating"),
+    ("pre", "refused", "failed"),
     ("pre", "failed", "failed:source,target"),
     ("pre", "abort", "aborted:source,target"),
     ("pre", "lease-ended", "pre"),
@@ -117,8 +122,13 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("post", "abort", "aborted:target,source"),
     ("post", "lease-ended", "post"),
     ("awaited", "confirm", "given"),
-    ("awaited", "window-ended", "given"),
+    ("awaited", "window-ended", "due"),
     ("awaited", "revert", "reverted:target,source"),
+    ("due", "still-runs", "given"),
+    ("due", "failed", "awaited"),
+    ("due", "confirm", "given"),
+    ("due", "revert", "reverted:target,source"),
+    ("due", "lease-ended", "due"),
     ("given", "source-destroyed", "confirmed"),
     ("given", "failed", "given"),
     ("given", "confirm", "given"),
@@ -126,15 +136,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("target,source", "target-cleaned", "aborted:source"),
     ("target,source", "failed", "aborted:target,source"),
     ("target,source", "lease-ended", "aborted:target,source"),
+    ("target,source", "abort", "aborted:target,source"),
     ("target", "target-cleaned", "aborted"),
     ("target", "failed", "aborted:target"),
     ("target", "lease-ended", "aborted:target"),
+    ("target", "abort", "aborted:target"),
     ("source,target", "source-restored", "aborted:target"),
     ("source,target", "failed", "aborted:source,target"),
     ("source,target", "lease-ended", "aborted:source,target"),
+    ("source,target", "abort", "aborted:source,target"),
     ("source", "source-restored", "aborted"),
     ("source", "failed", "aborted:source"),
     ("source", "lease-ended", "aborted:source"),
+    ("source", "abort", "aborted:source"),
+    ("confirmed", "confirm", "confirmed"),
+    ("aborted", "abort", "aborted"),
 ];
 
 #[test]
@@ -195,6 +211,7 @@ fn straight_through(mode: MoveMode, target: &str) -> Vec<String> {
                 Work::CopyBase => Report::BaseCopied { copied: Manifest::new() },
                 Work::StopAndCopy => Report::RestCopied { copied: Manifest::new() },
                 Work::Build { .. } => Report::Started,
+                Work::LookAgain => Report::StillRuns,
                 Work::DestroySource => Report::SourceDestroyed,
                 Work::CleanTarget { .. } => Report::TargetCleaned,
                 Work::RestoreSource { .. } => Report::SourceRestored,
@@ -226,6 +243,8 @@ fn a_resize_in_place_destroys_nothing() {
     let path = ["pre", "migrating", "step2", "post", "awaited", "confirmed"];
     assert_eq!(straight_through(MoveMode::Cold, "a"), path);
     let resized = migration(MoveMode::Cold, "a", states()[4].1.clone());
+    let (state, _) = step(&resized, MigrationEvent::WindowEnded, NOW).unwrap();
+    assert_eq!(brief(&state), "confirmed", "nothing is destroyed, so nobody is asked");
     let (state, _) = step(&resized, MigrationEvent::Asked(Wish::Revert), NOW).unwrap();
     assert_eq!(brief(&state), "reverted:source", "one host has one turn");
 }

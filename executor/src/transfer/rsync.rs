@@ -23,7 +23,7 @@ use tokio::time::interval;
 
 use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::CopyLock;
-use crate::hypervisor::qemu::read_fence;
+use crate::hypervisor::qemu::{is_defined, read_fence};
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
 use crate::tool::MissingTool;
 
@@ -109,6 +109,7 @@ impl Transfer for Rsync {
         let lock = lock.map_err(|error| context().io(error))?;
         let lock = lock.ok_or_else(|| context().unreachable("an earlier rsync does not end"))?;
         let sent = digest_of(&from).await.map_err(|error| context().io(error))?;
+        peer.is_free_for(order)?;
         if peer.has(&sent).await.map_err(|error| context().io(error))? {
             return Ok(Copied { digest: sent, bytes: 0 });
         }
@@ -123,6 +124,7 @@ impl Transfer for Rsync {
             return Err(TransferError::Harmed { instance, file, sent, arrived });
         }
         peer.obeys(order)?;
+        peer.is_free_for(order)?;
         peer.publish().map_err(|error| context().there(error))?;
         progress(bytes);
         Ok(Copied { digest: sent, bytes })
@@ -169,6 +171,16 @@ impl Peer {
         }
         let CopyOrder { instance, file, peer, generation: asked, .. } = order.clone();
         Err(TransferError::Fenced { instance, file, peer, asked, held })
+    }
+
+    /// Fails where an instance is defined, unless a later generation did so: then the order is only late.
+    fn is_free_for(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        if !is_defined(&self.copy) {
+            return Ok(());
+        }
+        self.obeys(order)?;
+        let CopyOrder { instance, file, peer, .. } = order.clone();
+        Err(TransferError::Occupied { instance, file, peer })
     }
 
     fn publish(&self) -> io::Result<()> {
@@ -353,6 +365,18 @@ mod tests {
         let refused = a.copy(&order, &|_| {}).await.unwrap_err();
         assert!(matches!(refused, TransferError::Fenced { held: Generation(6), .. }), "{refused}");
         assert!(!peer.path().exists());
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_at_the_peer_already_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), b"the same content");
+        let (a, _, order) = two_hosts(folder.path());
+        let peer = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap();
+        crate::layout::write_durably(&peer.file(DiskFile::Base), b"the same content").unwrap();
+        crate::layout::write_durably(&peer.join("definition.json"), b"{}").unwrap();
+        let refused = a.copy(&order, &|_| {}).await.unwrap_err();
+        assert!(matches!(refused, TransferError::Occupied { .. }) && !refused.is_transient(), "{refused}");
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::MoveId;
 use decant_schema::migration::{Awaits, MigrationId, MigrationOutcome, Wish};
 use decant_schema::plan::Plan;
+use decant_schema::store::StoreError;
 use tokio::sync::Notify;
 
 const AT_ONCE: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::ZERO };
@@ -117,7 +118,13 @@ async fn with_a_person_to_confirm_the_rest_waits_and_says_for_whom() {
     assert_eq!(site.decide(first, Wish::Confirm).await.unwrap(), Some(MigrationOutcome::Confirmed));
     let report = site.apply(&plan, None, ConfirmPolicy::Manual, nobody()).await.unwrap();
     let second = report.moves[1].migration.as_ref().unwrap().id;
-    assert_eq!(site.decide(second, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    assert_eq!(site.decide(first, Wish::Confirm).await.unwrap(), Some(MigrationOutcome::Confirmed), "asked again");
+    for _ in 0..2 {
+        assert_eq!(site.decide(second, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    }
+    let now = site.digest().await;
+    site.decide(second, Wish::Confirm).await.unwrap_err();
+    assert_eq!(site.digest().await, now);
     let states: Vec<_> = show(&site.store(), second).await.unwrap().journal.into_iter().map(|e| e.state).collect();
     assert_eq!(states.last().map(String::as_str), Some("finished"));
     assert!(site.simulation.world().violations().is_empty());
@@ -131,6 +138,37 @@ async fn a_revert_brings_the_fleet_back() {
     assert_ne!(site.digest().await, fleet().digest());
     site.decide(report.moves[0].migration.as_ref().unwrap().id, Wish::Revert).await.unwrap();
     assert_eq!(site.digest().await, fleet().digest());
+}
+
+/// The process that was asked dies with its agents: whoever asks again has to bring it to its end.
+#[tokio::test]
+async fn a_revert_that_was_interrupted_goes_on_when_it_is_asked_again() {
+    for moments in 1..6 {
+        let site = Site::new();
+        let plan = plan(&LINES[..1]);
+        let report = site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+        let id = report.moves[0].migration.as_ref().unwrap().id;
+        let (seen, cut) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+        let cutter = cut.clone();
+        let progress: ProgressSink = Arc::new(move |_| {
+            if seen.fetch_add(1, Ordering::Relaxed) + 1 == moments {
+                cutter.notify_one();
+            }
+        });
+        let drivers = site.simulation.drivers();
+        let store = site.store();
+        let over = tokio::select! {
+            biased;
+            () = cut.notified() => false,
+            done = decide(&store, drivers, id, Wish::Revert, ApplyOptions::default(), progress) => done.is_ok(),
+        };
+        assert_eq!(site.decide(id, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted), "cut at {moments}");
+        assert_eq!(site.digest().await, fleet().digest());
+        assert_eq!(site.simulation.world().running(&"cold".into()), ["a".into()]);
+        if over {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -175,6 +213,17 @@ async fn a_plan_for_another_fleet_is_refused_with_everything_that_differs() {
 }
 
 #[tokio::test]
+async fn a_plan_that_was_changed_since_it_was_begun_is_refused() {
+    let site = Site::new();
+    let begun = plan(&LINES[..1]);
+    site.apply(&begun, Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    let changed = plan(&LINES[..3]);
+    let refused = site.apply(&changed, None, AT_ONCE, nobody()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::Store(StoreError::OtherPlan(id)) if id == begun.id), "{refused}");
+    assert_eq!(list(&site.store()).await.unwrap().len(), 1, "nothing more was begun");
+}
+
+#[tokio::test]
 async fn a_store_is_made_with_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("state/decant/store.db");
@@ -207,6 +256,56 @@ async fn a_plan_whose_hosts_cannot_be_reached_is_refused_before_anything_is_begu
 }
 
 #[tokio::test]
+async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_begun() {
+    let site = Site::new();
+    let mut document = fleet().document().clone();
+    document.instances.retain(|instance| instance.id.as_str() != "stopped");
+    for instance in document.instances.iter_mut().filter(|instance| instance.id.as_str() == "cold") {
+        instance.flavor = "large".into();
+    }
+    let really = Fleet::from_document(document).unwrap();
+    let simulation = Simulation::new(&really, Arc::new(SystemClock), SimulatedOptions::default());
+    let (plan, known, store, drivers) = (plan(LINES), fleet(), site.store(), simulation.drivers());
+    let options = ApplyOptions::default();
+    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let refused = apply(job).await.unwrap_err();
+    let ApplyError::Unready { moves } = refused else { panic!("{refused}") };
+    let said: Vec<_> = moves.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "move 1, cold on a: the instance has 20 MiB and 2 VCPU, though it is on record with 10 MiB and 1 VCPU",
+            "move 3, stopped on a: the instance is not here"
+        ]
+    );
+    assert!(list(&store).await.unwrap().is_empty());
+}
+
+/// What another run left on a host that is not here takes that host's and the target's time for ever.
+#[tokio::test]
+async fn a_plan_does_not_wait_for_hosts_that_nobody_serves() {
+    let site = Site::new();
+    let left = plan(&LINES[2..3]);
+    let (known, store) = (fleet(), site.store());
+    let cut = Arc::new(Notify::new());
+    let cutter = cut.clone();
+    let begun: ProgressSink = Arc::new(move |_| cutter.notify_one());
+    tokio::select! {
+        biased;
+        () = cut.notified() => {}
+        _ = site.apply(&left, Some(&known), AT_ONCE, begun) => panic!("it was to be cut off"),
+    }
+    let mut second = plan(&[("in-place", "b", "b", "cold", Some("large"), &[])]);
+    second.id = uuid::Uuid::from_u128(2);
+    let mut drivers = site.simulation.drivers();
+    drivers.retain(|host, _| host.as_str() == "b");
+    let options = ApplyOptions { max_migrations: Some(1), ..ApplyOptions::default() };
+    let job = ApplyJob { plan: &second, fleet: None, store: &store, drivers, options, progress: nobody() };
+    let report = tokio::time::timeout(Duration::from_secs(20), apply(job)).await.unwrap().unwrap();
+    assert_eq!(report.moves[0].wait, Some(Wait::FleetBusy));
+}
+
+#[tokio::test]
 async fn a_store_is_conducted_by_one_at_a_time() {
     let site = Site::new();
     import(&site.store(), &fleet()).await.unwrap();
@@ -215,6 +314,10 @@ async fn a_store_is_conducted_by_one_at_a_time() {
     let refused = site.apply(&plan(LINES), None, AT_ONCE, nobody()).await.unwrap_err();
     assert!(matches!(refused, ApplyError::Busy { .. }), "{refused}");
     assert!(list(&site.store()).await.unwrap().is_empty(), "reading always works");
+    let another_name = site.folder.path().join("another.db");
+    std::os::unix::fs::symlink(site.store(), &another_name).unwrap();
+    let refused = import(&another_name, &fleet()).await.unwrap_err();
+    assert!(matches!(refused, ApplyError::Busy { .. }), "{refused}");
 }
 
 #[tokio::test]

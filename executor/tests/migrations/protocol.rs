@@ -3,11 +3,16 @@
 use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 use decant_executor::bus::FaultRates;
 use decant_executor::conductor::ConductError;
+use decant_executor::hypervisor::{Disk, GuestSize, GuestSpec};
+use decant_executor::transfer::CopyOrder;
 use decant_schema::cast::{Cast, Notification, Prep};
+use decant_schema::fleet::InstanceState;
+use decant_schema::id::InstanceId;
 use decant_schema::migration::{
-    Confirm, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
+    Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
 };
 use decant_schema::plan::MoveMode;
+use decant_schema::units::mib;
 use uuid::Uuid;
 
 const BAD_BUS: FaultRates = FaultRates { lose: 0.2, repeat: 0.2, delay: 0.3 };
@@ -155,6 +160,113 @@ async fn an_abort_in_any_state_before_arrival_leaves_everything_as_before() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_migration_that_finds_something_else_ends_and_touches_nothing() {
+    for found in ["gone", "larger", "running"] {
+        let mut rig = Rig::new(&[LINES[2]], MANUAL, 1).await;
+        rig.simulation = rig.simulated(|instance| {
+            match found {
+                "larger" => instance.flavor = "large".into(),
+                "running" => instance.state = InstanceState::Active,
+                _ => {}
+            }
+            found != "gone"
+        });
+        let process = rig.sound();
+        let migration = process.conductor.begin(rig.plan.id, &rig.plan.moves[0], MANUAL).await.unwrap();
+        process.agents["a"].handle(intercept(&process, "a").unwrap()).await;
+        hear_all(&process).await;
+        let over = rig.store.migration(migration.id).await.unwrap();
+        assert_eq!(over.state.outcome(), Some(MigrationOutcome::Failed), "{found}: {over:?}");
+        assert!(over.cause.is_some(), "{found}");
+        assert!(intercept(&process, "a").is_none() && intercept(&process, "c").is_none(), "{found}: nobody undoes");
+        assert_eq!(
+            rig.store.claims().await.unwrap().iter().filter(|claim| claim.1 == over.subject.instance).count(),
+            1
+        );
+        assert!(!rig.simulation.world().is_frozen(&"a".into(), &over.subject.instance), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_memory_that_an_earlier_move_left_at_the_target_is_not_loaded() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    let (instance, source) = (InstanceId::new("cold"), rig.simulation.drivers().remove("a").unwrap());
+    source.hypervisor.suspend(&instance).await.unwrap();
+    let left = CopyOrder {
+        instance: instance.clone(),
+        file: DiskFile::Memory,
+        peer: "b".into(),
+        generation: Generation(1),
+        limit: None,
+    };
+    source.transfer.copy(&left, &|_| ()).await.unwrap();
+    source.hypervisor.start(&instance).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(rig.simulation.world().running(&instance), ["b".into()]);
+    rig.everything_is_settled().await;
+}
+
+#[tokio::test]
+async fn an_instance_the_target_has_already_is_left_alone_and_the_move_is_undone() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let (instance, target) = (InstanceId::new("cold"), rig.simulation.drivers()["b"].hypervisor.clone());
+    let source = rig.simulation.drivers().remove("a").unwrap();
+    let order = CopyOrder {
+        instance: instance.clone(),
+        file: DiskFile::Base,
+        peer: "b".into(),
+        generation: Generation(1),
+        limit: None,
+    };
+    source.transfer.copy(&order, &|_| ()).await.unwrap();
+    let small = GuestSize { memory: mib(10), vcpus: 1 };
+    target.create(&GuestSpec { instance: instance.clone(), size: small, disk: Disk::Local }).await.unwrap();
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Failed)]);
+    let world = rig.simulation.world();
+    assert_eq!(world.traces(&instance), ["a".into(), "b".into()], "what was there is there");
+    assert_eq!(world.running(&instance), ["a".into()]);
+    assert!(!world.is_frozen(&"a".into(), &instance));
+}
+
+#[tokio::test]
+async fn what_does_not_run_any_more_is_not_confirmed_by_itself() {
+    let mut rig = Rig::new(&LINES[..1], AUTOMATIC, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, is_awaited).await.unwrap();
+    let instance = InstanceId::new("cold");
+    rig.simulation.drivers()["b"].hypervisor.shutdown(&instance).await.unwrap();
+    rig.run(&process).await.unwrap();
+    let migration = rig.migrations().await.into_values().next().unwrap();
+    assert!(is_awaited(&migration) && migration.cause.is_some(), "{migration:?}");
+    assert_eq!(rig.simulation.world().traces(&instance), ["a".into(), "b".into()], "there is a way back");
+    process.conductor.wish(migration.id, Wish::Revert).await.unwrap();
+    rig.run(&process).await.unwrap();
+    rig.everything_is_as_before().await;
+}
+
+/// A size is found out of step with its record only by a change from outside in the middle of a move.
+#[tokio::test]
+async fn a_copy_that_goes_back_to_its_source_keeps_the_size_it_has() {
+    let mut rig = Rig::new(&[("suspend", "a", "b", "suspend", None, &[])], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, |migration| migration.state.name() == "migrating").await.unwrap();
+    let (instance, driver) = (InstanceId::new("suspend"), rig.simulation.drivers()["a"].hypervisor.clone());
+    driver.suspend(&instance).await.unwrap();
+    let size = GuestSize { memory: mib(20), vcpus: 2 };
+    driver.create(&GuestSpec { instance: instance.clone(), size, disk: Disk::Local }).await.unwrap();
+    driver.start(&instance).await.unwrap();
+    let id = rig.migrations().await.values().next().unwrap().id;
+    process.conductor.wish(id, Wish::Abort).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)]);
+    assert_eq!(rig.simulation.world().size(&"a".into(), &instance), Some(size));
+    rig.nothing_bad_has_happened().await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use decant_executor::conductor::{Conductor, CreateError};
 use decant_executor::hypervisor::GuestSize;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::cast::{Cast, Notification};
-use decant_schema::fleet::{Fleet, InstanceState, Resources};
+use decant_schema::fleet::{Fleet, Instance, InstanceState, Resources};
 use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{Awaits, Confirm, Migration, MigrationState, Terms};
 use decant_schema::plan::Plan;
@@ -159,6 +159,15 @@ impl Rig {
         };
         let agents = self.simulation.with_options(hosts).drivers().into_iter().map(agent).collect();
         Process { conductor, agents, inner, bus }
+    }
+
+    /// Hosts on which the rig's instance is not as the fleet says: changed, or left out.
+    pub(crate) fn simulated(&self, keep: impl Fn(&mut Instance) -> bool) -> Simulation {
+        let mut document = fleet().document().clone();
+        let moved = &self.plan.moves[0].instance;
+        document.instances.retain_mut(|instance| instance.id != *moved || keep(instance));
+        let really = Fleet::from_document(document).unwrap();
+        Simulation::new(&really, self.clock.clone(), SimulatedOptions::default())
     }
 
     pub(crate) fn sound(&self) -> Process {

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Manifest};
+use super::{Cause, Manifest, MigrationOutcome};
 
 /// Something that happened to a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +52,19 @@ pub enum Report {
     },
     /// The instance is built at the target, and executes if it did before.
     Started,
+    /// The instance is at the target as it arrived.
+    StillRuns,
     /// The source's old copy is gone.
     SourceDestroyed,
     /// Nothing of the instance is at the target.
     TargetCleaned,
     /// The instance is at the source as before.
     SourceRestored,
+    /// It is not begun: what was found is not what the migration was made for, and nothing was changed.
+    Refused {
+        /// In what it differs.
+        cause: Cause,
+    },
     /// It cannot be done.
     Failed {
         /// Why.
@@ -73,9 +80,11 @@ impl Report {
             Self::BaseCopied { .. } => "base-copied",
             Self::RestCopied { .. } => "rest-copied",
             Self::Started => "started",
+            Self::StillRuns => "still-runs",
             Self::SourceDestroyed => "source-destroyed",
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
+            Self::Refused { .. } => "refused",
             Self::Failed { .. } => "failed",
         }
     }
@@ -101,6 +110,15 @@ impl Wish {
             Self::Confirm => "confirm",
             Self::Revert => "revert",
             Self::Abort => "abort",
+        }
+    }
+
+    /// What a migration comes to by it.
+    pub fn outcome(self) -> MigrationOutcome {
+        match self {
+            Self::Confirm => MigrationOutcome::Confirmed,
+            Self::Revert => MigrationOutcome::Reverted,
+            Self::Abort => MigrationOutcome::Aborted,
         }
     }
 }

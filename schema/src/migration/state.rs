@@ -61,6 +61,8 @@ pub enum Confirm {
         #[schemars(with = "Option<String>")]
         automatic_at: Option<Timestamp>,
     },
+    /// Time is to decide: the target is asked first whether the instance still is as it arrived.
+    Due,
     /// Decided: the source destroys its copy, and nothing leads back.
     Given,
 }
@@ -115,6 +117,8 @@ pub enum Work {
         /// What must have arrived.
         manifest: Manifest,
     },
+    /// Target, before a confirmation nobody gave: see whether the instance still is as it arrived.
+    LookAgain,
     /// Source, after the confirmation: destroy the old copy.
     DestroySource,
     /// Target, on the way back: leave nothing of the instance here.
@@ -137,6 +141,7 @@ impl Work {
             Self::CopyBase => "copy-base",
             Self::StopAndCopy => "stop-and-copy",
             Self::Build { .. } => "build",
+            Self::LookAgain => "look-again",
             Self::DestroySource => "destroy-source",
             Self::CleanTarget { .. } => "clean-target",
             Self::RestoreSource { .. } => "restore-source",
@@ -151,6 +156,7 @@ impl fmt::Display for Work {
             Self::CopyBase => "copy the base",
             Self::StopAndCopy => "stop the instance and copy the rest",
             Self::Build { .. } => "build and start the instance",
+            Self::LookAgain => "see whether the instance still runs",
             Self::DestroySource => "destroy the old copy",
             Self::CleanTarget { .. } => "remove the new copy",
             Self::RestoreSource { .. } => "restore the instance",
@@ -219,6 +225,7 @@ impl MigrationState {
             Self::VerifyMigration { confirm: Confirm::Awaited { automatic_at } } => {
                 Awaits::Decision { automatic_at: *automatic_at }
             }
+            Self::VerifyMigration { confirm: Confirm::Due } => agent(Party::Target, Work::LookAgain),
             Self::VerifyMigration { confirm: Confirm::Given } => agent(Party::Source, Work::DestroySource),
             Self::Reverted { turn: Party::Target, started, .. } => {
                 agent(Party::Target, Work::CleanTarget { keep_writes: *started })

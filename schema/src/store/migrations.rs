@@ -69,7 +69,7 @@ impl Store {
             instances::place(&mut write, instance, standing).await?;
             super::fleet::touch(&mut write, now).await?;
         }
-        if after.state.outcome().is_some() {
+        if after.state.outcome().is_some() && before.state.outcome().is_none() {
             hosts::settle(&mut write, &standing.host, instance, &standing.claim).await?;
         }
         if after.state != before.state {

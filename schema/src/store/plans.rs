@@ -21,6 +21,14 @@ impl Store {
         self.commit(write).await
     }
 
+    /// Whether this plan was begun; fails where another one was by its id.
+    pub async fn has_begun(&self, plan: &Plan) -> Result<bool, StoreError> {
+        let Some(begun) = self.plan(plan.id).await? else { return Ok(false) };
+        // What was stored was written and read once: its numbers may differ in a last digit from ones never written.
+        let same = from_json::<Plan>("plan", &to_json(plan))? == begun;
+        if same { Ok(true) } else { Err(StoreError::OtherPlan(plan.id)) }
+    }
+
     /// A plan that was begun.
     pub async fn plan(&self, id: Uuid) -> Result<Option<Plan>, StoreError> {
         let row = sqlx::query("SELECT document FROM plans WHERE id = $1")

@@ -94,6 +94,17 @@ async fn room_is_claimed_on_both_ends_and_released_once_it_is_over() {
 }
 
 #[tokio::test]
+async fn what_is_over_releases_nothing_twice() {
+    let store = store().await;
+    let created = store.create_migration(new(1, "x", attributes("b", "small", 40)), NOW).await.unwrap();
+    let finished = MigrationState::Finished { outcome: MigrationOutcome::Failed };
+    let over = change(&store, &created, finished).await.unwrap();
+    store.create_migration(new(2, "x", attributes("b", "small", 40)), NOW).await.unwrap();
+    store.change_migration(&over, &over, "test", NOW).await.unwrap();
+    assert_eq!(claimed(&store).await, [row("a", "x", 40), row("a", "y", 40), row("b", "x", 40)]);
+}
+
+#[tokio::test]
 async fn a_migration_that_failed_leaves_no_trace_but_its_record() {
     let store = store().await;
     let created = store.create_migration(new(1, "x", attributes("b", "large", 60)), NOW).await.unwrap();
@@ -178,11 +189,34 @@ async fn a_wish_waits_for_an_answer() {
     assert!(store.open_wishes().await.unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_many_open_before_there_is_one_is_made_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let opening: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move { Store::open(&path).await.unwrap().identity().await.unwrap() })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for identity in opening {
+            seen.push(identity.await.unwrap());
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_store_outlives_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     Store::open(&path).await.unwrap().import_fleet(&fleet()).await.unwrap();
+    let identity = Store::open(&path).await.unwrap().identity().await.unwrap();
     let again = Store::open(&path).await.unwrap();
     assert_eq!(again.fleet().await.unwrap().instances.len(), 2);
+    assert_eq!(again.identity().await.unwrap(), identity);
+    assert_ne!(Store::open(&folder.path().join("other.db")).await.unwrap().identity().await.unwrap(), identity);
 }

@@ -44,7 +44,8 @@ pub(crate) fn fell_short(step: &MoveReport) -> bool {
     use decant_executor::admit::Wait;
     match step.outcome() {
         Some(outcome) => outcome != MigrationOutcome::Confirmed,
-        None => matches!(step.wait, Some(Wait::Undone { .. } | Wait::Refused { .. })),
+        // At the end of all, a busy host is one that nobody here serves.
+        None => !matches!(step.wait, Some(Wait::Before { .. } | Wait::Confirmation { .. }) | None),
     }
 }
 

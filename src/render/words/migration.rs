@@ -15,6 +15,7 @@ pub(crate) fn state(of: &MigrationState) -> String {
         MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: Some(at) } } => {
             format!("runs at the target, confirmed by itself at {}", at.strftime("%H:%M:%S UTC"))
         }
+        MigrationState::VerifyMigration { confirm: Confirm::Due } => "looked at once more, to be confirmed".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Given } => "confirmed, removing the old copy".to_owned(),
         MigrationState::Reverted { .. } => "on the way back".to_owned(),
         MigrationState::Finished { outcome } => match outcome {

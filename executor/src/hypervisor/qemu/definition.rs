@@ -43,6 +43,11 @@ impl Definition {
         Ok(Some(definition))
     }
 
+    /// Whether there is one, readable or not.
+    pub(super) fn is_in(copy: &CopyFolder) -> bool {
+        copy.join(NAME).exists()
+    }
+
     /// Writes it so that a crash leaves the old or the new one.
     pub(super) fn write(&self, copy: &CopyFolder) -> io::Result<()> {
         write_durably(&copy.join(NAME), &serde_json::to_vec(self)?)

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use decant_schema::migration::DiskFile;
@@ -36,20 +37,57 @@ pub(super) enum Activity {
     AwaitsMemory,
     /// Its memory was saved completely.
     Saved,
+    /// It sleeps, crashed, or shut itself down: its own doing, which nothing here undoes.
+    Unfit,
+}
+
+/// How far a memory is saved, by the last try to save it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Saving {
+    /// Nobody tried, or it was called off.
+    Nothing,
+    /// It is being written.
+    Underway,
+    /// All of it is written.
+    Completed,
+    /// It could not be written.
+    Failed(String),
 }
 
 impl Qmp {
     /// What the guest is doing.
     pub(super) async fn activity(&mut self) -> Result<Activity, Fault> {
-        let status = self.execute("query-status", json!({})).await?;
-        Ok(match status["status"].as_str().unwrap_or_default() {
+        Ok(match self.run_state().await?.as_str() {
             "running" => Activity::Running,
             "paused" | "prelaunch" | "finish-migrate" | "save-vm" | "restore-vm" => Activity::Halted,
             "io-error" => Activity::DiskError,
             "inmigrate" => Activity::AwaitsMemory,
-            "postmigrate" => Activity::Saved,
-            other => return Err(Fault::Guest(format!("the guest is in the state `{other}`"))),
+            // Also where saving failed, and the processors are only halted.
+            "postmigrate" if self.saving().await? == Saving::Completed => Activity::Saved,
+            "postmigrate" => Activity::Halted,
+            // suspended, guest-panicked, internal-error, shutdown, watchdog, and whatever a later QEMU adds.
+            _ => Activity::Unfit,
         })
+    }
+
+    /// How far its memory is saved.
+    async fn saving(&mut self) -> Result<Saving, Fault> {
+        let migration = self.execute("query-migrate", json!({})).await?;
+        Ok(match migration["status"].as_str().unwrap_or_default() {
+            "setup" | "active" | "device" | "pre-switchover" | "cancelling" => Saving::Underway,
+            "completed" => Saving::Completed,
+            "failed" => {
+                let detail = migration["error-desc"].as_str().unwrap_or("saving the memory failed");
+                Saving::Failed(detail.to_owned())
+            }
+            _ => Saving::Nothing,
+        })
+    }
+
+    /// What the guest is doing, in QEMU's words.
+    pub(super) async fn run_state(&mut self) -> Result<String, Fault> {
+        let status = self.execute("query-status", json!({})).await?;
+        Ok(status["status"].as_str().unwrap_or_default().to_owned())
     }
 
     /// The layer the guest writes to: `base` or `overlay`.
@@ -72,10 +110,10 @@ impl Qmp {
 }
 
 /// Lets a halted guest go on from its disk and its live memory. A memory saved meanwhile is older from then on and
-/// is removed first.
+/// is removed first. One that sleeps or crashed is left as it is.
 pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
-    if qmp.activity().await? == Activity::Running {
-        return Ok(());
+    if matches!(qmp.activity().await?, Activity::Running | Activity::Unfit) {
+        return Ok(remove_durably(&merged(copy))?);
     }
     finish_merge(qmp, copy).await?;
     qmp.execute("migrate_cancel", json!({})).await?;
@@ -83,14 +121,26 @@ pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault>
     remove_durably(&with_ending(&memory, "part"))?;
     remove_durably(&memory)?;
     qmp.execute("cont", json!({})).await?;
+    remove_durably(&merged(copy))?;
     match qmp.activity().await? {
         Activity::DiskError => Err(disk_full()),
         _ => Ok(()),
     }
 }
 
-/// Has the guest write to the overlay that lies ready.
-pub(super) async fn switch_to_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
+/// The name an overlay has from when all of it is in the base until the guest, halted for that, goes on.
+fn merged(copy: &CopyFolder) -> PathBuf {
+    with_ending(&copy.file(DiskFile::Overlay), "merged")
+}
+
+/// Has the guest write to the overlay that lies ready. One that a merge halted and that never went on since, because
+/// we were killed, does so now; one that its owner paused stays so.
+pub(super) async fn switch_to_overlay(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    stack_overlay(qmp).await?;
+    if merged(copy).exists() { go_on(qmp, copy).await } else { Ok(()) }
+}
+
+async fn stack_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
     if qmp.top_layer().await? == "overlay" {
         return Ok(());
     }
@@ -128,7 +178,8 @@ async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
         qmp.execute("blockdev-del", json!({ "node-name": "overlay" })).await?;
     }
     File::open(copy.file(DiskFile::Base))?.sync_all()?;
-    Ok(remove_durably(&copy.file(DiskFile::Overlay))?)
+    let overlay = copy.file(DiskFile::Overlay);
+    if overlay.exists() { Ok(rename_durably(&overlay, &merged(copy))?) } else { Ok(()) }
 }
 
 /// Runs the merge to the point where the guest, halted, stands on the base.
@@ -138,13 +189,16 @@ async fn commit(qmp: &mut Qmp) -> Result<(), Fault> {
                             "auto-dismiss": false });
         qmp.execute("block-commit", order).await?;
     }
+    let mut completing = false;
     loop {
         let job = qmp.merge_job().await?.unwrap_or_default();
         match job["status"].as_str().unwrap_or_default() {
-            "ready" => {
+            // It says so for a while after it was told to complete.
+            "ready" if !completing => {
                 // Halted, so that no write falls between the switch and the end of the overlay's file.
                 qmp.execute("stop", json!({})).await?;
                 qmp.execute("job-complete", json!({ "id": MERGE_JOB })).await?;
+                completing = true;
             }
             "concluded" if job["error"].is_string() => {
                 qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;
@@ -162,8 +216,8 @@ pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Durati
     match qmp.activity().await? {
         Activity::Running => {}
         Activity::Halted | Activity::DiskError => go_on(&mut qmp, copy).await.or_else(unless_full)?,
-        // Neither has a processor to hear the button; a saved memory is complete without the process.
-        Activity::AwaitsMemory | Activity::Saved => return process::end(qmp, copy).await,
+        // None has a processor to hear the button; a saved memory is complete without the process.
+        Activity::AwaitsMemory | Activity::Saved | Activity::Unfit => return process::end(qmp, copy).await,
     }
     qmp.execute("system_powerdown", json!({})).await?;
     match await_end(copy, patience).await? {
@@ -181,9 +235,13 @@ fn unless_full(fault: Fault) -> Result<(), Fault> {
 pub(super) async fn save_memory(mut qmp: Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     let memory = copy.file(DiskFile::Memory);
     let part = with_ending(&memory, "part");
+    if qmp.activity().await? == Activity::Unfit {
+        return Err(Fault::Unfit(qmp.run_state().await?));
+    }
     if qmp.activity().await? != Activity::Saved {
         qmp.execute("stop", json!({})).await?;
-        if migration_status(&mut qmp).await? != "active" {
+        // One that failed before has ended: it is no obstacle to another try.
+        if qmp.saving().await? != Saving::Underway {
             begin_saving(&mut qmp, &part).await?;
         }
         await_saved(&mut qmp).await?;
@@ -204,19 +262,14 @@ async fn begin_saving(qmp: &mut Qmp, part: &std::path::Path) -> Result<(), Fault
     Ok(())
 }
 
-async fn migration_status(qmp: &mut Qmp) -> Result<String, Fault> {
-    let migration = qmp.execute("query-migrate", json!({})).await?;
-    let status = migration["status"].as_str().unwrap_or("none").to_owned();
-    match status.as_str() {
-        "setup" | "device" | "pre-switchover" => Ok("active".to_owned()),
-        "failed" => Err(super::complaint(migration["error-desc"].as_str().unwrap_or("saving the memory failed"))),
-        _ => Ok(status),
-    }
-}
-
 async fn await_saved(qmp: &mut Qmp) -> Result<(), Fault> {
-    while migration_status(qmp).await? != "completed" {
-        sleep(RETRY).await;
+    loop {
+        match qmp.saving().await? {
+            Saving::Completed => break,
+            Saving::Underway => sleep(RETRY).await,
+            Saving::Failed(detail) => return Err(super::complaint(&detail)),
+            Saving::Nothing => return Err(Fault::Guest("saving its memory was called off".to_owned())),
+        }
     }
     // The state follows the last byte; only then are the disks closed for good.
     while qmp.activity().await? != Activity::Saved {
@@ -249,3 +302,6 @@ fn disk_full() -> Fault {
         "the host's disk is full and the guest waits: make room, then try again; nothing acknowledged is lost",
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,8 +250,11 @@ impl World {
     }
 
     pub(super) fn forget_memory(&mut self, host: &HostName, instance: &InstanceId) -> Result<(), HypervisorError> {
-        self.guest(host, instance)?;
-        self.place(host, instance).files.memory = None;
+        let place = self.place(host, instance);
+        if place.defined.as_ref().is_some_and(|guest| guest.running) {
+            return Err(HypervisorError::Runs { instance: instance.clone() });
+        }
+        place.files.memory = None;
         Ok(())
     }
 
@@ -289,12 +292,11 @@ impl World {
             let (peer, asked, held) = (order.peer.clone(), order.generation, target.fence);
             return Err(TransferError::Fenced { instance: instance.clone(), file, peer, asked, held });
         }
-        let overwritten = target.defined.is_some();
+        if target.defined.is_some() {
+            return Err(TransferError::Occupied { instance: instance.clone(), file, peer: order.peer.clone() });
+        }
         let bytes = if target.files.digest(file).as_ref() == Some(&digest) { 0 } else { FILE_BYTES };
         target.files.receive(file, &sent);
-        if overwritten {
-            self.violations.push(format!("the {file} of {instance} was copied over the one in use on {}", order.peer));
-        }
         Ok(Copied { digest, bytes })
     }
 
