@@ -59,11 +59,11 @@ const OTHERS_HOSTS_MAX: usize = 1_000;
 
 /// A peer, and the largest fleet it is given: beyond it takes minutes or gigabytes, which shows nothing new.
 const PEERS: [(&str, usize, u64); 5] = [
-    ("nova_like", 1_000, 120),
-    ("hbal", 200, 180),
-    ("flow_highs", 200, 120),
-    ("flow_cp_sat", 200, 60),
-    ("proxlb", 20, 60),
+    ("nova_like", 1_000, 60),
+    ("hbal", 200, 90),
+    ("flow_highs", 200, 45),
+    ("flow_cp_sat", 200, 45),
+    ("proxlb", 20, 45),
 ];
 
 /// A fleet on disk and the hosts of it to empty.

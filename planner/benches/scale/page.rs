@@ -34,12 +34,17 @@ pub(crate) fn page(lines: &[Line], others: &[Other]) -> String {
             cost.wall_s, cost.cpu_s, cost.resident_mb
         );
     }
+    page.push_str(PROFILE);
     page
 }
 
+/// Measured by hand: a profiler does not run where the benchmark does.
+const PROFILE: &str = include_str!("profile.md");
+
 const HEAD: &str = "# Performance
 
-Written by `make bench`; every figure is from one run. Each answer is judged by the same checker (`decant check`'s). A
+Written by `make bench` (`scripts/bench.sh --fleets DIR` adds the fleets of a folder, marked as given); every figure is from
+one run. Each answer is judged by the same checker (`decant check`'s). A
 time is that of the whole process, from reading the file to the answer written, and depends on the machine; the ratio
 beside it was taken in the same run. Peers are given the fleets they can take in reasonable time.
 
