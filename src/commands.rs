@@ -1,7 +1,7 @@
 //! The commands, one file a verb.
 
 mod apply;
-mod check;
+pub(crate) mod check;
 mod completion;
 mod demo;
 mod documents;

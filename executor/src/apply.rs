@@ -8,13 +8,13 @@ mod error;
 mod session;
 mod stale;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use decant_schema::fleet::{Fleet, FleetDocument};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Terms};
+use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Terms};
 use decant_schema::plan::Plan;
 use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
@@ -32,12 +32,18 @@ use crate::hypervisor::{Disk, Unsupported};
 use crate::progress::{Progress, ProgressSink};
 use session::Session;
 
+/// What a stranger finds wrong with a plan for a fleet, in sentences; nothing if it holds. The executor knows no planner:
+/// whoever calls brings the checker.
+pub type Judge<'a> = &'a (dyn Fn(&Fleet, &Plan) -> Vec<String> + Sync);
+
 /// A plan to be carried out.
 pub struct ApplyJob<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The fleet as somebody outside tells it now; without one the store's own counts.
     pub fleet: Option<&'a Fleet>,
+    /// Asked before a plan is begun.
+    pub judge: Judge<'a>,
     /// The store's file; made where there is none.
     pub store: &'a Path,
     /// The hosts that can be reached.
@@ -124,6 +130,21 @@ impl ApplyReport {
     pub fn is_complete(&self) -> bool {
         self.moves.iter().all(|line| line.outcome() == Some(MigrationOutcome::Confirmed))
     }
+
+    /// Moves that are neither done nor in a person's hands, be it that they wait for moves that are.
+    pub fn short(&self) -> BTreeSet<MoveId> {
+        let mut short: BTreeSet<MoveId> = self.moves.iter().map(|line| line.id).collect();
+        let mut well: BTreeSet<MoveId> = BTreeSet::new();
+        loop {
+            let more = self.moves.iter().filter(|line| short.contains(&line.id) && line.is_well(&well));
+            let more: Vec<MoveId> = more.map(|line| line.id).collect();
+            if more.is_empty() {
+                return short;
+            }
+            more.iter().for_each(|id| _ = short.remove(id));
+            well.extend(more);
+        }
+    }
 }
 
 /// What became of a move.
@@ -147,6 +168,20 @@ impl MoveReport {
     /// What it came to; none while it is not over.
     pub fn outcome(&self) -> Option<MigrationOutcome> {
         self.migration.as_ref()?.state.outcome()
+    }
+
+    /// Whether it is done, awaits a person, or waits for moves that are among those that are `well`.
+    fn is_well(&self, well: &BTreeSet<MoveId>) -> bool {
+        match (&self.migration, &self.wait) {
+            (Some(migration), _) => match migration.state.outcome() {
+                Some(outcome) => outcome == MigrationOutcome::Confirmed,
+                None => matches!(migration.turn(), Awaits::Decision { .. }),
+            },
+            (None, Some(Wait::Before { moves } | Wait::Confirmation { moves })) => {
+                moves.iter().all(|before| well.contains(before))
+            }
+            (None, _) => false,
+        }
     }
 }
 
@@ -205,6 +240,10 @@ async fn begin(store: &Store, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), 
     let differences = stale::differences(job.plan, fleet);
     if !differences.is_empty() {
         return Err(ApplyError::Stale { differences });
+    }
+    let violations = (job.judge)(fleet, job.plan);
+    if !violations.is_empty() {
+        return Err(ApplyError::DoesNotHold { violations });
     }
     can_be_done(job.plan, fleet, &job.drivers)?;
     if is_news {

@@ -11,7 +11,7 @@ use decant_schema::fleet::Fleet;
 use decant_schema::plan::Plan;
 use decant_schema::units::mbps;
 
-use super::{documents, site, watch::Watch};
+use super::{check, documents, site, watch::Watch};
 use crate::cli::{Apply, Format, Terms, When};
 use crate::error::{Exit, Failure};
 use crate::interrupt::or_interrupted;
@@ -51,7 +51,8 @@ fn rehearse(args: &Apply, plan: &Plan, fleet: &Fleet) -> Result<Exit, Failure> {
 
 fn conduct(args: &Apply, plan: &Plan, fleet: Option<&Fleet>, drivers: Drivers, store: &Path) -> Result<Exit, Failure> {
     let watch = Watch::new(plan.moves.len());
-    let job = ApplyJob { plan, fleet, store, drivers, options: options(&args.terms), progress: watch.sink() };
+    let (judge, options) = (&check::violations, options(&args.terms));
+    let job = ApplyJob { plan, fleet, judge, store, drivers, options, progress: watch.sink() };
     let then = if args.rehearse { site::BEGINS_AGAIN } else { site::GOES_ON };
     let report = site::run("carry out the plan", then, apply(job))?;
     drop(watch);
@@ -76,7 +77,7 @@ pub(super) fn options(terms: &Terms) -> ApplyOptions {
     }
 }
 
-/// Waiting for a person is what was asked for; a move that was undone or never starts leaves the plan incomplete.
+/// Waiting for a person is what was asked for; whatever else is not done leaves the plan incomplete.
 fn exit(report: &ApplyReport) -> Exit {
-    if report.moves.iter().any(render::text::fell_short) { Exit::Incomplete } else { Exit::Done }
+    if report.short().is_empty() { Exit::Done } else { Exit::Incomplete }
 }

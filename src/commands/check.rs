@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use decant_planner::check::{Verdict, check};
+use decant_schema::fleet::Fleet;
+use decant_schema::plan::Plan;
 use serde::Serialize;
 
 use super::documents;
@@ -64,4 +66,9 @@ fn objections(plan: &str, verdict: &Verdict) -> String {
     let mut text = format!("{plan} does not hold: {}\n", words::count(all.len(), "violation"));
     all.iter().for_each(|one| _ = writeln!(text, "  {one}"));
     text
+}
+
+/// Everything that is wrong with a plan for a fleet, in sentences.
+pub(crate) fn violations(fleet: &Fleet, plan: &Plan) -> Vec<String> {
+    check(fleet, plan).violations.iter().map(ToString::to_string).collect()
 }

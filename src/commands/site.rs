@@ -17,6 +17,7 @@ use decant_schema::id::HostName;
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
 use crate::interrupt::{Interruption, interrupted};
+use crate::render::words;
 
 /// After an interruption of what the store remembers.
 pub(super) const GOES_ON: &str = "run the same command again: it goes on where it was";
@@ -102,6 +103,14 @@ fn failure(error: ApplyError) -> Failure {
                 .iter()
                 .map(|difference| Complaint::bare(difference.to_string()))
                 .chain([Complaint::new("the plan no longer fits", "read the fleet again and plan again")])
+                .collect(),
+        },
+        ApplyError::DoesNotHold { violations } => Failure::DoesNotHold {
+            what: format!("the plan does not hold: {}; nothing was begun", words::count(violations.len(), "violation")),
+            differences: violations
+                .into_iter()
+                .map(Complaint::bare)
+                .chain([Complaint::new("it would break what its fleet promises", "plan again")])
                 .collect(),
         },
         ApplyError::NoDriver { hosts } => Failure::Input {

@@ -44,7 +44,7 @@ impl Site {
     ) -> Result<ApplyReport, ApplyError> {
         let options = ApplyOptions { confirm, ..ApplyOptions::default() };
         let (store, drivers) = (self.store(), self.simulation.drivers());
-        apply(ApplyJob { plan, fleet, store: &store, drivers, options, progress }).await
+        apply(ApplyJob { plan, fleet, judge: &nothing_wrong, store: &store, drivers, options, progress }).await
     }
 
     async fn decide(&self, id: MigrationId, wish: Wish) -> Result<Option<MigrationOutcome>, ApplyError> {
@@ -61,6 +61,10 @@ impl Site {
 
 fn nobody() -> ProgressSink {
     Arc::new(|_| {})
+}
+
+fn nothing_wrong(_: &Fleet, _: &Plan) -> Vec<String> {
+    Vec::new()
 }
 
 #[tokio::test]
@@ -175,6 +179,30 @@ async fn a_plan_for_another_fleet_is_refused_with_everything_that_differs() {
 }
 
 #[tokio::test]
+async fn a_plan_that_does_not_hold_is_refused_with_all_that_is_wrong() {
+    let site = Site::new();
+    let (plan, known, store) = (plan(LINES), fleet(), site.store());
+    let wrong = |_: &Fleet, _: &Plan| vec!["too much".to_owned(), "too late".to_owned()];
+    let (drivers, options) = (site.simulation.drivers(), ApplyOptions::default());
+    let fleet = Some(&known);
+    let job = ApplyJob { plan: &plan, fleet, judge: &wrong, store: &store, drivers, options, progress: nobody() };
+    let ApplyError::DoesNotHold { violations } = apply(job).await.unwrap_err() else { panic!("it was begun") };
+    assert_eq!(violations, ["too much", "too late"]);
+    assert!(list(&store).await.unwrap().is_empty(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_well_and_what_waits_for_itself_is_not() {
+    let chain: &[_] = &[LINES[0], LINES[1], ("stopped", "a", "c", "cold", None, &[2])];
+    let report = Site::new().apply(&plan(chain), Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    assert_eq!(report.short(), [].into(), "{report:#?}");
+    let circle: &[_] =
+        &[LINES[0], ("suspend", "a", "b", "suspend", None, &[3]), ("stopped", "a", "c", "cold", None, &[2])];
+    let report = Site::new().apply(&plan(circle), Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    assert_eq!(report.short(), [MoveId(2), MoveId(3)].into(), "{report:#?}");
+}
+
+#[tokio::test]
 async fn a_store_is_made_with_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("state/decant/store.db");
@@ -200,7 +228,9 @@ async fn a_plan_whose_hosts_cannot_be_reached_is_refused_before_anything_is_begu
     drivers.retain(|host, _| host.as_str() == "a");
     let (plan, known, store) = (plan(LINES), fleet(), site.store());
     let options = ApplyOptions::default();
-    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let fleet = Some(&known);
+    let job =
+        ApplyJob { plan: &plan, fleet, judge: &nothing_wrong, store: &store, drivers, options, progress: nobody() };
     let refused = apply(job).await.unwrap_err();
     assert!(matches!(&refused, ApplyError::NoDriver { hosts } if hosts.len() == 2), "{refused}");
     assert!(list(&store).await.unwrap().is_empty());

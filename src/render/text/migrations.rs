@@ -39,15 +39,6 @@ fn applied_row(step: &MoveReport) -> AppliedRow<'_> {
     }
 }
 
-/// Whether a move was undone or will never start.
-pub(crate) fn fell_short(step: &MoveReport) -> bool {
-    use decant_executor::admit::Wait;
-    match step.outcome() {
-        Some(outcome) => outcome != MigrationOutcome::Confirmed,
-        None => matches!(step.wait, Some(Wait::Undone { .. } | Wait::Refused { .. })),
-    }
-}
-
 /// What became of a plan.
 pub(crate) fn applied(of: &ApplyReport) -> String {
     let done = of.moves.iter().filter(|step| step.outcome() == Some(MigrationOutcome::Confirmed)).count();
@@ -68,7 +59,7 @@ pub(crate) fn applied(of: &ApplyReport) -> String {
     }
     let rows = drawn(rows, &[0]);
     let _ = writeln!(text, "{rows}");
-    if open.iter().any(|step| fell_short(step)) {
+    if !of.short().is_empty() {
         text.push_str("What was undone is as before. To go on: decant fleet pull --from store, then plan again.\n");
     } else {
         text.push_str("Look at them, then decant migration confirm, or revert; then run this command again.\n");
