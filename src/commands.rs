@@ -10,6 +10,7 @@ mod man;
 mod migration;
 mod plan;
 mod report;
+mod rounds;
 mod schema;
 mod select;
 mod show;

@@ -8,6 +8,7 @@ mod error;
 mod session;
 mod stale;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub type Judge<'a> = &'a (dyn Fn(&Fleet, &Plan) -> Vec<String> + Sync);
 pub struct ApplyJob<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// Only these moves of it, a part whose time has come; none: all.
+    pub moves: Option<&'a BTreeSet<MoveId>>,
     /// The fleet as somebody outside tells it now; without one the store's own counts.
     pub fleet: Option<&'a Fleet>,
     /// Asked before a plan is begun.
@@ -52,6 +55,16 @@ pub struct ApplyJob<'a> {
     pub options: ApplyOptions,
     /// Who watches.
     pub progress: ProgressSink,
+}
+
+impl<'a> ApplyJob<'a> {
+    /// The plan as far as it is to be carried out now.
+    fn part(&self) -> Cow<'a, Plan> {
+        let Some(chosen) = self.moves else { return Cow::Borrowed(self.plan) };
+        let mut part = self.plan.clone();
+        part.moves.retain(|line| chosen.contains(&line.id));
+        Cow::Owned(part)
+    }
 }
 
 /// How a plan is carried out.
@@ -121,7 +134,7 @@ pub enum ConfirmPolicy {
 /// What became of a plan.
 #[derive(Clone, Debug)]
 pub struct ApplyReport {
-    /// Every move of the plan, in its order.
+    /// Every move of the plan that was to be made now, in its order.
     pub moves: Vec<MoveReport>,
 }
 
@@ -199,12 +212,13 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
     let held = session::hold(job.store).await?;
     begin(&held.store, &job, clock.now()).await?;
+    let part = job.part();
     let known =
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
     let refused = BTreeMap::new();
-    let mut run = Run { plan: job.plan, session, options: job.options, known, refused, told: BTreeMap::new() };
+    let mut run = Run { plan: &part, session, options: job.options, known, refused, told: BTreeMap::new() };
     run.finish(&job.progress).await
 }
 

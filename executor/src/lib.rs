@@ -18,7 +18,7 @@
 //! [`Drivers`]. Nothing else of this crate needs to be touched:
 //!
 //! ```text
-//! apply(ApplyJob { plan, fleet, judge, store, drivers, .. })         -> Result<ApplyReport, ApplyError>
+//! apply(ApplyJob { plan, moves, fleet, judge, store, drivers, .. })  -> Result<ApplyReport, ApplyError>
 //! decide(store, drivers, id, Wish, options, progress)               -> Result<Migration, ApplyError>
 //! list(store)                                                       -> Result<Vec<Migration>, ApplyError>
 //! show(store, id)                                                   -> Result<History, ApplyError>

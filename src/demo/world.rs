@@ -86,7 +86,7 @@ impl World {
         let (drivers, progress) = (self.lab.drivers(), progress());
         let options = options(confirm);
         let judge = &check::violations;
-        let job = ApplyJob { plan, fleet: None, judge, store: &self.store, drivers, options, progress };
+        let job = ApplyJob { plan, moves: None, fleet: None, judge, store: &self.store, drivers, options, progress };
         let report = apply(job).await.map_err(|error| Failure::environment("carry the plan out", error))?;
         self.look_again().await?;
         Ok(report.moves.into_iter().filter_map(|line| line.migration).collect())

@@ -72,6 +72,9 @@ fn how_far(step: &MoveReport) -> String {
     let state = migration.map(|migration| words::state(&migration.state));
     let cause = migration.and_then(|migration| migration.cause.as_ref()).map(|cause| format!("({cause})"));
     let wait = step.wait.as_ref().map(ToString::to_string);
+    if migration.is_none() && wait.is_none() {
+        return "not begun: an earlier round is not done".to_owned();
+    }
     [state, cause, wait].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
