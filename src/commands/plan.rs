@@ -159,7 +159,7 @@ fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: In
 }
 
 pub(super) fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failure> {
-    let count = args.threads.map_or(0, std::num::NonZeroUsize::get);
+    let count = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
     pool.map_err(|error| {
         Failure::environment("start the planner's threads", error).with_hint("ask for fewer --threads")
