@@ -125,6 +125,8 @@ fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<Flav
 }
 
 fn fleet(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<Arc<Fleet>, Failure> {
+    let read = [("--fleet", Some(options.fleet.as_path())), ("--hosts-from", hosts_from)];
+    documents::apart(&read, &[("--output", options.output.as_deref())])?;
     if let Some(list) = hosts_from {
         documents::one_from_standard_input(&options.fleet, list)?;
     }
