@@ -1,7 +1,7 @@
 //! The commands, one file a verb.
 
 mod apply;
-mod check;
+pub(crate) mod check;
 mod completion;
 mod demo;
 mod documents;
@@ -10,6 +10,7 @@ mod man;
 mod migration;
 mod plan;
 mod report;
+mod rounds;
 mod schema;
 mod select;
 mod show;

@@ -8,6 +8,7 @@ mod error;
 mod session;
 mod stale;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -36,12 +37,20 @@ use session::{Held, Session};
 /// under a lease not much longer than that would begin again and again and never end.
 pub const LEASE_MIN: Duration = Duration::from_secs(1);
 
+/// What a stranger finds wrong with a plan for a fleet, in sentences; nothing if it holds. The executor knows no planner:
+/// whoever calls brings the checker.
+pub type Judge<'a> = &'a (dyn Fn(&Fleet, &Plan) -> Vec<String> + Sync);
+
 /// A plan to be carried out.
 pub struct ApplyJob<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// Only these moves of it, a part whose time has come; none: all.
+    pub moves: Option<&'a BTreeSet<MoveId>>,
     /// The fleet as somebody outside tells it now; without one the store's own counts.
     pub fleet: Option<&'a Fleet>,
+    /// Asked before a plan is begun.
+    pub judge: Judge<'a>,
     /// The store's file; made where there is none.
     pub store: &'a Path,
     /// The hosts that can be reached.
@@ -50,6 +59,16 @@ pub struct ApplyJob<'a> {
     pub options: ApplyOptions,
     /// Who watches.
     pub progress: ProgressSink,
+}
+
+impl<'a> ApplyJob<'a> {
+    /// The plan as far as it is to be carried out now.
+    fn part(&self) -> Cow<'a, Plan> {
+        let Some(chosen) = self.moves else { return Cow::Borrowed(self.plan) };
+        let mut part = self.plan.clone();
+        part.moves.retain(|line| chosen.contains(&line.id));
+        Cow::Owned(part)
+    }
 }
 
 /// How a plan is carried out.
@@ -119,7 +138,7 @@ pub enum ConfirmPolicy {
 /// What became of a plan.
 #[derive(Clone, Debug)]
 pub struct ApplyReport {
-    /// Every move of the plan, in its order.
+    /// Every move of the plan that was to be made now, in its order.
     pub moves: Vec<MoveReport>,
 }
 
@@ -127,6 +146,21 @@ impl ApplyReport {
     /// Whether every move was made and confirmed.
     pub fn is_complete(&self) -> bool {
         self.moves.iter().all(|line| line.outcome() == Some(MigrationOutcome::Confirmed))
+    }
+
+    /// Moves that are neither done nor in a person's hands, be it that they wait for moves that are.
+    pub fn short(&self) -> BTreeSet<MoveId> {
+        let mut short: BTreeSet<MoveId> = self.moves.iter().map(|line| line.id).collect();
+        let mut well: BTreeSet<MoveId> = BTreeSet::new();
+        loop {
+            let more = self.moves.iter().filter(|line| short.contains(&line.id) && line.is_well(&well));
+            let more: Vec<MoveId> = more.map(|line| line.id).collect();
+            if more.is_empty() {
+                return short;
+            }
+            more.iter().for_each(|id| _ = short.remove(id));
+            well.extend(more);
+        }
     }
 }
 
@@ -152,6 +186,20 @@ impl MoveReport {
     pub fn outcome(&self) -> Option<MigrationOutcome> {
         self.migration.as_ref()?.state.outcome()
     }
+
+    /// Whether it is done, awaits a person, or waits for moves that are among those that are `well`.
+    fn is_well(&self, well: &BTreeSet<MoveId>) -> bool {
+        match (&self.migration, &self.wait) {
+            (Some(migration), _) => match migration.state.outcome() {
+                Some(outcome) => outcome == MigrationOutcome::Confirmed,
+                None => matches!(migration.turn(), Awaits::Decision { .. }),
+            },
+            (None, Some(Wait::Before { moves } | Wait::Confirmation { moves })) => {
+                moves.iter().all(|before| well.contains(before))
+            }
+            (None, _) => false,
+        }
+    }
 }
 
 /// A migration and all it went through.
@@ -168,6 +216,7 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
     let held = session::hold(job.store).await?;
     begin(&held, &job, clock.now()).await?;
+    let part = job.part();
     let known =
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
@@ -175,7 +224,7 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
     let refused = BTreeMap::new();
     let told = BTreeMap::new();
-    let mut run = Run { plan: job.plan, session, served, options: job.options, known, refused, told };
+    let mut run = Run { plan: &part, session, served, options: job.options, known, refused, told };
     run.finish(&job.progress).await
 }
 
@@ -213,6 +262,10 @@ async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), Ap
     let differences = stale::differences(job.plan, fleet);
     if !differences.is_empty() {
         return Err(ApplyError::Stale { differences });
+    }
+    let violations = (job.judge)(fleet, job.plan);
+    if !violations.is_empty() {
+        return Err(ApplyError::DoesNotHold { violations });
     }
     can_be_reached(job.plan, &job.drivers)?;
     can_be_done(job.plan, fleet, &job.drivers)?;

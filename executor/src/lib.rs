@@ -18,7 +18,7 @@
 //! [`Drivers`]. Nothing else of this crate needs to be touched:
 //!
 //! ```text
-//! apply(ApplyJob { plan, fleet, store, drivers, options, progress }) -> Result<ApplyReport, ApplyError>
+//! apply(ApplyJob { plan, moves, fleet, judge, store, drivers, .. })  -> Result<ApplyReport, ApplyError>
 //! decide(store, drivers, id, Wish, options, progress)               -> Result<Migration, ApplyError>
 //! list(store)                                                       -> Result<Vec<Migration>, ApplyError>
 //! show(store, id)                                                   -> Result<History, ApplyError>
@@ -31,7 +31,7 @@
 //!   remembers. `fleet` is the world as somebody else tells it; without one the store's own fleet counts. A plan
 //!   that was never begun is compared with that fleet and refused as [`ApplyError::Stale`], with every difference that
 //!   matters, if it was made for another. With a fleet given, the store takes it over first (unless a
-//!   migration is unfinished).
+//!   migration is unfinished). Then `judge` has its say, and what it finds is [`ApplyError::DoesNotHold`].
 //! - `decide` confirms, reverts or aborts one migration and returns when that is carried out. While an `apply` runs on
 //!   the same store, that one carries it out.
 //! - `progress` hears what happens, in order, on the caller's runtime; it must not block.
@@ -54,8 +54,8 @@ pub mod tool;
 pub mod transfer;
 
 pub use apply::{
-    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, MoveReport, UnreadyMove,
-    UnsupportedMove, apply, decide, fleet, import, list, show,
+    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, Judge, MoveReport,
+    UnreadyMove, UnsupportedMove, apply, decide, fleet, import, list, show,
 };
 pub use driver::{Drivers, HostDriver};
 pub use progress::{Progress, ProgressSink};

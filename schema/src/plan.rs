@@ -4,7 +4,7 @@
 //! `after` have ended (and their room at the source is free) keeps every host within capacity and every group rule,
 //! whatever the durations turn out to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -510,6 +510,36 @@ pub struct Round {
     pub empty_at_s: f64,
     /// When they are back, seconds from the beginning.
     pub returned_at_s: f64,
+}
+
+/// A part of a rolling plan that is carried out in one go, when a person says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its round, counted from 1.
+    pub round: usize,
+    /// Whether it brings instances home; else it empties the round's hosts.
+    pub home: bool,
+    /// Its moves; none where the hosts are empty already.
+    pub moves: BTreeSet<MoveId>,
+}
+
+impl Plan {
+    /// The parts of a rolling plan, in their order: each round empties its hosts, then brings home whom it brings home.
+    ///
+    /// A move home is printed at or after the hosts' return. That is a matter of order, not of durations: no host of a
+    /// round is left later than the round is empty or arrived at before it is back, and no move is printed before one
+    /// that it waits for has ended; a plan whose times say otherwise does not hold.
+    pub fn stages(&self) -> Vec<Stage> {
+        let starts: BTreeMap<MoveId, f64> = self.moves.iter().map(|line| (line.id, line.start_s)).collect();
+        let halves = |(round, of): (usize, &Round)| {
+            let is_home = |id: &MoveId| starts.get(id).is_some_and(|start_s| *start_s >= of.returned_at_s);
+            let (back, out): (BTreeSet<MoveId>, _) = of.moves.iter().copied().partition(is_home);
+            let back = Some(back).filter(|moves| !moves.is_empty());
+            let back = back.map(|moves| Stage { round, home: true, moves });
+            [Some(Stage { round, home: false, moves: out }), back]
+        };
+        (1..).zip(&self.rounds).flat_map(halves).flatten().collect()
+    }
 }
 
 /// Names the pool a disk is on, for messages.

@@ -13,9 +13,13 @@ Examples:
   decant apply plan.json --fleet-source fleet.json --hosts-in /srv/decant
   decant apply plan.json --hosts-in /srv/decant --confirm 10m
   decant apply plan.json --fleet-source fleet.json --rehearse      on simulated hosts; nothing real moves
+  decant apply rolling.json --hosts-in /srv/decant --round 2       a rolling plan, round by round
 
 Interrupted by Ctrl-C, a kill or a crash, the same command goes on where it was.
-A plan is carried out only for the fleet it was made for; a changed fleet is refused (exit code 4), naming what changed.")]
+A plan is carried out only for the fleet it was made for; a changed fleet is refused (exit code 4), naming what changed.
+
+A rolling plan is carried out round by round, each when you say so: its windows and outages are yours to keep. --round 1
+empties the hosts of the first round and says what comes next; before the next command they must be back.")]
 pub(crate) struct Apply {
     /// The plan document; `-` is standard input, and .gz or .zst is unpacked.
     #[arg(value_name = "PLAN")]
@@ -23,7 +27,14 @@ pub(crate) struct Apply {
     /// The fleet as it is now, as a document; by default what the store knows of it.
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet_source: Option<PathBuf>,
-    /// Carry it out on simulated hosts, in a store that is thrown away: nothing real moves.
+    /// Of a rolling plan, carry out this round now: empty its hosts. The rounds before must be done.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "rehearse")]
+    pub(crate) round: Option<usize>,
+    /// With --round: its hosts are back, bring their instances home.
+    #[arg(long, requires = "round")]
+    pub(crate) home: bool,
+    /// Carry it out on simulated hosts, in a store that is thrown away: nothing real moves. The rounds of a rolling plan
+    /// follow each other at once.
     #[arg(long, requires = "fleet_source", conflicts_with = "hosts_in")]
     pub(crate) rehearse: bool,
     #[command(flatten)]

@@ -1,12 +1,15 @@
 //! Arguments of the planning commands.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use decant_schema::plan::TierName;
 
 use super::{HostPriority, Percent, Seconds, Window};
+
+/// Far more than there are processors, threads wait for each other longer than they plan: with 5000 of them not even the
+/// time limit is noticed in time.
+const THREADS_MAX: i64 = 256;
 
 /// Decide which instance goes where, and in which order.
 #[derive(Debug, Subcommand)]
@@ -173,9 +176,9 @@ pub(crate) struct PlanningOptions {
     /// Feeds every random choice: the same fleet, request, seed and limits give the same plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "DECANT_SEED")]
     pub(crate) seed: u64,
-    /// Threads to plan with; by default one for each processor. The plan does not depend on it.
-    #[arg(long, value_name = "NUMBER", env = "DECANT_THREADS")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    /// Threads to plan with, 1 to 256; by default one for each processor. The plan does not depend on it.
+    #[arg(long, value_name = "NUMBER", env = "DECANT_THREADS", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX))]
+    pub(crate) threads: Option<u16>,
 }
 
 /// What a plan is to have little of.

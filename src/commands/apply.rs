@@ -1,18 +1,20 @@
 //! `decant apply`: carries a plan out, or goes on with one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use decant_executor::Drivers;
-use decant_executor::apply::{ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, apply, list};
+use decant_executor::apply::{ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, MoveReport, apply, list};
 use decant_executor::clock::SystemClock;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::HostName;
-use decant_schema::plan::Plan;
+use decant_schema::plan::{Move, Plan, Stage};
 use decant_schema::units::mbps;
+use jiff::Timestamp;
 
-use super::{documents, site, watch::Watch};
+use super::{check, documents, rounds, site, watch::Watch};
 use crate::cli::{Apply, Format, Terms, When};
 use crate::error::{Exit, Failure};
 use crate::interrupt::or_interrupted;
@@ -40,8 +42,23 @@ fn carry_out(args: &Apply, plan: &Plan, fleet: Option<&Fleet>) -> Result<Exit, F
     let store = site::store(&args.site.store)?;
     let planned = plan.moves.iter().flat_map(|step| [step.source.clone(), step.target.clone()]);
     let hosts = planned.chain(hosts_under_way(&store)?).collect();
+    let stages = plan.stages();
+    let stage = rounds::asked(args, plan, &stages, &store)?;
     let drivers = site::drivers(&args.site, &hosts)?;
-    conduct(args, plan, fleet, drivers, &store)
+    if rounds::is_closed(plan, Timestamp::now()) {
+        output::note("note: no window of the plan is open now; it begins all the same");
+    }
+    let report = conduct(args, plan, stage, fleet, drivers, &store)?;
+    deliver(args, &report)?;
+    if let Some(stage) = stage.filter(|_| report.is_complete()) {
+        let now = site::run("read the store", site::BEGINS_AGAIN, decant_executor::fleet(&store))?;
+        let conclusion = rounds::conclusion(&args.plan, plan, stage, &now);
+        match args.format {
+            Format::Json => output::note(conclusion.trim_end()),
+            Format::Human => output::print(&conclusion)?,
+        }
+    }
+    Ok(exit(&report))
 }
 
 /// The hosts of what other plans left unfinished: it counts against the limits, so it is carried on, too.
@@ -59,20 +76,67 @@ fn hosts_under_way(store: &Path) -> Result<Vec<HostName>, Failure> {
 fn rehearse(args: &Apply, plan: &Plan, fleet: &Fleet) -> Result<Exit, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::environment("make a temporary folder", error))?;
     let simulation = Simulation::new(fleet, Arc::new(SystemClock), SimulatedOptions::default());
-    conduct(args, plan, Some(fleet), simulation.drivers(), &folder.path().join("store.db"))
+    let store = folder.path().join("store.db");
+    let run = |stage: Option<&Stage>| conduct(args, plan, stage, Some(fleet), simulation.drivers(), &store);
+    let stages = plan.stages();
+    let report = if stages.is_empty() { run(None)? } else { in_turn(plan, &stages, |stage| run(Some(stage)))? };
+    deliver(args, &report)?;
+    Ok(exit(&report))
 }
 
-fn conduct(args: &Apply, plan: &Plan, fleet: Option<&Fleet>, drivers: Drivers, store: &Path) -> Result<Exit, Failure> {
-    let watch = Watch::new(plan.moves.len());
-    let job = ApplyJob { plan, fleet, store, drivers, options: options(&args.terms), progress: watch.sink() };
-    let then = if args.rehearse { site::BEGINS_AGAIN } else { site::GOES_ON };
-    let report = site::run("carry out the plan", then, apply(job))?;
-    drop(watch);
-    match args.format {
-        Format::Json => output::write_json(None, &render::text::applied_rows(&report))?,
-        Format::Human => output::print(&render::text::applied(&report))?,
+/// One stage after the other, as long as each is done; what was not begun then is reported as that.
+fn in_turn(
+    plan: &Plan,
+    stages: &[Stage],
+    run: impl Fn(&Stage) -> Result<ApplyReport, Failure>,
+) -> Result<ApplyReport, Failure> {
+    output::note("A rehearsal waits for no window and no outage: the rounds follow each other at once.");
+    let mut moves = BTreeMap::new();
+    for stage in stages {
+        output::note(&rounds::purpose(plan, stage));
+        let report = run(stage)?;
+        let is_complete = report.is_complete();
+        moves.extend(report.moves.into_iter().map(|line| (line.id, line)));
+        if !is_complete {
+            break;
+        }
     }
-    Ok(exit(&report))
+    let told = |line: &Move| moves.remove(&line.id).unwrap_or_else(|| not_begun(line));
+    Ok(ApplyReport { moves: plan.moves.iter().map(told).collect() })
+}
+
+fn not_begun(line: &Move) -> MoveReport {
+    MoveReport {
+        id: line.id,
+        instance: line.instance.clone(),
+        source: line.source.clone(),
+        target: line.target.clone(),
+        migration: None,
+        wait: None,
+    }
+}
+
+fn conduct(
+    args: &Apply,
+    plan: &Plan,
+    stage: Option<&Stage>,
+    fleet: Option<&Fleet>,
+    drivers: Drivers,
+    store: &Path,
+) -> Result<ApplyReport, Failure> {
+    let moves = stage.map(|stage| &stage.moves);
+    let watch = Watch::new(moves.map_or(plan.moves.len(), BTreeSet::len));
+    let (judge, options) = (&check::violations, options(&args.terms));
+    let job = ApplyJob { plan, moves, fleet, judge, store, drivers, options, progress: watch.sink() };
+    let then = if args.rehearse { site::BEGINS_AGAIN } else { site::GOES_ON };
+    site::run("carry out the plan", then, apply(job))
+}
+
+fn deliver(args: &Apply, report: &ApplyReport) -> Result<(), Failure> {
+    match args.format {
+        Format::Json => output::write_json(None, &render::text::applied_rows(report)),
+        Format::Human => output::print(&render::text::applied(report)),
+    }
 }
 
 /// How the executor is to go about it.
@@ -89,7 +153,7 @@ pub(super) fn options(terms: &Terms) -> ApplyOptions {
     }
 }
 
-/// Waiting for a person is what was asked for; a move that was undone or never starts leaves the plan incomplete.
+/// Waiting for a person is what was asked for; whatever else is not done leaves the plan incomplete.
 fn exit(report: &ApplyReport) -> Exit {
-    if report.moves.iter().any(render::text::fell_short) { Exit::Incomplete } else { Exit::Done }
+    if report.short().is_empty() { Exit::Done } else { Exit::Incomplete }
 }

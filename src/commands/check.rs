@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use decant_planner::check::{Verdict, check};
+use decant_schema::fleet::Fleet;
+use decant_schema::plan::Plan;
 use serde::Serialize;
 
 use super::documents;
 use crate::cli::{Check, Format};
-use crate::error::{Complaint, Exit, Failure};
+use crate::error::{Exit, Failure};
 use crate::output;
 use crate::render::words;
 
@@ -29,7 +31,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     match args.format {
         Format::Json => output::write_json(None, &judgement(&verdict))?,
         Format::Human if verdict.holds() => output::print(&praise(plan.moves.len(), &verdict))?,
-        Format::Human => return Err(violations(&documents::name(&args.plan), &verdict)),
+        Format::Human => output::print(&objections(&documents::name(&args.plan), &verdict))?,
     }
     Ok(if verdict.holds() { Exit::Done } else { Exit::DoesNotHold })
 }
@@ -58,10 +60,15 @@ fn praise(moves: usize, verdict: &Verdict) -> String {
     text
 }
 
-fn violations(plan: &str, verdict: &Verdict) -> Failure {
+/// The list is what was asked for, so that it goes where results go.
+fn objections(plan: &str, verdict: &Verdict) -> String {
     let all = &verdict.violations;
-    Failure::DoesNotHold {
-        what: format!("{plan} does not hold: {}", words::count(all.len(), "violation")),
-        differences: all.iter().map(|one| Complaint::bare(one.to_string())).collect(),
-    }
+    let mut text = format!("{plan} does not hold: {}\n", words::count(all.len(), "violation"));
+    all.iter().for_each(|one| _ = writeln!(text, "  {one}"));
+    text
+}
+
+/// Everything that is wrong with a plan for a fleet, in sentences.
+pub(crate) fn violations(fleet: &Fleet, plan: &Plan) -> Vec<String> {
+    check(fleet, plan).violations.iter().map(ToString::to_string).collect()
 }

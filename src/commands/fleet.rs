@@ -38,11 +38,13 @@ fn contents(fleet: &Fleet) -> String {
 /// The store's fleet, as the agents last reported it.
 fn pull(store: &StoreFile, output: Option<&Path>) -> Result<(), Failure> {
     let store = site::store(store)?;
+    documents::apart(&[("the store", Some(&store))], &[("--output", output)])?;
     let document = site::run("read the store", site::BEGINS_AGAIN, decant_executor::apply::fleet(&store))?;
     output::write_json(output, &document)
 }
 
 fn import(from: FleetFormat, input: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    documents::apart(&[("the input", Some(input))], &[("--output", output)])?;
     let text = documents::text(input)?;
     let imported = match from {
         FleetFormat::Ganeti => decant_schema::fleet::ganeti::import(&text),

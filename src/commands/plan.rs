@@ -67,7 +67,7 @@ fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
         let named = names.matching("--priority", std::slice::from_ref(host));
         priorities.extend(named.into_iter().map(|host| (host, *priority)));
     }
-    let mut rounds = window(&mut names, &args.window);
+    let mut rounds = window(&mut names, &fleet, &args.window);
     names.finish()?;
     if args.hosts.is_empty() {
         hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
@@ -81,7 +81,7 @@ fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
 }
 
 /// When moves may start: one length, or intervals of the calendar, counted from the first one's beginning.
-fn window(names: &mut Names<'_>, windows: &[Window]) -> RollingOptions {
+fn window(names: &mut Names<'_>, fleet: &Fleet, windows: &[Window]) -> RollingOptions {
     let mut nights: Vec<(Timestamp, Timestamp)> = Vec::new();
     let mut lengths = Vec::new();
     for window in windows {
@@ -95,6 +95,11 @@ fn window(names: &mut Names<'_>, windows: &[Window]) -> RollingOptions {
         names.complain(Complaint::new("--window: several windows that do not go together", remedy));
     }
     nights.sort_unstable();
+    let captured_at = fleet.document().captured_at;
+    for (from, until) in nights.iter().filter(|(_, until)| *until <= captured_at) {
+        let problem = format!("--window: {from}/{until} is over: the fleet was read at {captured_at}");
+        names.complain(Complaint::new(problem, "give an interval that ends later"));
+    }
     if let Some(pair) = nights.windows(2).find(|pair| pair[1].0 < pair[0].1) {
         let problem =
             format!("--window: the interval from {} begins before the one from {} ends", pair[1].0, pair[0].0);
@@ -125,6 +130,8 @@ fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<Flav
 }
 
 fn fleet(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<Arc<Fleet>, Failure> {
+    let read = [("--fleet", Some(options.fleet.as_path())), ("--hosts-from", hosts_from)];
+    documents::apart(&read, &[("--output", options.output.as_deref())])?;
     if let Some(list) = hosts_from {
         documents::one_from_standard_input(&options.fleet, list)?;
     }
@@ -159,7 +166,7 @@ fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: In
 }
 
 pub(super) fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failure> {
-    let count = args.threads.map_or(0, std::num::NonZeroUsize::get);
+    let count = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
     pool.map_err(|error| {
         Failure::environment("start the planner's threads", error).with_hint("ask for fewer --threads")

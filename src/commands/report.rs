@@ -16,6 +16,8 @@ use crate::render::{self, text::Extent};
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     let began = Instant::now();
     let options = &args.options;
+    let written = [("--html", args.html.as_deref()), ("--output", options.output.as_deref())];
+    documents::apart(&[("--fleet", Some(&options.fleet))], &written)?;
     let fleet = documents::fleet(&options.fleet)?;
     let mut names = Names::of(&fleet);
     let conditions = conditions(&mut names, options);

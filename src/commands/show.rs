@@ -10,6 +10,8 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
     if let Some(fleet) = &args.fleet {
         documents::one_from_standard_input(&args.plan, fleet)?;
     }
+    let read = [("the plan", Some(args.plan.as_path())), ("--fleet", args.fleet.as_deref())];
+    documents::apart(&read, &[("--html", args.html.as_deref())])?;
     let plan = documents::plan(&args.plan)?;
     let fleet = args.fleet.as_deref().map(documents::fleet).transpose()?;
     if let Some(fleet) = &fleet {

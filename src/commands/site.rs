@@ -18,6 +18,7 @@ use decant_schema::store::StoreError;
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
 use crate::interrupt::{Interruption, interrupted};
+use crate::render::words;
 
 /// After an interruption of what the store remembers.
 pub(super) const GOES_ON: &str = "run the same command again: it goes on where it was";
@@ -111,6 +112,14 @@ fn failure(error: ApplyError) -> Failure {
                 format!("another plan was begun by the id {id}"),
                 "apply the document as it was, or plan again",
             )],
+        },
+        ApplyError::DoesNotHold { violations } => Failure::DoesNotHold {
+            what: format!("the plan does not hold: {}; nothing was begun", words::count(violations.len(), "violation")),
+            differences: violations
+                .into_iter()
+                .map(Complaint::bare)
+                .chain([Complaint::new("it would break what its fleet promises", "plan again")])
+                .collect(),
         },
         ApplyError::NoDriver { hosts } => Failure::Input {
             of,

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::story;
+use crate::commands::check;
 use crate::error::Failure;
 use crate::output;
 
@@ -74,7 +75,7 @@ impl World {
         if plan.outcome != Outcome::Complete {
             return Err(Failure::environment("plan the demonstration", format!("the plan is {:?}", plan.outcome)));
         }
-        for violation in &decant_planner::check::check(&self.fleet, &plan).violations {
+        for violation in check::violations(&self.fleet, &plan) {
             output::note(&format!("the checker objects: {violation}"));
         }
         Ok(plan)
@@ -84,7 +85,8 @@ impl World {
     pub(super) async fn carry_out(&mut self, plan: &Plan, confirm: ConfirmPolicy) -> Result<Vec<Migration>, Failure> {
         let (drivers, progress) = (self.lab.drivers(), progress());
         let options = options(confirm);
-        let job = ApplyJob { plan, fleet: None, store: &self.store, drivers, options, progress };
+        let judge = &check::violations;
+        let job = ApplyJob { plan, moves: None, fleet: None, judge, store: &self.store, drivers, options, progress };
         let report = apply(job).await.map_err(|error| Failure::environment("carry the plan out", error))?;
         self.look_again().await?;
         Ok(report.moves.into_iter().filter_map(|line| line.migration).collect())

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment};
 
-pub(crate) use migrations::{applied, applied_rows, fell_short, history, migrations};
+pub(crate) use migrations::{applied, applied_rows, history, migrations};
 pub(crate) use plan::plan;
 pub(crate) use report::report;
 

@@ -21,6 +21,12 @@ pub enum ApplyError {
         /// Everything that matters and differs.
         differences: Vec<Difference>,
     },
+    /// The plan is wrong, whoever made it.
+    #[error("carry out the plan: it does not hold")]
+    DoesNotHold {
+        /// Everything that is wrong, in sentences.
+        violations: Vec<String>,
+    },
     /// Hosts the plan needs cannot be reached from here.
     #[error("reach {} from here", names(.hosts))]
     NoDriver {

@@ -45,7 +45,8 @@ impl Site {
     ) -> Result<ApplyReport, ApplyError> {
         let options = ApplyOptions { confirm, ..ApplyOptions::default() };
         let (store, drivers) = (self.store(), self.simulation.drivers());
-        apply(ApplyJob { plan, fleet, store: &store, drivers, options, progress }).await
+        apply(ApplyJob { plan, moves: None, fleet, judge: &nothing_wrong, store: &store, drivers, options, progress })
+            .await
     }
 
     async fn decide(&self, id: MigrationId, wish: Wish) -> Result<Option<MigrationOutcome>, ApplyError> {
@@ -62,6 +63,10 @@ impl Site {
 
 fn nobody() -> ProgressSink {
     Arc::new(|_| {})
+}
+
+fn nothing_wrong(_: &Fleet, _: &Plan) -> Vec<String> {
+    Vec::new()
 }
 
 #[tokio::test]
@@ -224,6 +229,55 @@ async fn a_plan_that_was_changed_since_it_was_begun_is_refused() {
 }
 
 #[tokio::test]
+async fn a_plan_that_does_not_hold_is_refused_with_all_that_is_wrong() {
+    let site = Site::new();
+    let (plan, known, store) = (plan(LINES), fleet(), site.store());
+    let wrong = |_: &Fleet, _: &Plan| vec!["too much".to_owned(), "too late".to_owned()];
+    let (drivers, options) = (site.simulation.drivers(), ApplyOptions::default());
+    let fleet = Some(&known);
+    let job = ApplyJob {
+        plan: &plan,
+        moves: None,
+        fleet,
+        judge: &wrong,
+        store: &store,
+        drivers,
+        options,
+        progress: nobody(),
+    };
+    let ApplyError::DoesNotHold { violations } = apply(job).await.unwrap_err() else { panic!("it was begun") };
+    assert_eq!(violations, ["too much", "too late"]);
+    assert!(list(&store).await.unwrap().is_empty(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_well_and_what_waits_for_itself_is_not() {
+    let chain: &[_] = &[LINES[0], LINES[1], ("stopped", "a", "c", "cold", None, &[2])];
+    let report = Site::new().apply(&plan(chain), Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    assert_eq!(report.short(), [].into(), "{report:#?}");
+    let circle: &[_] =
+        &[LINES[0], ("suspend", "a", "b", "suspend", None, &[3]), ("stopped", "a", "c", "cold", None, &[2])];
+    let report = Site::new().apply(&plan(circle), Some(&fleet()), AT_ONCE, nobody()).await.unwrap();
+    assert_eq!(report.short(), [MoveId(2), MoveId(3)].into(), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_part_of_a_plan_is_carried_out_alone_and_the_rest_goes_on_from_there() {
+    let site = Site::new();
+    let (plan, known, store) = (plan(&LINES[..2]), fleet(), site.store());
+    for chosen in [[MoveId(1)], [MoveId(2)]] {
+        let options = ApplyOptions { confirm: AT_ONCE, ..ApplyOptions::default() };
+        let (drivers, moves, progress) = (site.simulation.drivers(), chosen.into(), nobody());
+        let (moves, fleet, judge) = (Some(&moves), Some(&known), &nothing_wrong);
+        let job = ApplyJob { plan: &plan, moves, fleet, judge, store: &store, drivers, options, progress };
+        let report = apply(job).await.unwrap();
+        assert!(report.is_complete(), "{report:#?}");
+        assert_eq!(report.moves.iter().map(|line| line.id).collect::<Vec<_>>(), chosen);
+        assert_eq!(list(&store).await.unwrap().len(), chosen[0].0 as usize);
+    }
+}
+
+#[tokio::test]
 async fn a_store_is_made_with_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("state/decant/store.db");
@@ -249,7 +303,17 @@ async fn a_plan_whose_hosts_cannot_be_reached_is_refused_before_anything_is_begu
     drivers.retain(|host, _| host.as_str() == "a");
     let (plan, known, store) = (plan(LINES), fleet(), site.store());
     let options = ApplyOptions::default();
-    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let fleet = Some(&known);
+    let job = ApplyJob {
+        plan: &plan,
+        moves: None,
+        fleet,
+        judge: &nothing_wrong,
+        store: &store,
+        drivers,
+        options,
+        progress: nobody(),
+    };
     let refused = apply(job).await.unwrap_err();
     assert!(matches!(&refused, ApplyError::NoDriver { hosts } if hosts.len() == 2), "{refused}");
     assert!(list(&store).await.unwrap().is_empty());

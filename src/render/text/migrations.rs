@@ -39,16 +39,6 @@ fn applied_row(step: &MoveReport) -> AppliedRow<'_> {
     }
 }
 
-/// Whether a move was undone or will never start.
-pub(crate) fn fell_short(step: &MoveReport) -> bool {
-    use decant_executor::admit::Wait;
-    match step.outcome() {
-        Some(outcome) => outcome != MigrationOutcome::Confirmed,
-        // At the end of all, a busy host is one that nobody here serves.
-        None => !matches!(step.wait, Some(Wait::Before { .. } | Wait::Confirmation { .. }) | None),
-    }
-}
-
 /// What became of a plan.
 pub(crate) fn applied(of: &ApplyReport) -> String {
     let done = of.moves.iter().filter(|step| step.outcome() == Some(MigrationOutcome::Confirmed)).count();
@@ -69,7 +59,7 @@ pub(crate) fn applied(of: &ApplyReport) -> String {
     }
     let rows = drawn(rows, &[0]);
     let _ = writeln!(text, "{rows}");
-    if open.iter().any(|step| fell_short(step)) {
+    if !of.short().is_empty() {
         text.push_str("What was undone is as before. To go on: decant fleet pull --from store, then plan again.\n");
     } else {
         text.push_str("Look at them, then decant migration confirm, or revert; then run this command again.\n");
@@ -82,6 +72,9 @@ fn how_far(step: &MoveReport) -> String {
     let state = migration.map(|migration| words::state(&migration.state));
     let cause = migration.and_then(|migration| migration.cause.as_ref()).map(|cause| format!("({cause})"));
     let wait = step.wait.as_ref().map(ToString::to_string);
+    if migration.is_none() && wait.is_none() {
+        return "not begun: an earlier round is not done".to_owned();
+    }
     [state, cause, wait].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
