@@ -67,3 +67,13 @@ fn a_host_that_would_lead_out_of_its_folder_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("host ../cmp-02 has no folder"), "{said}");
 }
+
+#[test]
+fn where_the_hosts_are_does_not_count_in_a_rehearsal() {
+    let folder = planned();
+    let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--rehearse"];
+    let site = [("DECANT_HOSTS_IN", "nowhere"), ("DECANT_STORE", "store.db")];
+    let output = decant(folder.path(), &apply).envs(site).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!folder.path().join("store.db").exists());
+}
