@@ -126,6 +126,9 @@ fn failure(error: ApplyError) -> Failure {
         },
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
+        ApplyError::NotAStore { path } => {
+            Failure::input(path.display().to_string(), "the file is no store of decant's", "name another by --store")
+        }
         ApplyError::NotGranted { refusal, .. } => Failure::Input {
             of,
             errors: vec![Complaint::new(format!("failed to {refusal}"), "decant migration show says how far it is")],
