@@ -13,6 +13,7 @@ use decant_executor::layout::HostFolder;
 use decant_executor::transfer::rsync::Rsync;
 use decant_executor::{Drivers, HostDriver, tool};
 use decant_schema::id::HostName;
+use decant_schema::store::StoreError;
 
 use crate::cli::{Site, StoreFile};
 use crate::error::{Complaint, Failure};
@@ -128,6 +129,10 @@ fn failure(error: ApplyError) -> Failure {
         ApplyError::NoStore { path } => no_store(&path),
         ApplyError::NotAStore { path } => {
             Failure::input(path.display().to_string(), "the file is no store of decant's", "name another by --store")
+        }
+        ApplyError::Store(StoreError::NoFleet) => {
+            let remedy = "have one taken over: decant apply PLAN --fleet-source FLEET";
+            Failure::input("the store", "no fleet is in it yet", remedy)
         }
         ApplyError::NotGranted { refusal, .. } => Failure::Input {
             of,
