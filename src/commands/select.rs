@@ -72,8 +72,12 @@ impl<'a> Names<'a> {
         let names = self.fleet.hosts().iter().map(|host| &host.name);
         let found: Vec<_> = names.filter(|name| matcher.is_match(name.as_str())).cloned().collect();
         if found.is_empty() {
-            let problem = format!("{place}: no host matches {pattern}");
-            self.errors.push(Complaint::new(problem, "quote the pattern, so that the shell leaves it alone"));
+            // It came here as a pattern, so that it was quoted well enough.
+            let remedy = match self.fleet.hosts() {
+                [] => "the fleet has no hosts: give another fleet document".to_owned(),
+                [first, ..] => format!("hosts of the fleet are called such as {}", first.name),
+            };
+            self.errors.push(Complaint::new(format!("{place}: no host matches {pattern}"), remedy));
         }
         found
     }
