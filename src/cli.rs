@@ -5,7 +5,8 @@ mod executing;
 mod planning;
 mod values;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
@@ -53,6 +54,15 @@ impl Cli {
     /// Every command and option, as data.
     pub(crate) fn command_tree() -> clap::Command {
         Self::command()
+    }
+
+    /// Options that were typed beside `--rehearse`, which has a site of its own. What a variable or the settings say of the
+    /// site simply does not count in a rehearsal: it is there for the day of the real thing.
+    pub(crate) fn useless_in_rehearsal(matches: &ArgMatches) -> Vec<&'static str> {
+        let Some(("apply", apply)) = matches.subcommand() else { return Vec::new() };
+        let typed = |id: &str| apply.get_flag("rehearse") && apply.value_source(id) == Some(ValueSource::CommandLine);
+        let options = [("hosts_in", "--hosts-in"), ("store", "--store")].into_iter();
+        options.filter(|(id, _)| typed(id)).map(|(_, option)| option).collect()
     }
 }
 

@@ -1,11 +1,14 @@
 //! The demonstration: real virtual machines on this machine, planned, moved, resized, reverted, and checked.
 //!
 //! It uses what every command uses, and one witness of its own: the ledger of everything the guests were told is safely
-//! on their disks. Whatever happens, no process and no file of it is left.
+//! on their disks. Whatever happens, no process and no file of it is left: what one that is killed outright cannot tidy up,
+//! the next one sweeps ([`leftovers`]).
 
+mod leftovers;
 mod story;
 mod world;
 
+use std::fs::File;
 use std::time::Duration;
 
 use decant_executor::ConfirmPolicy;
@@ -57,6 +60,8 @@ struct Stage {
     runtime: Option<Runtime>,
     lab: Lab,
     folder: TempDir,
+    /// Tells other demonstrations that the folder is somebody's.
+    _owner: File,
 }
 
 impl Stage {
@@ -65,11 +70,13 @@ impl Stage {
             Failure::environment("set the demonstration up", error)
                 .with_hint("name a folder for temporary files that can be written to by TMPDIR")
         };
-        let folder = tempfile::Builder::new().prefix("decant-demo-").tempdir().map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix(leftovers::PREFIX).tempdir().map_err(failed)?;
+        let owner = leftovers::own(folder.path()).map_err(failed)?;
+        leftovers::sweep(&std::env::temp_dir());
         let fleet = decant_executor::lab::fleet();
         let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
         let lab = Lab::open(folder.path(), &hosts).map_err(world::lab_failed)?;
-        Ok(Self { runtime: Some(runtime), lab, folder })
+        Ok(Self { runtime: Some(runtime), lab, folder, _owner: owner })
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Failure {
         /// Each difference.
         differences: Vec<Complaint>,
     },
+    /// Several of them, from different sources: a person corrects all at once.
+    Several(Vec<Failure>),
     /// Whoever read our output has gone away; there is nobody left to tell.
     ClosedPipe,
 }
@@ -90,6 +92,12 @@ impl Failure {
     /// One error in the input.
     pub(crate) fn input(of: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Input { of: of.into(), errors: vec![Complaint::new(problem, remedy)] }
+    }
+
+    /// All of these, which were found beside each other; at least one.
+    pub(crate) fn all(failures: impl IntoIterator<Item = Self>) -> Self {
+        let mut failures: Vec<Self> = failures.into_iter().collect();
+        if failures.len() == 1 { failures.remove(0) } else { Self::Several(failures) }
     }
 
     /// Every finding of a document; what is wrong in the same way in many places is said once, with all of them.
@@ -158,7 +166,7 @@ impl Failure {
     fn complaints(&self) -> &[Complaint] {
         match self {
             Self::Input { errors: all, .. } | Self::DoesNotHold { differences: all, .. } => all,
-            Self::Environment { .. } | Self::ClosedPipe => &[],
+            Self::Environment { .. } | Self::Several(_) | Self::ClosedPipe => &[],
         }
     }
 
@@ -168,6 +176,12 @@ impl Failure {
             Self::Input { .. } => Exit::Input,
             Self::Environment { .. } => Exit::Environment,
             Self::DoesNotHold { .. } => Exit::DoesNotHold,
+            // What a person can correct comes first: the rest may have come of it.
+            Self::Several(all) => {
+                let exits: Vec<Exit> = all.iter().map(Self::exit).collect();
+                let first = exits.first().copied().unwrap_or(Exit::Environment);
+                if exits.contains(&Exit::Input) { Exit::Input } else { first }
+            }
             Self::ClosedPipe => Exit::Done,
         }
     }
@@ -175,15 +189,33 @@ impl Failure {
 
 /// Prints why a command failed, if there is anybody to tell, and says how to exit.
 pub(crate) fn report(failure: Failure) -> Exit {
-    if !matches!(failure, Failure::ClosedPipe) {
-        let handler = MietteHandlerOpts::new().width(usize::from(crate::render::width()).min(120)).build();
-        let mut text = Rendered(&failure, &handler).to_string();
-        for complaint in failure.complaints() {
-            text.push_str(&Rendered(complaint, &handler).to_string());
-        }
+    let handler = MietteHandlerOpts::new().width(usize::from(crate::render::width()).min(120)).build();
+    let text = text(&failure, &handler);
+    if !text.is_empty() {
         crate::output::note(text.trim_end());
     }
     failure.exit()
+}
+
+/// What is said of a failure; nothing where there is nobody to tell.
+fn text(failure: &Failure, handler: &MietteHandler) -> String {
+    match failure {
+        Failure::ClosedPipe => String::new(),
+        Failure::Several(all) => all.iter().map(|one| text(one, handler)).collect(),
+        Failure::Input { .. } | Failure::Environment { .. } | Failure::DoesNotHold { .. } => {
+            let mut said = Rendered(failure, handler).to_string();
+            said.extend(failure.complaints().iter().map(|complaint| Rendered(complaint, handler).to_string()));
+            said
+        }
+    }
+}
+
+/// Both, or all that is wrong with either.
+pub(crate) fn both<A, B>(first: Result<A, Failure>, second: Result<B, Failure>) -> Result<(A, B), Failure> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => Err(Failure::all(first.err().into_iter().chain(second.err()))),
+    }
 }
 
 /// A diagnostic as its handler prints it.
@@ -204,6 +236,7 @@ impl fmt::Display for Failure {
             }
             Self::Environment { doing, .. } => write!(f, "failed to {doing}"),
             Self::DoesNotHold { what, .. } => f.write_str(what),
+            Self::Several(all) => write!(f, "{}", words::count(all.len(), "failure")),
             Self::ClosedPipe => f.write_str("the reader of the output went away"),
         }
     }
@@ -213,7 +246,7 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Environment { cause, .. } => cause.as_ref().map(|cause| cause.as_ref() as &(dyn Error + 'static)),
-            Self::Input { .. } | Self::DoesNotHold { .. } | Self::ClosedPipe => None,
+            Self::Input { .. } | Self::DoesNotHold { .. } | Self::Several(_) | Self::ClosedPipe => None,
         }
     }
 }

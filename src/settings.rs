@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::error::Error as _;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use clap::Command;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, ArgAction, Command};
+use toml::de::{DeTable, DeValue};
 
 use crate::error::{Complaint, Failure};
 
@@ -52,50 +54,74 @@ fn usual_file() -> Option<PathBuf> {
     Some(folder.join("decant").join("config.toml"))
 }
 
+/// The settings of a text; or everything that is wrong with it, in its syntax, its keys and its values.
 fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Complaint>> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        vec![Complaint::new(error.to_string().trim_end().to_owned(), "write lines such as: time-limit = \"30s\"")]
-    })?;
-    let known = known_options(&crate::cli::Cli::command_tree());
+    let (table, broken) = DeTable::parse_recoverable(text);
+    let remedy = "write lines such as: time-limit = \"30s\"";
+    let mut errors: Vec<Complaint> =
+        broken.iter().map(|error| Complaint::new(error.to_string().trim_end(), remedy)).collect();
+    let options = known_options(&crate::cli::Cli::command_tree());
+    let known: Vec<&str> = options.keys().map(String::as_str).collect();
     let mut settings = BTreeMap::new();
-    let mut errors = Vec::new();
-    for (key, value) in table {
-        match as_text(&value) {
-            _ if !known.contains(&key) => errors.push(unknown(&key, &known)),
-            Some(text) => drop(settings.insert(key, text)),
-            None => errors.push(Complaint::new(
+    for (key, value) in table.get_ref() {
+        let (key, value) = (key.get_ref().as_ref(), value.get_ref());
+        match (options.get(key), as_text(value)) {
+            (None, _) => errors.push(unknown(key, &known)),
+            // What is left of a broken text may not be what was meant.
+            (Some(_), _) if !broken.is_empty() => {}
+            (Some(_), None) => errors.push(Complaint::new(
                 format!("{key}: a {} is not a setting", value.type_str()),
                 "write a text, a number, true or false",
             )),
+            (Some(option), Some(text)) => match refusal(option, key, &text) {
+                Some(complaint) => errors.push(complaint),
+                None => drop(settings.insert(key.to_owned(), text)),
+            },
         }
     }
     if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
-fn unknown(key: &str, known: &[String]) -> Complaint {
-    let remedy = decant_schema::nearest::nearest(key, known.iter().map(String::as_str))
+/// Why an option does not take a value, in the words of the command line's own reader.
+fn refusal(option: &Arg, key: &str, text: &str) -> Option<Complaint> {
+    let mut probe = Arg::new("value").long(key.to_owned()).action(ArgAction::Append);
+    probe = probe.value_parser(option.get_value_parser().clone());
+    if let Some(delimiter) = option.get_value_delimiter() {
+        probe = probe.value_delimiter(delimiter);
+    }
+    let probe = Command::new("settings").no_binary_name(true).arg(probe);
+    let error = probe.try_get_matches_from([format!("--{key}={text}")]).err()?;
+    let remedy = match (error.get(ContextKind::ValidValue), error.source()) {
+        (Some(valid), _) => format!("write one of: {valid}"),
+        (None, Some(source)) => source.to_string(),
+        (None, None) => format!("decant --help says what --{key} takes"),
+    };
+    Some(Complaint::new(format!("{key}: {text:?} is not what it takes"), remedy))
+}
+
+fn unknown(key: &str, known: &[&str]) -> Complaint {
+    let remedy = decant_schema::nearest::nearest(key, known.iter().copied())
         .map_or_else(|| format!("known settings: {}", known.join(", ")), |near| format!("did you mean {near}?"));
     Complaint::new(format!("{key}: no such setting"), remedy)
 }
 
-fn as_text(value: &toml::Value) -> Option<String> {
+fn as_text(value: &DeValue<'_>) -> Option<String> {
     match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Boolean(truth) => Some(truth.to_string()),
-        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(truth) => Some(truth.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }
 
-/// The options that can be set outside the command line: those with an environment variable.
-fn known_options(command: &Command) -> Vec<String> {
+/// The options that can be set outside the command line, by their long names: those with an environment variable.
+fn known_options(command: &Command) -> BTreeMap<String, Arg> {
     let here = command.get_arguments().filter(|arg| arg.get_env().is_some());
-    let mut names: Vec<String> = here.filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
-    names.extend(command.get_subcommands().flat_map(known_options));
-    names.sort();
-    names.dedup();
-    names
+    let mut options: BTreeMap<String, Arg> =
+        here.filter_map(|arg| Some((arg.get_long()?.to_owned(), arg.clone()))).collect();
+    options.extend(command.get_subcommands().flat_map(known_options));
+    options
 }
 
 impl Settings {
@@ -115,5 +141,25 @@ impl Settings {
             crate::output::note(&format!("note: settings were read from {}", self.file.display()));
         }
         error.exit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_with_the_settings_is_said() {
+        let text = "time-limit = \"10\"\nheadrom = \"10%\"\nthreads = 5000\nformat = \"xml\"\ngoals = \"refused,none\"\nseed = [1]\n";
+        let errors = parse(text).expect_err("six mistakes");
+        for key in ["time-limit", "headrom", "threads", "format", "goals", "seed"] {
+            assert!(errors.iter().any(|error| error.problem.starts_with(&format!("{key}:"))), "{key}: {errors:?}");
+        }
+        assert_eq!(errors.len(), 6);
+        assert!(errors.iter().any(|error| error.remedy.as_ref().is_some_and(|remedy| remedy.contains("1..=256"))));
+        let errors = parse("seed = \nno-displace = maybe\n").expect_err("two mistakes");
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        let good = parse("time-limit = \"30s\"\nno-displace = true\ngoals = \"imbalance,refused\"\nseed = 7\n");
+        assert_eq!(good.expect("all is well").len(), 4);
     }
 }

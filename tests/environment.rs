@@ -67,3 +67,27 @@ fn a_host_that_would_lead_out_of_its_folder_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("host ../cmp-02 has no folder"), "{said}");
 }
+
+#[test]
+fn where_the_hosts_are_does_not_count_in_a_rehearsal() {
+    let folder = planned();
+    let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--rehearse"];
+    let site = [("DECANT_HOSTS_IN", "nowhere"), ("DECANT_STORE", "store.db")];
+    let output = decant(folder.path(), &apply).envs(site).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!folder.path().join("store.db").exists());
+}
+
+#[test]
+fn a_store_without_a_fleet_says_that_there_is_none_yet() {
+    let folder = planned();
+    std::fs::create_dir(folder.path().join("hosts")).unwrap();
+    // Nothing is begun, because the store knows no fleet; but now there is a store.
+    let apply = ["apply", "plan.json", "--hosts-in", "hosts", "--store", "store.db"];
+    for arguments in [&apply[..], &["fleet", "pull", "--from", "store", "--store", "store.db"]] {
+        let output = decant(folder.path(), arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("no fleet is in it yet") && said.contains("--fleet-source"), "{said}");
+    }
+}

@@ -57,6 +57,35 @@ fn the_demonstration_leaves_nothing_where_it_is_interrupted() {
 }
 
 #[test]
+fn what_a_demonstration_that_was_killed_leaves_is_swept_by_the_next() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || {
+        let mut demo = guests::fleet::decant();
+        demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut demo = demo.spawn().unwrap();
+        let told = BufReader::new(demo.stderr.take().unwrap()).lines().map(Result::unwrap);
+        (demo, told)
+    };
+    let (mut killed, mut told) = demo();
+    assert!(told.any(|line| line.contains("pre-migrating")), "no migration begins");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let left = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    assert!(!guests::fleet::processes_naming(&left).is_empty(), "its guests run on");
+    let (mut next, mut told) = demo();
+    let swept = told.find(|line| line.contains("a killed demonstration")).expect("it says what it sweeps");
+    assert!(swept.contains("6 virtual machines"), "{swept}");
+    assert!(!left.exists());
+    assert_eq!(guests::fleet::processes_naming(&left), Vec::<String>::new());
+    kill_process(Pid::from_child(&next), Signal::TERM).unwrap();
+    told.for_each(drop);
+    next.wait().unwrap();
+}
+
+#[test]
 fn an_evacuation_killed_at_random_moments_loses_nothing_and_ends() {
     if RealFleet::cannot_be_made() {
         return;

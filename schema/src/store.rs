@@ -12,6 +12,7 @@ mod instances;
 mod journal;
 mod migrations;
 mod plans;
+mod probe;
 mod wishes;
 
 use std::fs::{File, TryLockError};

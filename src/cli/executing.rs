@@ -35,7 +35,7 @@ pub(crate) struct Apply {
     pub(crate) home: bool,
     /// Carry it out on simulated hosts, in a store that is thrown away: nothing real moves. The rounds of a rolling plan
     /// follow each other at once.
-    #[arg(long, requires = "fleet_source", conflicts_with = "hosts_in")]
+    #[arg(long, requires = "fleet_source")]
     pub(crate) rehearse: bool,
     #[command(flatten)]
     pub(crate) site: Site,

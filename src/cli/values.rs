@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use decant_executor::apply::LEASE_MIN;
+use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
 
 /// A length of time with its unit, as `10s`, `2h` or `1h30m`.
@@ -14,7 +15,7 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().parse::<f64>().is_ok() {
+        if text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(format!("a length of time needs its unit, as {0}s, {0}m or {0}h", text.trim()));
         }
         let length: SignedDuration =
@@ -64,7 +65,7 @@ impl FromStr for Window {
         let from = moment(from)?;
         let until = match until.parse::<Seconds>() {
             Ok(Seconds(length)) => {
-                from.checked_add(length).map_err(|_| "an interval ends in the year 9999".to_owned())?
+                from.checked_add(length).map_err(|_| format!("an interval ends at {} at the latest", Timestamp::MAX))?
             }
             Err(_) => moment(until)?,
         };
@@ -73,9 +74,14 @@ impl FromStr for Window {
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let wrong =
-        |_| format!("{text:?} is no moment: write date, time and zone, as 2026-11-25T22:00Z or 2026-11-25T23:00+01:00");
-    text.trim().parse().map_err(wrong)
+    text.trim().parse().map_err(|_| match Pieces::parse(text.trim()) {
+        Ok(pieces) if pieces.time().is_some() && pieces.offset().is_some() => {
+            format!("{text} is beyond the calendar, which goes from {} to {}", Timestamp::MIN, Timestamp::MAX)
+        }
+        _ => {
+            format!("{text:?} is no moment: write date, time and zone, as 2026-11-25T22:00Z or 2026-11-25T23:00+01:00")
+        }
+    })
 }
 
 /// A share of a whole, as `10%`; 0 to 100.
@@ -150,6 +156,9 @@ mod tests {
         assert_eq!("500ms".parse::<Seconds>().unwrap().0, Duration::from_millis(500));
         assert!("10".parse::<Seconds>().unwrap_err().contains("10s, 10m or 10h"));
         assert!("-3s".parse::<Seconds>().unwrap_err().contains("negative"));
+        for no_number in ["inf", "NaN", "-infinity"] {
+            assert!(no_number.parse::<Seconds>().unwrap_err().starts_with("write a length"), "{no_number}");
+        }
         assert!("soon".parse::<Seconds>().unwrap_err().contains("15m"));
     }
 
@@ -171,6 +180,8 @@ mod tests {
             ("2026-11-25T22:00Z/2026-11-25T21:00Z", "ends after it begins"),
             ("2026-11-25T22:00Z/tomorrow", "no moment"),
             ("tonight", "1h30m"),
+            ("9999-12-31T23:00Z/6h", "beyond the calendar"),
+            ("9999-12-30T20:00Z/6h", "at the latest"),
         ] {
             assert!(wrong.parse::<Window>().unwrap_err().contains(says), "{wrong}");
         }

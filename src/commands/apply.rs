@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::{check, documents, rounds, site, watch::Watch};
 use crate::cli::{Apply, Format, Terms, When};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, both};
 use crate::interrupt::or_interrupted;
 use crate::output;
 use crate::render;
@@ -34,7 +34,7 @@ fn read(plan: &Path, fleet: Option<&Path>) -> Result<(Plan, Option<Arc<Fleet>>),
     if let Some(fleet) = fleet {
         documents::one_from_standard_input(plan, fleet)?;
     }
-    Ok((documents::plan(plan)?, fleet.map(documents::fleet).transpose()?))
+    both(documents::plan(plan), fleet.map(documents::fleet).transpose())
 }
 
 /// On real hosts, remembered in the store.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::documents;
 use crate::cli::{Check, Format};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, both};
 use crate::output;
 use crate::render::words;
 
@@ -24,8 +24,7 @@ struct Judgement {
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     documents::one_from_standard_input(&args.fleet, &args.plan)?;
-    let fleet = documents::fleet(&args.fleet)?;
-    let plan = documents::plan(&args.plan)?;
+    let (fleet, plan) = both(documents::fleet(&args.fleet), documents::plan(&args.plan))?;
     super::same_fleet(&fleet, &plan)?;
     let verdict = check(&fleet, &plan);
     match args.format {

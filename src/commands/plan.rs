@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::documents;
-use super::select::Names;
+use super::select::{Listed, Names};
 use crate::cli::{self, Format, HostPriority, PlanCommand, PlanningOptions, Window};
 use crate::error::{Complaint, Exit, Failure};
 use crate::output;
@@ -31,9 +31,9 @@ pub(super) fn run(command: &PlanCommand) -> Result<Exit, Failure> {
 }
 
 fn evacuate(args: &cli::Evacuate, began: Instant) -> Result<Exit, Failure> {
-    let fleet = fleet(&args.options, args.hosts.hosts_from.as_deref())?;
+    let (fleet, list) = sources(&args.options, args.hosts.hosts_from.as_deref())?;
     let mut names = Names::of(&fleet);
-    let hosts = names.hosts(&args.hosts)?;
+    let hosts = names.hosts(&args.hosts, list);
     let mut options = conditions(&mut names, &args.options);
     options.window_s = args.window.map(|window| window.0.as_secs_f64());
     if args.hosts.is_empty() {
@@ -45,7 +45,7 @@ fn evacuate(args: &cli::Evacuate, began: Instant) -> Result<Exit, Failure> {
 }
 
 fn resize(args: &cli::Resize, began: Instant) -> Result<Exit, Failure> {
-    let fleet = fleet(&args.options, None)?;
+    let (fleet, _) = sources(&args.options, None)?;
     let mut names = Names::of(&fleet);
     let instances = names.instances("--instance", &args.instance);
     let flavors = flavors(&mut names, &fleet, args);
@@ -58,9 +58,9 @@ fn resize(args: &cli::Resize, began: Instant) -> Result<Exit, Failure> {
 
 /// A maintenance of the hosts named, or of all.
 fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
-    let fleet = fleet(&args.options, args.hosts.hosts_from.as_deref())?;
+    let (fleet, list) = sources(&args.options, args.hosts.hosts_from.as_deref())?;
     let mut names = Names::of(&fleet);
-    let mut hosts = names.hosts(&args.hosts)?;
+    let mut hosts = names.hosts(&args.hosts, list);
     let options = conditions(&mut names, &args.options);
     let mut priorities = BTreeMap::new();
     for HostPriority { host, priority } in &args.priority {
@@ -129,13 +129,18 @@ fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<Flav
     args.flavor.iter().cycle().take(instances).map(|name| FlavorName::from(name.as_str())).collect()
 }
 
-fn fleet(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<Arc<Fleet>, Failure> {
+/// The fleet, and what the file of hosts says; where the fleet is wrong, all that is wrong with either.
+fn sources(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<(Arc<Fleet>, Listed), Failure> {
     let read = [("--fleet", Some(options.fleet.as_path())), ("--hosts-from", hosts_from)];
     documents::apart(&read, &[("--output", options.output.as_deref())])?;
     if let Some(list) = hosts_from {
         documents::one_from_standard_input(&options.fleet, list)?;
     }
-    documents::fleet(&options.fleet)
+    let list = hosts_from.map(documents::text);
+    match documents::fleet(&options.fleet) {
+        Ok(fleet) => Ok((fleet, list)),
+        Err(failure) => Err(Failure::all([failure].into_iter().chain(list.and_then(Result::err)))),
+    }
 }
 
 /// The conditions as the plan records them.

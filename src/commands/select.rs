@@ -9,26 +9,32 @@ use decant_schema::id::{HostName, InstanceId};
 use decant_schema::nearest::nearest;
 use globset::Glob;
 
-use super::documents;
 use crate::cli::HostSelection;
 use crate::error::{Complaint, Failure};
+
+/// What a file of names says, or why it could not be read; none where there is no such file.
+pub(crate) type Listed = Option<Result<String, Failure>>;
 
 /// Looks names up in a fleet and keeps what was wrong with them.
 pub(crate) struct Names<'a> {
     fleet: &'a Fleet,
     errors: Vec<Complaint>,
+    /// What was wrong beside names.
+    failures: Vec<Failure>,
 }
 
 impl<'a> Names<'a> {
     pub(crate) fn of(fleet: &'a Fleet) -> Self {
-        Self { fleet, errors: Vec::new() }
+        Self { fleet, errors: Vec::new(), failures: Vec::new() }
     }
 
-    /// The hosts a selection means; empty if it names none.
-    pub(crate) fn hosts(&mut self, selection: &HostSelection) -> Result<BTreeSet<HostName>, Failure> {
+    /// The hosts a selection means; empty if it names none. `list` is what its file of names says.
+    pub(crate) fn hosts(&mut self, selection: &HostSelection, list: Listed) -> BTreeSet<HostName> {
         let mut hosts = self.matching("--host", &selection.host);
-        if let Some(path) = &selection.hosts_from {
-            hosts.append(&mut self.listed(path)?);
+        match (&selection.hosts_from, list) {
+            (Some(path), Some(Ok(text))) => hosts.append(&mut self.listed(path, &text)),
+            (_, Some(Err(failure))) => self.failures.push(failure),
+            (_, None) | (None, _) => {}
         }
         let fleet = self.fleet;
         for name in &selection.aggregate {
@@ -44,7 +50,7 @@ impl<'a> Names<'a> {
                 fleet.hosts()[at].zone.as_ref().is_some_and(|zone| zone.as_str() == name)
             }));
         }
-        Ok(hosts)
+        hosts
     }
 
     /// The hosts that some names or patterns mean; `place` says where these were written.
@@ -72,15 +78,18 @@ impl<'a> Names<'a> {
         let names = self.fleet.hosts().iter().map(|host| &host.name);
         let found: Vec<_> = names.filter(|name| matcher.is_match(name.as_str())).cloned().collect();
         if found.is_empty() {
-            let problem = format!("{place}: no host matches {pattern}");
-            self.errors.push(Complaint::new(problem, "quote the pattern, so that the shell leaves it alone"));
+            // It came here as a pattern, so that it was quoted well enough.
+            let remedy = match self.fleet.hosts() {
+                [] => "the fleet has no hosts: give another fleet document".to_owned(),
+                [first, ..] => format!("hosts of the fleet are called such as {}", first.name),
+            };
+            self.errors.push(Complaint::new(format!("{place}: no host matches {pattern}"), remedy));
         }
         found
     }
 
     /// Hosts named in a file, one a line.
-    fn listed(&mut self, path: &Path) -> Result<BTreeSet<HostName>, Failure> {
-        let text = documents::text(path)?;
+    fn listed(&mut self, path: &Path, text: &str) -> BTreeSet<HostName> {
         let mut hosts = BTreeSet::new();
         for (at, line) in text.lines().enumerate() {
             let name = line.split('#').next().unwrap_or_default().trim();
@@ -92,7 +101,7 @@ impl<'a> Names<'a> {
             let problem = format!("--hosts-from: {} names no host", path.display());
             self.errors.push(Complaint::new(problem, "write one host or pattern a line"));
         }
-        Ok(hosts)
+        hosts
     }
 
     fn sharing<'n>(
@@ -148,11 +157,11 @@ impl<'a> Names<'a> {
         self.errors.push(complaint);
     }
 
-    /// Fails if any name meant nothing.
-    pub(crate) fn finish(self) -> Result<(), Failure> {
-        if self.errors.is_empty() {
-            return Ok(());
+    /// Fails if any name meant nothing, or anything else was wrong.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        if !self.errors.is_empty() {
+            self.failures.push(Failure::Input { of: "the request".to_owned(), errors: self.errors });
         }
-        Err(Failure::Input { of: "the request".to_owned(), errors: self.errors })
+        if self.failures.is_empty() { Ok(()) } else { Err(Failure::all(self.failures)) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::documents;
 use crate::cli::Show;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, both};
 use crate::output;
 use crate::render::{self, PlanView, text::Extent};
 
@@ -12,8 +12,8 @@ pub(super) fn run(args: &Show) -> Result<Exit, Failure> {
     }
     let read = [("the plan", Some(args.plan.as_path())), ("--fleet", args.fleet.as_deref())];
     documents::apart(&read, &[("--html", args.html.as_deref())])?;
-    let plan = documents::plan(&args.plan)?;
-    let fleet = args.fleet.as_deref().map(documents::fleet).transpose()?;
+    let fleet = args.fleet.as_deref().map(documents::fleet).transpose();
+    let (plan, fleet) = both(documents::plan(&args.plan), fleet)?;
     if let Some(fleet) = &fleet {
         super::same_fleet(fleet, &plan)?;
     }

@@ -146,6 +146,13 @@ fn failure(error: ApplyError) -> Failure {
         }
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
+        ApplyError::NotAStore { path } => {
+            Failure::input(path.display().to_string(), "the file is no store of decant's", "name another by --store")
+        }
+        ApplyError::Store(StoreError::NoFleet) => {
+            let remedy = "have one taken over: decant apply PLAN --fleet-source FLEET";
+            Failure::input("the store", "no fleet is in it yet", remedy)
+        }
         ApplyError::NotGranted { refusal, .. } => Failure::Input {
             of,
             errors: vec![Complaint::new(format!("failed to {refusal}"), "decant migration show says how far it is")],

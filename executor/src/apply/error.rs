@@ -66,6 +66,12 @@ pub enum ApplyError {
         /// Where.
         path: PathBuf,
     },
+    /// The file is something else.
+    #[error("find a store in {}: it is something else", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
     /// The store's lock cannot be taken.
     #[error("lock {}", path.display())]
     Lock {

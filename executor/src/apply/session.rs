@@ -64,6 +64,9 @@ pub(super) async fn look(path: &Path) -> Result<Store, ApplyError> {
     if !path.exists() {
         return Err(ApplyError::NoStore { path: path.to_owned() });
     }
+    if !Store::is_at(path).await {
+        return Err(ApplyError::NotAStore { path: path.to_owned() });
+    }
     Ok(Store::open(path).await?)
 }
 

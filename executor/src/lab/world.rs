@@ -202,10 +202,14 @@ impl Lab {
         entries.filter_map(|entry| self.process(entry.file_name().to_str()?.parse().ok()?)).collect()
     }
 
-    /// The guest a process runs, known by the console it was told to write to.
+    /// The guest a process runs, if it is a QEMU, known by the console it was told to write to.
     fn process(&self, id: i32) -> Option<Process> {
         let command = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
         let command = String::from_utf8(command).ok()?;
+        let program = Path::new(command.split('\0').next()?).file_name()?.to_str()?;
+        if !program.starts_with("qemu-system-") {
+            return None;
+        }
         let (_, console) = command.split('\0').find_map(|word| word.strip_prefix("file,")?.split_once("path="))?;
         let within = Path::new(console).strip_prefix(self.hosts_folder()).ok()?;
         let (host, instance) = (within.iter().next()?.to_str()?, within.file_stem()?.to_str()?);

@@ -56,5 +56,5 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Finding {
     let byte = bytes.get(good.len()).copied().unwrap_or_default();
     let place = Place { field: String::new(), line_column: Some(line_column(good, good.len())) };
     let problem = format!("byte {byte:#04x} is not UTF-8 text");
-    Finding { place, problem, remedy: "give a JSON document in UTF-8, plain or packed by gzip or zstd".to_owned() }
+    Finding { place, problem, remedy: "give text in UTF-8, plain or packed by gzip or zstd".to_owned() }
 }
