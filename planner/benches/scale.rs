@@ -244,7 +244,8 @@ fn run_peer(folder: &Path, case: &Case, (python, name, limit_s): (&str, &'static
     Line { case: case.clone(), program: name, cost, judged }
 }
 
-/// What must not be, whatever the machine: an invalid plan, a bound that is none, or a peer that does better.
+/// What must not be, whatever the machine: an invalid plan, a bound that is none, or a peer that does better by moves that
+/// can be carried out.
 fn wrong(lines: &[Line]) -> Vec<String> {
     let mut wrong = Vec::new();
     for line in lines.iter().filter(|line| line.program == "decant") {
@@ -256,7 +257,9 @@ fn wrong(lines: &[Line]) -> Vec<String> {
         if !matches!(line.cost.exit, Some(0 | 3)) {
             wrong.push(format!("{name}: exit code {:?}", line.cost.exit));
         }
-        let better = lines.iter().filter(|peer| peer.case.name == *name && peer.judged.violations == 0);
+        let better = lines
+            .iter()
+            .filter(|peer| peer.case.name == *name && peer.judged.violations + peer.judged.order_violations == 0);
         for peer in better.filter(|peer| peer.judged.value() < judged.value()) {
             wrong.push(format!(
                 "{name}: {} reaches {:?}, decant {:?}",
