@@ -109,6 +109,30 @@ fn an_evacuation_killed_at_random_moments_loses_nothing_and_ends() {
 }
 
 #[test]
+fn a_rolling_plan_empties_a_host_and_brings_its_instances_home_when_told_to() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let plan = fleet.plan(&["rolling", "--host", "oak", "--window", "1h", "--outage", "20m", "--way-back"]);
+    let apply = |words: &[&str]| {
+        let output = fleet.apply(&plan).args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let (said, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code(), said, told)
+    };
+    let (code, _, told) = apply(&[]);
+    assert!(code == Some(2) && told.contains("round 1 comes next"), "{told}");
+    let (code, _, told) = apply(&["--round", "1", "--home"]);
+    assert!(code == Some(2) && told.contains("round 1 is not done"), "{told}");
+    let (code, said, told) = apply(&["--round", "1"]);
+    assert!(code == Some(0) && said.contains("oak is empty now."), "{said}{told}");
+    assert!(said.contains("--round 1 --home"), "{said}");
+    let (code, said, told) = apply(&["--round", "1", "--home"]);
+    assert!(code == Some(0) && said.contains("This was the last round."), "{said}{told}");
+    fleet.check_disks();
+}
+
+#[test]
 fn an_aborted_migration_leaves_the_instance_as_it_was() {
     if RealFleet::cannot_be_made() {
         return;

@@ -85,9 +85,14 @@ impl RealFleet {
     }
 
     pub(crate) fn plan_evacuation(&self, host: &str) -> PathBuf {
+        self.plan(&["evacuate", "--host", host])
+    }
+
+    /// Plans, and returns where the plan is.
+    pub(crate) fn plan(&self, words: &[&str]) -> PathBuf {
         let plan = self.path("plan.json");
         let mut command = decant();
-        command.args(["plan", "evacuate", "--host", host]).arg("--fleet").arg(self.path("fleet.json"));
+        command.arg("plan").args(words).arg("--fleet").arg(self.path("fleet.json"));
         let output = command.arg("-o").arg(&plan).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         plan
