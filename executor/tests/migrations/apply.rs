@@ -331,7 +331,8 @@ async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_b
     let simulation = Simulation::new(&really, Arc::new(SystemClock), SimulatedOptions::default());
     let (plan, known, store, drivers) = (plan(LINES), fleet(), site.store(), simulation.drivers());
     let options = ApplyOptions::default();
-    let job = ApplyJob { plan: &plan, fleet: Some(&known), store: &store, drivers, options, progress: nobody() };
+    let (moves, fleet, judge) = (None, Some(&known), &nothing_wrong);
+    let job = ApplyJob { plan: &plan, moves, fleet, judge, store: &store, drivers, options, progress: nobody() };
     let refused = apply(job).await.unwrap_err();
     let ApplyError::Unready { moves } = refused else { panic!("{refused}") };
     let said: Vec<_> = moves.iter().map(ToString::to_string).collect();
@@ -364,7 +365,8 @@ async fn a_plan_does_not_wait_for_hosts_that_nobody_serves() {
     let mut drivers = site.simulation.drivers();
     drivers.retain(|host, _| host.as_str() == "b");
     let options = ApplyOptions { max_migrations: Some(1), ..ApplyOptions::default() };
-    let job = ApplyJob { plan: &second, fleet: None, store: &store, drivers, options, progress: nobody() };
+    let (moves, fleet, judge) = (None, None, &nothing_wrong);
+    let job = ApplyJob { plan: &second, moves, fleet, judge, store: &store, drivers, options, progress: nobody() };
     let report = tokio::time::timeout(Duration::from_secs(20), apply(job)).await.unwrap().unwrap();
     assert_eq!(report.moves[0].wait, Some(Wait::FleetBusy));
 }
