@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cargo bench --profile release --workspace --bench scale -- [--quick] [--peers PYTHON] [--page FILE] [--fleets DIR]
+//! cargo bench --profile release --workspace --bench scale -- [--only NAME …] --write DIR
 //! ```
 //!
 //! `--quick` takes the small fleets alone; it fails on a wrong answer, never on a time. `--peers` names a Python with
 //! the peers' packages; `--page` writes the figures as a page. `--fleets` adds every fleet of a folder that has a
 //! `NAME.json.gz` and a `NAME.drain` with the hosts to empty. `--only NAME` (repeatable) takes the fleets so named.
+//! `--write` only writes the generated fleets to a folder, to look at one of them.
 #![expect(clippy::disallowed_methods, reason = "the planner is pure, its benchmark is not")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to clean up")]
 
@@ -99,10 +101,17 @@ struct Options {
     page: Option<PathBuf>,
     fleets: Option<PathBuf>,
     only: Vec<String>,
+    write: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let options = options();
+    if let Some(folder) = &options.write {
+        FLEETS.iter().filter(|wanted| takes(&options, wanted.name, wanted.hosts)).for_each(|wanted| {
+            write_fleet(folder, wanted);
+        });
+        return ExitCode::SUCCESS;
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     let mut others = Vec::new();
@@ -130,7 +139,7 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Options {
-    let mut options = Options { quick: false, peers: None, page: None, fleets: None, only: Vec::new() };
+    let mut options = Options { quick: false, peers: None, page: None, fleets: None, only: Vec::new(), write: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -138,6 +147,7 @@ fn options() -> Options {
             "--peers" => options.peers = arguments.next(),
             "--page" => options.page = arguments.next().map(PathBuf::from),
             "--fleets" => options.fleets = arguments.next().map(PathBuf::from),
+            "--write" => options.write = arguments.next().map(PathBuf::from),
             "--only" => options.only.extend(arguments.next()),
             // What cargo itself adds.
             "--bench" => {}
