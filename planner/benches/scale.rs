@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! cargo bench --profile release --workspace --bench scale -- [--quick] [--peers PYTHON] [--page FILE] [--fleets DIR]
-//! cargo bench --profile release --workspace --bench scale -- [--only NAME …] --write DIR
+//! cargo bench --profile release --workspace --bench scale -- [--only NAME …] [--seed N] --write DIR
 //! ```
 //!
 //! `--quick` takes the small fleets alone; it fails on a wrong answer, never on a time. `--peers` names a Python with
 //! the peers' packages; `--page` writes the figures as a page. `--fleets` adds every fleet of a folder that has a
 //! `NAME.json.gz` and a `NAME.drain` with the hosts to empty. `--only NAME` (repeatable) takes the fleets so named.
-//! `--write` only writes the generated fleets to a folder, to look at one of them.
+//! `--seed` generates other fleets of the same sizes. `--write` only writes the generated fleets to a folder, to look at
+//! one of them.
 #![expect(clippy::disallowed_methods, reason = "the planner is pure, its benchmark is not")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to clean up")]
 
@@ -102,21 +103,28 @@ struct Options {
     fleets: Option<PathBuf>,
     only: Vec<String>,
     write: Option<PathBuf>,
+    /// Instead of the fleets' own seeds.
+    seed: Option<u64>,
+}
+
+impl Options {
+    /// The fleets to generate.
+    fn wanted(&self) -> impl Iterator<Item = Wanted> + '_ {
+        let taken = FLEETS.iter().filter(|wanted| takes(self, wanted.name, wanted.hosts));
+        taken.map(|wanted| Wanted { seed: self.seed.unwrap_or(wanted.seed), ..*wanted })
+    }
 }
 
 fn main() -> ExitCode {
     let options = options();
     if let Some(folder) = &options.write {
-        FLEETS.iter().filter(|wanted| takes(&options, wanted.name, wanted.hosts)).for_each(|wanted| {
-            write_fleet(folder, wanted);
-        });
+        options.wanted().for_each(|wanted| drop(write_fleet(folder, &wanted)));
         return ExitCode::SUCCESS;
     }
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     let mut others = Vec::new();
-    let generated = FLEETS.iter().filter(|wanted| takes(&options, wanted.name, wanted.hosts));
-    let generated = generated.map(|wanted| write_fleet(folder.path(), wanted));
+    let generated = options.wanted().map(|wanted| write_fleet(folder.path(), &wanted));
     for case in generated.chain(given(&options)) {
         eprintln!("bench: {}", case.name);
         lines.push(run_decant(folder.path(), &case));
@@ -139,7 +147,8 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Options {
-    let mut options = Options { quick: false, peers: None, page: None, fleets: None, only: Vec::new(), write: None };
+    let mut options =
+        Options { quick: false, peers: None, page: None, fleets: None, only: Vec::new(), write: None, seed: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -147,6 +156,7 @@ fn options() -> Options {
             "--peers" => options.peers = arguments.next(),
             "--page" => options.page = arguments.next().map(PathBuf::from),
             "--fleets" => options.fleets = arguments.next().map(PathBuf::from),
+            "--seed" => options.seed = arguments.next().map(|seed| seed.parse().expect("--seed takes a number")),
             "--write" => options.write = arguments.next().map(PathBuf::from),
             "--only" => options.only.extend(arguments.next()),
             // What cargo itself adds.
