@@ -14,7 +14,8 @@
 //!
 //! The list rule ([`sequence`]) orders nearly everything. Where it gets stuck, only hosts that wait for each other
 //! ([`knot`]) are searched ([`untie`], [`search`]): other orders first, then hops of instances that move anyway, then
-//! third parties that step aside; [`banker`] then lets as much as is safe run at once. A placement with no order is handed back as [`Unorderable`]: a no-good.
+//! third parties that step aside; where they are too many for a search, hops follow a rule ([`detour`]). [`banker`] then
+//! lets as much as is safe run at once. A placement with no order is handed back as [`Unorderable`]: a no-good.
 //!
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
 
@@ -23,6 +24,7 @@ mod banker;
 mod bound;
 mod carry;
 mod chain;
+mod detour;
 mod knot;
 mod peak;
 mod ports;
@@ -156,6 +158,23 @@ pub fn order(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> R
     let wanted = sequence::wanted(problem, placement);
     let sequence = sequence::sequence(&start, &wanted, limits)?;
     Ok(schedule(&start, placement, &wanted, &sequence))
+}
+
+/// The moves of a placement in an order that the list rule and hops by rule find, as far as they do.
+pub(crate) fn as_far_as_it_goes(problem: &Problem, placement: &Placement) -> Vec<(InstanceIdx, HostIdx)> {
+    let steps = sequence::by_rule(&Room::at_start(problem), &sequence::wanted(problem, placement));
+    steps.into_iter().map(|step| (step.instance, step.target)).collect()
+}
+
+/// Schedules the moves of a placement for which an order is known: each finds its room after those before it. `None` if
+/// it is no such order.
+pub(crate) fn along(problem: &Problem, placement: &Placement, order: &[(InstanceIdx, HostIdx)]) -> Option<Schedule> {
+    let start = Room::at_start(problem);
+    let wanted = sequence::wanted(problem, placement);
+    let steps: Vec<Step> =
+        order.iter().map(|(instance, target)| Step { instance: *instance, target: *target }).collect();
+    let sequence = sequence::along(&start, &wanted, &steps)?;
+    Some(schedule(&start, placement, &wanted, &sequence))
 }
 
 /// Chains an order of single moves and puts it into time.

@@ -14,6 +14,7 @@ use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use super::Unorderable;
 use super::banker::in_waves;
+use super::detour::detour;
 use super::room::{Room, Step};
 use super::untie::untie;
 
@@ -79,16 +80,38 @@ pub(super) struct Sequence {
     pub(super) stopped_by: Option<StoppedBy>,
 }
 
+/// An order of the moves by rules alone, as far as it goes.
+pub(super) fn by_rule(start: &Room<'_>, wanted: &[Step]) -> Vec<Step> {
+    detour(start, &in_rank(wanted, rule(start, wanted))).0
+}
+
 /// Finds an order for the wanted moves, by the rule where that does.
 pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], limits: &Limits<'_>) -> Result<Sequence, Unorderable> {
-    let mut steps = wanted.to_vec();
     let rule = rule(start, wanted);
-    steps.sort_by_key(|step| rule(*step));
-    let mut room = start.clone();
-    let (gone, stuck) = by_list(&mut room, &steps);
+    let steps = in_rank(wanted, &rule);
+    let (gone, stuck) = by_list(&mut start.clone(), &steps);
     if stuck.is_empty() {
         return Ok(Sequence { steps: gone, stopped_by: None });
     }
     let found = untie(start, &steps, limits)?;
     Ok(Sequence { steps: in_waves(start, &found.steps, rule), ..found })
+}
+
+/// Makes the best of an order that is known; `None` if somebody does not find his room in it, or it is another's.
+pub(super) fn along(start: &Room<'_>, wanted: &[Step], order: &[Step]) -> Option<Sequence> {
+    let mut room = start.clone();
+    let fits = order.iter().all(|step| {
+        let fits = room.fits(*step);
+        room.go(*step);
+        fits
+    });
+    let arrives = |step: &Step| room.host(step.instance) == step.target;
+    (fits && wanted.iter().all(arrives))
+        .then(|| Sequence { steps: in_waves(start, order, rule(start, wanted)), stopped_by: None })
+}
+
+fn in_rank(steps: &[Step], rule: impl Fn(Step) -> Urgency) -> Vec<Step> {
+    let mut steps = steps.to_vec();
+    steps.sort_by_key(|step| rule(*step));
+    steps
 }

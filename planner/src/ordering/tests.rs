@@ -87,6 +87,21 @@ fn two_full_hosts_swap_by_way_of_a_spare_one() {
 }
 
 #[test]
+fn a_ring_too_large_to_search_turns_by_way_of_a_spare_host() {
+    let names: Vec<String> = (0..240).map(|at| format!("h{at:03}")).collect();
+    let hosts: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 8)).chain([("spare", 8)]).collect();
+    let ids: Vec<String> = (0..240).map(|at| format!("i{at:03}")).collect();
+    let instances: Vec<(&str, &str, u64)> =
+        ids.iter().zip(&names).map(|(id, name)| (id.as_str(), name.as_str(), 8)).collect();
+    let problem = problem(document(&hosts, &instances), evacuate(&[]));
+    let next = |at: usize| names[(at + 1) % names.len()].as_str();
+    let goes: Vec<(&str, &str)> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), next(at))).collect();
+    let schedule = ordered(&problem, &goes);
+    assert_eq!(schedule.moves.len(), 241, "one hops to the spare host, and all the others follow round the ring");
+    assert_eq!(schedule.placement, placement(&problem, &goes));
+}
+
+#[test]
 fn two_full_hosts_without_a_spare_one_have_no_order_and_that_is_proven() {
     let fleet = document(&[("h1", 8), ("h2", 8)], &[("a", "h1", 8), ("b", "h2", 8)]);
     let problem = problem(fleet, evacuate(&[]));

@@ -3,13 +3,14 @@
 //! First other orders of the same moves; then hops of instances that move anyway, which displace nobody; then third
 //! parties that step aside, for a while or for good, the least memory first. Each knot is untied on its own where
 //! that displaces nobody; else all moves of a small placement are searched together, as what moves elsewhere might
-//! make the room.
+//! make the room, and those of a large one get their hops by a rule.
 
 use decant_schema::plan::StoppedBy;
 
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx};
 
+use super::detour::detour;
 use super::knot::{Knot, knots};
 use super::room::{Room, Step};
 use super::search::{Actor, Answer, Prefer, search};
@@ -36,7 +37,11 @@ pub(super) fn untie(start: &Room<'_>, steps: &[Step], limits: &Limits<'_>) -> Re
     let steps = match together {
         Answer::Order(steps) => steps,
         Answer::None => return Err(Unorderable { stopped_by: None, ..stuck }),
-        Answer::Cut(_) => untying.knot_by_knot(Scope::ThirdParties)?,
+        Answer::Cut(by) => {
+            untying.cut.get_or_insert(by);
+            let (order, stuck) = detour(start, steps);
+            if stuck.is_empty() { order } else { untying.knot_by_knot(Scope::ThirdParties)? }
+        }
     };
     Ok(Sequence { steps, stopped_by: untying.cut })
 }
