@@ -20,6 +20,11 @@ impl Limits<'_> {
     /// No wall clock and the usual effort: what tests use.
     pub const UNTIMED: Limits<'static> = Limits { elapsed: &|| Duration::ZERO, time: None, effort: 1 };
 
+    /// The same with less time, so that something is left for what comes after: so many percent of all there is.
+    pub(crate) fn percent(self, percent: u32) -> Self {
+        Self { time: self.time.map(|time| time * percent / 100), ..self }
+    }
+
     /// What an integer model may spend: so many nodes at the usual effort, and no more time than there is.
     pub(crate) fn search(&self, nodes: i32, target: f64) -> Effort {
         let nodes = nodes.saturating_mul(i32::try_from(self.effort).unwrap_or(i32::MAX));

@@ -17,6 +17,7 @@ mod neighbourhood;
 mod patterns;
 mod pools;
 mod proof;
+mod salvage;
 mod search;
 mod tally;
 #[cfg(test)]
@@ -32,8 +33,12 @@ use crate::problem::{HostIdx, InstanceIdx, KindIdx, Placement, Problem};
 
 use pools::Pool;
 use proof::Proof;
+pub(crate) use salvage::salvage;
 use search::Search;
 use tally::Ground;
+
+/// Hosts looked at, once for each instance, when time is out already: a second or two.
+const LATE_VISITS: usize = 1 << 20;
 
 /// What a tier reaches and what is proven of it: no placement at the values of the tiers before reaches less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,6 +174,11 @@ impl PoolPlaced {
         let of_memory = self.proofs.iter().filter(|proof| proof.tier() == TierName::DisplacedMemoryMb);
         of_memory.map(|proof| proof.bound(refused)).max().unwrap_or(0)
     }
+}
+
+/// How many of a pool are placed when time is out already.
+fn visits_left(pool: &Pool) -> usize {
+    LATE_VISITS / pool.hosts.len()
 }
 
 /// The quick layers, until one has proven enough.

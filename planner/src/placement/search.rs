@@ -14,7 +14,7 @@ use super::patterns::{Charge, Patterns, Way};
 use super::pools::Pool;
 use super::proof::Proof;
 use super::tally::{Ground, Tally};
-use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve, neighbourhood};
+use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve, neighbourhood, visits_left};
 
 /// One in this many left over by one order is too much for another order to place.
 const FAR_FROM_FITTING: usize = 20;
@@ -36,9 +36,6 @@ const NEIGHBOURHOODS: u32 = 20;
 
 /// The same, before the thorough ways to whole patterns, which take longer.
 const NEIGHBOURHOODS_BETWEEN: u32 = 8;
-
-/// Hosts looked at, once for each instance, when time is out already: a second or two.
-const LATE_VISITS: usize = 1 << 20;
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
 #[derive(Clone, Copy)]
@@ -137,7 +134,7 @@ impl<'a> Search<'a> {
         }
         let mut tally = self.best.clone();
         let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
-        let left: Vec<Unit> = left.take(LATE_VISITS / self.pool.hosts.len()).cloned().collect();
+        let left: Vec<Unit> = left.take(visits_left(self.pool)).cloned().collect();
         eject::eject(&mut tally, left, &self.pool.hosts);
         self.offer(tally);
     }

@@ -280,12 +280,15 @@ impl<'a> Tally<'a> {
 
     /// Whether every hard affinity group that was touched holds: who moved has company, and there are no more hosts.
     pub(super) fn affinity_holds(&self) -> bool {
-        self.moved.iter().all(|(instance, host)| {
-            self.ground.binding_groups(*instance).all(|group| {
-                let home = self.problem().instances[instance.at()].host;
-                (*host == home || self.members(group, *host) > 1)
-                    && self.hosts_of(group).len() <= self.ground.hosts_of(group).len()
-            })
+        self.moved.keys().all(|instance| self.affinity_holds_for(*instance))
+    }
+
+    /// The same, for the groups of one that moved.
+    pub(super) fn affinity_holds_for(&self, instance: InstanceIdx) -> bool {
+        let (home, host) = (self.problem().instances[instance.at()].host, self.host(instance));
+        self.ground.binding_groups(instance).all(|group| {
+            host.is_none_or(|host| host == home || self.members(group, host) > 1)
+                && self.hosts_of(group).len() <= self.ground.hosts_of(group).len()
         })
     }
 

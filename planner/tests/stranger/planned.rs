@@ -12,8 +12,13 @@ use uuid::Uuid;
 
 /// Plans; a request of these tests is always admitted.
 pub(crate) fn planned(fleet: &Arc<Fleet>, request: &Request) -> Plan {
+    planned_within(fleet, request, &Limits::UNTIMED)
+}
+
+/// The same with limits.
+pub(crate) fn planned_within(fleet: &Arc<Fleet>, request: &Request, limits: &Limits<'_>) -> Plan {
     let stamp = Stamp { id: Uuid::nil(), created_at: Timestamp::UNIX_EPOCH };
-    plan(Arc::clone(fleet), request.clone(), stamp, &Limits::UNTIMED).unwrap()
+    plan(Arc::clone(fleet), request.clone(), stamp, limits).unwrap()
 }
 
 /// What the stranger finds wrong.

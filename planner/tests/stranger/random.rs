@@ -1,12 +1,15 @@
 //! Properties of every plan, on two hundred random fleets from 5 to 300 hosts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use decant_planner::Limits;
 use decant_schema::fleet::{Fleet, Host};
 use decant_schema::plan::TierName;
 
 use crate::fleets::{Shape, case, inventory};
-use crate::planned::{planned, reached, wrong};
+use crate::planned::{planned, planned_within, reached, wrong};
 
 /// Most fleets are small, where rules collide most; every tenth is large.
 fn shape(seed: u64) -> Shape {
@@ -48,6 +51,21 @@ fn the_same_input_gives_the_same_plan_on_one_thread_and_on_two() {
             pool.install(|| planned(&fleet, &request))
         };
         assert_eq!(on(1), on(2), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_plan_holds_whenever_the_clock_stops_its_search() {
+    let on_one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for seed in 0..60 {
+        let (fleet, request) = case(seed, shape(seed));
+        // A clock that goes on by a millisecond whenever somebody looks.
+        let looks = AtomicU64::new(0);
+        let elapsed = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
+        let time = Some(Duration::from_millis(1 << (seed % 12)));
+        let limits = Limits { elapsed: &elapsed, time, effort: 1 };
+        let plan = on_one_thread.install(|| planned_within(&fleet, &request, &limits));
+        assert_eq!(wrong(&fleet, &plan), Vec::<String>::new(), "seed {seed}");
     }
 }
 
