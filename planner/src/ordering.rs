@@ -24,6 +24,7 @@ mod bound;
 mod carry;
 mod chain;
 mod knot;
+mod leaving;
 mod peak;
 mod ports;
 mod room;
@@ -57,7 +58,7 @@ pub struct Schedule {
     pub duration_s: f64,
     /// What no order of this placement can beat, seconds.
     pub duration_bound_s: f64,
-    /// What no placement can beat that empties the hosts of the same instances, seconds.
+    /// What no placement can beat that empties the hosts of the same instances and displaces no more memory, seconds.
     pub leaving_bound_s: f64,
     /// By host, then class: the most its instances claim at any moment of the printed timeline, both ends counted.
     /// `other_usage` is not in it.
@@ -197,11 +198,13 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let leaving = wanted.iter().map(|step| step.instance);
     let leaving: Vec<InstanceIdx> =
         leaving.filter(|instance| problem.instances[instance.at()].task == Task::Leave).collect();
+    let third_parties = moved.iter().filter(|instance| problem.instances[instance.at()].task == Task::MayMove);
+    let displaced: i64 = third_parties.map(|instance| problem.kind(*instance).memory).sum();
     Schedule {
         moves: by_start.into_iter().map(scheduled).collect(),
         duration_s: seconds(timeline.ends.iter().copied().max().unwrap_or(0)),
         duration_bound_s: bound::of_placement(problem, wanted),
-        leaving_bound_s: bound::of_leaving(problem, &leaving),
+        leaving_bound_s: leaving::bound_s(problem, &leaving, displaced),
         peak,
         placement: reached,
         stepped_aside: moved.into_iter().filter(|instance| !asked.contains(instance)).collect(),
