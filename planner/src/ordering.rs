@@ -159,6 +159,21 @@ pub fn order(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> R
     Ok(schedule(&start, placement, &wanted, &sequence))
 }
 
+/// How long a move keeps its source and its target busy at least, seconds: their networks or, where those could carry
+/// more at once than there are slots, their slots.
+#[expect(clippy::cast_precision_loss, reason = "rates are within 2^53")]
+pub(crate) fn busy_s(problem: &Problem, instance: InstanceIdx, target: HostIdx) -> (f64, f64) {
+    let source = problem.instances[instance.at()].host;
+    let haul = Haul::new(problem, instance, source, target);
+    let (time, rate) = (seconds(haul.shortest(problem)), haul.full_rate.count().max(1) as f64);
+    let share = |host: HostIdx| {
+        let facts = &problem.hosts[host.at()];
+        let at_once = (facts.network.count() as f64 / rate).clamp(1.0, f64::from(facts.max_migrations.max(1)));
+        time / at_once
+    };
+    (share(source), share(target))
+}
+
 /// Chains an order of single moves and puts it into time.
 fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: &Sequence) -> Schedule {
     let (problem, steps) = (start.problem, sequence.steps.as_slice());
@@ -197,7 +212,7 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     steps.iter().for_each(|step| reached.host[step.instance.at()] = step.target);
     let leaving = wanted.iter().map(|step| step.instance);
     let leaving: Vec<InstanceIdx> =
-        leaving.filter(|instance| problem.instances[instance.at()].task == Task::Leave).collect();
+        leaving.filter(|at| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize)).collect();
     let third_parties = moved.iter().filter(|instance| problem.instances[instance.at()].task == Task::MayMove);
     let displaced: i64 = third_parties.map(|instance| problem.kind(*instance).memory).sum();
     Schedule {

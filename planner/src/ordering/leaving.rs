@@ -1,4 +1,5 @@
-//! What no placement can beat: a lower bound on the duration of every plan that empties the same hosts.
+//! What no placement can beat: a lower bound on the duration of every plan that empties the same hosts, or gives the same
+//! instances their new sizes.
 //!
 //! An instance leaves by a *door*: hosts alike in network and rack that may take it. Whatever is chosen, it takes at least
 //! the time of its quickest door, after the room behind it has been made where it is not there at the start; so the
@@ -79,6 +80,12 @@ impl Doors<'_> {
             exit.network = exit.network.min(busy(own).unwrap_or(0));
             exit.uplink =
                 exit.uplink.min(uplink.filter(|_| !stays).map_or(0, |uplink| busy(uplink.count()).unwrap_or(0)));
+        }
+        if facts.task == Task::Resize && problem.admits(instance, facts.host) {
+            // It may also have its new size where it is, which takes no network.
+            let settle = Haul::new(problem, instance, facts.host, facts.host).settle;
+            let (end, time) = (exit.end.min(settle), exit.time.min(settle));
+            return Exit { instance, end, time, network: 0, uplink: 0, megabits: 0.0 };
         }
         if exit.end == most {
             return Exit { instance, end: 0, time: 0, network: 0, uplink: 0, megabits: 0.0 };
