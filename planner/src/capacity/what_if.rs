@@ -166,7 +166,8 @@ fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Opt
     let mut alone = super::emptied(problem, &[host]);
     let third_parties = alone.instances.iter_mut().filter(|instance| instance.task == Task::MayMove);
     third_parties.for_each(|instance| instance.task = Task::Stay);
-    let placed = placement::place(&alone, limits, &[]);
+    // There are many changes and hosts, and a placement without a search finds nearly all there is to find.
+    let placed = placement::place(&alone, &Limits { effort: 0, ..*limits }, &[]);
     let places = |at: &InstanceIdx| (*at, placed.placement.host[at.at()]);
     (placed.refused.value == 0).then(|| problem.hosts[host.at()].instances.iter().map(places).collect())
 }
