@@ -20,6 +20,11 @@ pub(crate) fn width() -> u16 {
     Table::new().width().unwrap_or(110).clamp(60, 180)
 }
 
+/// Whether there is so little room that tables leave out what is said elsewhere: less than 100 columns.
+fn is_narrow() -> bool {
+    width() < 100
+}
+
 /// Whether text on stdout may be coloured.
 fn coloured() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -44,6 +49,11 @@ fn drawn(mut table: Table, figures: &[usize]) -> String {
         if let Some(column) = table.column_mut(*at) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
+    }
+    if is_narrow() {
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 1));
+        });
     }
     table.trim_fmt()
 }

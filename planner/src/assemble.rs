@@ -57,7 +57,7 @@ fn tiers(problem: &Problem, answer: &Answer) -> [Tier; 4] {
     let placement = &answer.schedule.placement;
     let complete = placement.refused.is_empty();
     let displaced = displaced_memory(problem, &answer.schedule);
-    let balance_bound = complete.then(|| balance::imbalance_bound(problem, placement, displaced > 0));
+    let balance_bound = complete.then(|| balance::imbalance_bound(problem, placement, displaced));
     let tier = |name, value, bound| Tier { name, value, bound };
     [
         tier(TierName::Refused, exact(placement.refused.len() as u64), Some(exact(answer.refused_bound))),

@@ -37,7 +37,7 @@ pub fn report(fleet: Arc<Fleet>, options: Options, limits: &Limits<'_>) -> Capac
         failures: failures::failures(&problem, &emptying, limits),
         stranded: growth::stranded(&problem),
         flavors: growth::flavor_rooms(&problem),
-        what_if: what_if::what_if(&problem, &emptying),
+        what_if: what_if::what_if(&problem, &emptying, limits),
         hosts: (0..problem.hosts.len())
             .map(HostIdx::new)
             .zip(emptying)

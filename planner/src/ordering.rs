@@ -26,6 +26,7 @@ mod carry;
 mod chain;
 mod detour;
 mod knot;
+mod leaving;
 mod peak;
 mod ports;
 mod room;
@@ -59,7 +60,7 @@ pub struct Schedule {
     pub duration_s: f64,
     /// What no order of this placement can beat, seconds.
     pub duration_bound_s: f64,
-    /// What no placement can beat that empties the hosts of the same instances, seconds.
+    /// What no placement can beat that empties the hosts of the same instances and displaces no more memory, seconds.
     pub leaving_bound_s: f64,
     /// By host, then class: the most its instances claim at any moment of the printed timeline, both ends counted.
     /// `other_usage` is not in it.
@@ -177,6 +178,21 @@ pub(crate) fn along(problem: &Problem, placement: &Placement, order: &[(Instance
     Some(schedule(&start, placement, &wanted, &sequence))
 }
 
+/// How long a move keeps its source and its target busy at least, seconds: their networks or, where those could carry
+/// more at once than there are slots, their slots.
+#[expect(clippy::cast_precision_loss, reason = "rates are within 2^53")]
+pub(crate) fn busy_s(problem: &Problem, instance: InstanceIdx, target: HostIdx) -> (f64, f64) {
+    let source = problem.instances[instance.at()].host;
+    let haul = Haul::new(problem, instance, source, target);
+    let (time, rate) = (seconds(haul.shortest(problem)), haul.full_rate.count().max(1) as f64);
+    let share = |host: HostIdx| {
+        let facts = &problem.hosts[host.at()];
+        let at_once = (facts.network.count() as f64 / rate).clamp(1.0, f64::from(facts.max_migrations.max(1)));
+        time / at_once
+    };
+    (share(source), share(target))
+}
+
 /// Chains an order of single moves and puts it into time.
 fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: &Sequence) -> Schedule {
     let (problem, steps) = (start.problem, sequence.steps.as_slice());
@@ -215,12 +231,14 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     steps.iter().for_each(|step| reached.host[step.instance.at()] = step.target);
     let leaving = wanted.iter().map(|step| step.instance);
     let leaving: Vec<InstanceIdx> =
-        leaving.filter(|instance| problem.instances[instance.at()].task == Task::Leave).collect();
+        leaving.filter(|at| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize)).collect();
+    let third_parties = moved.iter().filter(|instance| problem.instances[instance.at()].task == Task::MayMove);
+    let displaced: i64 = third_parties.map(|instance| problem.kind(*instance).memory).sum();
     Schedule {
         moves: by_start.into_iter().map(scheduled).collect(),
         duration_s: seconds(timeline.ends.iter().copied().max().unwrap_or(0)),
         duration_bound_s: bound::of_placement(problem, wanted),
-        leaving_bound_s: bound::of_leaving(problem, &leaving),
+        leaving_bound_s: leaving::bound_s(problem, &leaving, displaced),
         peak,
         placement: reached,
         stepped_aside: moved.into_iter().filter(|instance| !asked.contains(instance)).collect(),

@@ -1,7 +1,7 @@
 //! Pages for the browser: one file, no network, light and dark, by keyboard, readable without colour.
 //!
 //! Long lists are rows made here, kept as text in the page; a small script shows fifty at a time and filters them, so
-//! that a fleet of thousands is as light as one of three.
+//! that a fleet of thousands is as light as one of three. Without the script, their first rows are there.
 
 mod charts;
 mod list;
@@ -36,6 +36,7 @@ fn page(title: &str, lead: &Markup, sections: &[Section]) -> String {
                 link rel="icon" href="data:,";
                 title { (title) " · decant" }
                 style { (PreEscaped(STYLE)) }
+                noscript { style { ".tools { display: none; }" } }
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
@@ -49,7 +50,7 @@ fn page(title: &str, lead: &Markup, sections: &[Section]) -> String {
                 }
                 main #content {
                     (lead)
-                    noscript { p.notice { "The lists need JavaScript, which this browser does not run; " code { "decant show --all" } " prints them." } }
+                    noscript { p.notice { "Without JavaScript, each list shows its first " (list::PLAIN_MAX) " rows; in the terminal, " code { "--all" } " prints all." } }
                     @for section in sections {
                         section id=(section.anchor) aria-labelledby={ (section.anchor) "-heading" } {
                             h2 id={ (section.anchor) "-heading" } { (section.heading) }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId, MoveId, ResourceClass};
 use decant_schema::plan::{HostUsage, Move, Plan};
-use decant_schema::report::{CapacityReport, Emptying};
+use decant_schema::report::{CapacityReport, Emptying, HostCapacity};
 use decant_schema::request::RequestKind;
 
 use super::words;
@@ -115,13 +115,23 @@ impl<'a> PlanView<'a> {
 /// How many hosts of a report are empty, can be emptied as things are, can be if others move, cannot be.
 pub(crate) fn emptying_counts(of: &CapacityReport) -> [usize; 4] {
     let mut counts = [0; 4];
-    for host in &of.hosts {
-        counts[match host.emptying {
-            Emptying::Empty => 0,
-            Emptying::WithoutDisplacing => 1,
-            Emptying::WithDisplacement { .. } => 2,
-            Emptying::Not { .. } => 3,
-        }] += 1;
-    }
+    of.hosts.iter().for_each(|host| counts[obstacle(&host.emptying)] += 1);
     counts
+}
+
+/// The hosts, those first that something stands in the way of emptying.
+pub(crate) fn obstacles_first(of: &CapacityReport) -> Vec<&HostCapacity> {
+    let mut hosts: Vec<&HostCapacity> = of.hosts.iter().collect();
+    hosts.sort_by_key(|host| std::cmp::Reverse(obstacle(&host.emptying).max(1)));
+    hosts
+}
+
+/// How much stands in the way: nobody is there, nothing, others, everything.
+fn obstacle(of: &Emptying) -> usize {
+    match of {
+        Emptying::Empty => 0,
+        Emptying::WithoutDisplacing => 1,
+        Emptying::WithDisplacement { .. } => 2,
+        Emptying::Not { .. } => 3,
+    }
 }

@@ -240,11 +240,14 @@ pub(crate) fn tier_value(name: TierName, value: f64) -> String {
     }
 }
 
+/// A value this share above its bound is at it: both are printed with fewer digits.
+const SAME: f64 = 1e-5;
+
 /// How far a value is above its bound.
 pub(crate) fn gap(tier: &Tier) -> String {
     match tier.bound {
         None => "not proven".to_owned(),
-        Some(bound) if tier.value <= bound => "proven least".to_owned(),
+        Some(bound) if tier.value - bound <= SAME * tier.value.abs() => "proven least".to_owned(),
         Some(bound) if tier.name == TierName::Refused => format!("at most {} fewer", tier.value - bound),
         Some(bound) if bound > 0.0 => format!("within {:.2} %", (tier.value - bound) / bound * 100.0),
         Some(_) => "not proven least".to_owned(),

@@ -105,6 +105,24 @@ fn a_host_more_a_host_less_and_growth_are_tried() {
     assert_eq!((growth.fits, growth.emptied_directly), (true, Some(0)));
 }
 
+/// Counted on copies of the numbers, against reporting on a fleet that has the host.
+#[test]
+fn a_host_more_empties_as_many_as_in_a_fleet_that_has_it() {
+    for seed in 0..8 {
+        let document = crate::small_fleet::random(seed);
+        for what in report_of(document.clone()).what_if {
+            let Change::OneMore { like, .. } = what.change else { continue };
+            let mut larger = document.clone();
+            let mut twin = document.hosts.iter().find(|host| host.name == like).unwrap().clone();
+            twin.name = "twin".into();
+            larger.hosts.push(twin);
+            let hosts = report_of(larger).hosts;
+            let old = hosts.iter().filter(|host| host.name.as_str() != "twin" && is_direct(&host.emptying));
+            assert_eq!(what.emptied_directly, Some(old.count() as u64), "seed {seed}, one more like {like}");
+        }
+    }
+}
+
 #[test]
 fn a_group_is_never_put_together_by_a_direct_fit() {
     let mut document = document(&[("a", 100), ("b", 100)], &[("i", "a", 10), ("j", "b", 10)]);

@@ -2,23 +2,27 @@
 //!
 //! Each change is made to a copy of the numbers, and only what it can alter is tried again: the hosts with an instance
 //! that may go where the change was made. A host more can only help those that could not be emptied directly,
-//! everything else only harm those that could.
+//! everything else only harm those that could. In a small fleet a host counts as its verdict would: where fitting its
+//! instances into the headroom fails, a placement decides.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use decant_schema::fleet::Host;
+use decant_schema::fleet::{Fleet, Host, Instance, InstanceState, Mobility};
 use decant_schema::id::FlavorName;
 use decant_schema::plan::MoveMode;
 use decant_schema::report::{Change, Emptying, WhatIf};
 use decant_schema::units::mib;
 use rayon::prelude::*;
 
+use crate::Limits;
 use crate::fit::Room;
+use crate::placement;
 use crate::problem::{HostIdx, HostSet, InstanceFacts, InstanceIdx, Kind, KindIdx, Problem, Task};
 
+use super::emptying::SEARCHED_HOSTS_MAX;
 use super::growth::{self, Ask, asks};
-use super::is_direct;
+use super::{is_direct, nothing_asked};
 
 /// The most flavors whose growth is tried, those with the most instances first: each takes a pass over all hosts.
 const FLAVORS_MAX: usize = 16;
@@ -27,8 +31,8 @@ const FLAVORS_MAX: usize = 16;
 const GROWTH_DIVISOR: u64 = 10;
 
 /// Tries every change.
-pub(super) fn what_if(problem: &Problem, emptying: &[Emptying]) -> Vec<WhatIf> {
-    let now = Now { problem, direct: emptying.iter().map(is_direct).collect(), asks: asks(problem) };
+pub(super) fn what_if(problem: &Problem, emptying: &[Emptying], limits: &Limits<'_>) -> Vec<WhatIf> {
+    let now = Now { problem, direct: emptying.iter().map(is_direct).collect(), asks: asks(problem), limits };
     let shapes = shapes(problem);
     let flavors = largest_flavors(problem);
     let more = shapes.par_iter().map(|shape| now.one_more(shape));
@@ -43,6 +47,7 @@ struct Now<'a> {
     /// Which hosts can be emptied without displacing anyone.
     direct: Vec<bool>,
     asks: Vec<Ask>,
+    limits: &'a Limits<'a>,
 }
 
 impl Now<'_> {
@@ -72,18 +77,24 @@ impl Now<'_> {
         };
         let least = *shape.iter().min_by_key(claimed).expect("a shape has hosts");
         let change = Change::OneLess { host: self.problem.fleet.hosts()[least.at()].name.clone() };
-        let mut room = Room::new(self.problem);
-        if !room.fit(&self.problem.hosts[least.at()].instances) {
-            return self.outcome(change, None);
-        }
+        let Some(placed) = self.elsewhere(least) else { return self.outcome(change, None) };
         let mut changed = super::emptied(self.problem, &[least]);
-        for (instance, host) in room.placed() {
+        for (instance, host) in &placed {
             relocate(&mut changed, *instance, *host);
         }
-        let touched = room.placed().iter().map(|(_, host)| *host).chain([least]).collect();
+        let touched = placed.iter().map(|(_, host)| *host).chain([least]).collect();
         let emptied = self.count_direct(&changed, &touched, Tried::Direct) - u64::from(self.direct[least.at()]);
         let asks: Vec<Ask> = self.asks.iter().map(|ask| without(ask, least)).collect();
         self.outcome(change, Some((emptied, &changed, &asks)))
+    }
+
+    /// Where the instances of a host find places while nobody else moves.
+    fn elsewhere(&self, host: HostIdx) -> Option<Vec<(InstanceIdx, HostIdx)>> {
+        let mut room = Room::new(self.problem);
+        if room.fit(&self.problem.hosts[host.at()].instances) {
+            return Some(room.placed().to_vec());
+        }
+        placed_directly(self.problem, host, self.limits)
     }
 
     fn growth(&self, flavor: usize, present: u64) -> WhatIf {
@@ -103,6 +114,10 @@ impl Now<'_> {
         if placed < added {
             return self.outcome(change, None);
         }
+        if is_small(&changed) {
+            // A placement looks at the fleet, too.
+            changed = grown_fleet(self.problem, &change_like(self.problem, flavor), &grown);
+        }
         let emptied = self.count_direct(&changed, &grown.into_iter().collect(), Tried::Direct);
         self.outcome(change, Some((emptied, &changed, &self.asks)))
     }
@@ -117,7 +132,7 @@ impl Now<'_> {
         let emptied = |at: &usize| {
             let (host, direct) = (HostIdx::new(*at), self.direct[*at]);
             let again = direct == (tried == Tried::Direct) && concerns(changed, touched, host);
-            if again { room.empties(host) } else { direct }
+            if again { room.empties(host) || placed_directly(changed, host, self.limits).is_some() } else { direct }
         };
         (0..self.direct.len()).filter(emptied).count() as u64
     }
@@ -136,6 +151,53 @@ impl Now<'_> {
         let count = |ask: &Ask| ask.eligible.iter().map(|host| growth::fit(&ask.need, &changed.hosts[host.at()])).sum();
         self.problem.fleet.flavors().iter().map(|flavor| flavor.name.clone()).zip(asks.iter().map(count)).collect()
     }
+}
+
+/// Whether placements are tried where a quick fit fails.
+fn is_small(problem: &Problem) -> bool {
+    problem.hosts.len() <= SEARCHED_HOSTS_MAX
+}
+
+/// Where a placement that moves nobody else puts the instances of a host, in a small fleet.
+fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Option<Vec<(InstanceIdx, HostIdx)>> {
+    if !is_small(problem) {
+        return None;
+    }
+    let mut alone = super::emptied(problem, &[host]);
+    let third_parties = alone.instances.iter_mut().filter(|instance| instance.task == Task::MayMove);
+    third_parties.for_each(|instance| instance.task = Task::Stay);
+    // There are many changes and hosts, and a placement without a search finds nearly all there is to find.
+    let placed = placement::place(&alone, &Limits { effort: 0, ..*limits }, &[]);
+    let places = |at: &InstanceIdx| (*at, placed.placement.host[at.at()]);
+    (placed.refused.value == 0).then(|| problem.hosts[host.at()].instances.iter().map(places).collect())
+}
+
+/// A new instance of a flavor that is present: like one of those, but free to go wherever the flavor may.
+fn change_like(problem: &Problem, flavor: usize) -> Instance {
+    let name = &problem.fleet.flavors()[flavor].name;
+    let like = problem.fleet.instances().iter().find(|instance| instance.flavor == *name);
+    let mut like = like.expect("only flavors that are present grow").clone();
+    like.resources = None;
+    like.state = InstanceState::Active;
+    like.mobility = Mobility::Live;
+    like.pinned = false;
+    like.pinned_reason = None;
+    like.zone = None;
+    like.storage = None;
+    like
+}
+
+/// The fleet with one more such instance on each of these hosts.
+fn grown_fleet(problem: &Problem, like: &Instance, hosts: &[HostIdx]) -> Problem {
+    let mut document = problem.fleet.document().clone();
+    let free = |id: &String| problem.fleet.instance_index(id).is_none();
+    let ids = (1..).map(|nth| format!("new-{nth}")).filter(free);
+    for (host, id) in hosts.iter().zip(ids) {
+        let host = problem.fleet.hosts()[host.at()].name.clone();
+        document.instances.push(Instance { id: id.as_str().into(), host, ..like.clone() });
+    }
+    let fleet = Fleet::from_document(document).expect("a checked fleet with instances that fit");
+    nothing_asked(Arc::new(fleet), problem.request.options.clone())
 }
 
 /// Which hosts a change may make a difference to.

@@ -3,7 +3,8 @@
 //! Each follows from one thing that is shared. A port (a host's network out or in, a rack's uplink: a cut) is busy for
 //! at least what must cross it at its own rate; a host's or the fleet's slots for at least the moves that must hold
 //! them; and one move takes at least its own time, after the quickest departure where its room is not there at the
-//! start. A live move dirties least at its full rate, so its least size is the one counted.
+//! start. A live move dirties least at its full rate, so its least size is the one counted. These are of one placement;
+//! those of any are [`super::leaving`]'s.
 
 use std::collections::BTreeMap;
 
@@ -21,24 +22,6 @@ pub(super) fn of_placement(problem: &Problem, steps: &[Step]) -> f64 {
         .map(|step| Haul::new(problem, step.instance, problem.instances[step.instance.at()].host, step.target))
         .collect();
     seconds(busiest_port(problem, &hauls).max(busiest_slots(problem, &hauls)).max(longest_wait(problem, steps, &hauls)))
-}
-
-/// Seconds that no placement can beat in which these instances leave the hosts that are emptied: what their sources
-/// must send, at the source's own rate and slots.
-pub(super) fn of_leaving(problem: &Problem, leaving: &[InstanceIdx]) -> f64 {
-    let mut sent: BTreeMap<HostIdx, (Micros, Micros)> = BTreeMap::new();
-    let mut longest = 0;
-    for haul in leaving.iter().map(|instance| Haul::away(problem, *instance)) {
-        let (network, slots) = sent.entry(haul.source).or_default();
-        *network += haul.shortest(problem) - haul.settle;
-        *slots += haul.shortest(problem);
-        longest = longest.max(haul.shortest(problem));
-    }
-    let of_hosts = sent.iter().filter(|(host, _)| problem.hosts[host.at()].up).map(|(host, (network, slots))| {
-        let at_once = u64::from(problem.hosts[host.at()].max_migrations.max(1));
-        (*network).max(slots.div_ceil(at_once))
-    });
-    seconds(of_hosts.max().unwrap_or(0).max(longest))
 }
 
 fn busiest_port(problem: &Problem, hauls: &[Haul]) -> Micros {
@@ -80,7 +63,8 @@ fn quickest_departures(problem: &Problem) -> BTreeMap<HostIdx, Micros> {
     let mut quickest = BTreeMap::new();
     for (at, facts) in problem.instances.iter().enumerate().filter(|(_, facts)| facts.task != Task::Stay) {
         let in_place = Haul::new(problem, InstanceIdx::new(at), facts.host, facts.host).shortest(problem);
-        let away = Haul::away(problem, InstanceIdx::new(at)).shortest(problem);
+        let away = Haul::away(problem, InstanceIdx::new(at));
+        let away = away.floor() + away.settle;
         let least = if facts.task == Task::Resize { away.min(in_place) } else { away };
         quickest.entry(facts.host).and_modify(|known: &mut Micros| *known = least.min(*known)).or_insert(least);
     }

@@ -47,11 +47,17 @@ impl Haul {
         haul.settled(problem)
     }
 
-    /// The quickest way in which an instance can leave its host, wherever it goes.
+    /// An instance's move away from its host, wherever it goes, as if the host's own network were all that limits it.
     pub(super) fn away(problem: &Problem, instance: InstanceIdx) -> Self {
+        let host = problem.instances[instance.at()].host;
+        Self::away_at(problem, instance, problem.hosts[host.at()].network)
+    }
+
+    /// An instance's move away from its host over a way of this rate.
+    pub(super) fn away_at(problem: &Problem, instance: InstanceIdx, full_rate: Mbps) -> Self {
         let facts = &problem.instances[instance.at()];
-        let full_rate = problem.hosts[facts.host.at()].network.max(mbps(1));
         let (source, target) = (facts.host, facts.host);
+        let full_rate = full_rate.max(mbps(1));
         let haul = Self { instance, source, target, mode: facts.mode, size: facts.transfer, full_rate, settle: 0 };
         haul.settled(problem)
     }
@@ -70,7 +76,6 @@ impl Haul {
 
     /// Time on the network at a rate; `None` for a live move whose memory is dirtied at least as fast.
     pub(super) fn transfer(&self, problem: &Problem, rate: Mbps) -> Option<Micros> {
-        let megabits = |size: Mib| size.bytes() as f64 * 8.0 / 1e6;
         let rate = rate.count().max(1) as f64;
         if self.mode != MoveMode::Live {
             return Some(micros(megabits(self.size) / rate));
@@ -81,10 +86,22 @@ impl Haul {
         Some(micros(megabits(disk) / rate + precopy_seconds(megabits(memory), dirty, rate)?))
     }
 
+    /// Time on the network at full rate for what crosses it in any mode: what is dirtied meanwhile is left out, as the
+    /// instance may be suspended where the way is slower.
+    #[expect(clippy::cast_precision_loss, reason = "sizes are within 2^53")]
+    pub(super) fn floor(&self) -> Micros {
+        micros(megabits(self.size) / self.full_rate.count().max(1) as f64)
+    }
+
     /// Time at full rate, and starting and stopping. The full rate is one at which a live move ends.
     pub(super) fn shortest(&self, problem: &Problem) -> Micros {
         self.transfer(problem, self.full_rate).unwrap_or(0) + self.settle
     }
+}
+
+/// What crosses the network.
+pub(super) fn megabits(size: Mib) -> f64 {
+    size.bytes() as f64 * 8.0 / 1e6
 }
 
 /// The pre-copy series: memory, then what was dirtied meanwhile, and so on until the rest fits the last pause.

@@ -88,10 +88,11 @@ pub(super) fn chain(start: &Room<'_>, steps: &[Step], seconds: &[f64]) -> Vec<Ve
             ancestors.join(&mut follows, *earlier);
         }
         let draws = draws(&room, *step);
-        while let Some(supplier) = first_supplier(&mut tokens, &draws, &follows, &ends) {
-            ancestors.join(&mut follows, supplier);
-            waits.push(supplier);
+        let suppliers = suppliers(&mut tokens, &ancestors, &draws, &follows, &ends);
+        for supplier in &suppliers {
+            ancestors.join(&mut follows, *supplier);
         }
+        waits.extend(suppliers);
         for (pile, amount) in draws {
             tokens.take(pile, amount, &follows);
         }
@@ -104,6 +105,38 @@ pub(super) fn chain(start: &Room<'_>, steps: &[Step], seconds: &[f64]) -> Vec<Ve
         room.go(*step);
     }
     after
+}
+
+/// The moves to wait for, beyond those followed anyway: the first to end that together free what is lacking, without
+/// those that the later ones make needless.
+fn suppliers(
+    tokens: &mut Tokens<'_, '_>,
+    ancestors: &Ancestors,
+    draws: &[(Pile, i64)],
+    follows: &[u64],
+    ends: &[f64],
+) -> Vec<usize> {
+    let mut chosen: Vec<usize> = Vec::new();
+    let mut with_chosen: Box<[u64]> = follows.into();
+    while let Some(supplier) = first_supplier(tokens, draws, &with_chosen, ends) {
+        ancestors.join(&mut with_chosen, supplier);
+        chosen.push(supplier);
+    }
+    let mut kept = 0;
+    while chosen.len() > 1 && kept < chosen.len() {
+        let mut without: Box<[u64]> = follows.into();
+        chosen
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != kept)
+            .for_each(|(_, other)| ancestors.join(&mut without, *other));
+        if draws.iter().all(|(pile, amount)| tokens.at_hand(*pile, &without) >= *amount) {
+            chosen.remove(kept);
+        } else {
+            kept += 1;
+        }
+    }
+    chosen
 }
 
 /// The move to wait for next: of those that free something still lacking, the one that ends first.

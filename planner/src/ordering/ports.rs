@@ -2,8 +2,9 @@
 //!
 //! A host has a slot per migration it may take part in, the fleet may have some in all; a move holds one at each end
 //! for as long as it runs. Ports have rates: a host's network out and in, a rack's uplink up and down. A transfer
-//! holds the same rate on every port of its way until it has ended: its full rate, or what is left if that is at
-//! least half of it. So a port is kept busy, and nobody crawls.
+//! holds the same rate on every port of its way until it has ended: its full rate, or what is left if the transfer
+//! then takes at most twice as long. So a port is kept busy, and nobody crawls: a live move whose memory is rewritten
+//! quickly would take far more than twice as long at half the rate, so it waits for a better one.
 
 use decant_schema::units::mbps;
 
@@ -80,7 +81,9 @@ impl<'p> Ports<'p> {
         let tightest = self.ports_of(haul).min_by_key(|port| self.rates[*port]);
         let Some(tightest) = tightest else { return Ok((0, 0)) };
         let rate = full.min(self.rates[tightest]);
-        let duration = if rate * 2 >= full { haul.transfer(self.problem, mbps(rate)) } else { None };
+        let time = |rate: u64| haul.transfer(self.problem, mbps(rate));
+        let at_most = time(full).unwrap_or(0).saturating_mul(2);
+        let duration = if rate * 2 >= full { time(rate).filter(|time| *time <= at_most || rate == full) } else { None };
         duration.map(|duration| (rate, duration)).ok_or(Shared::Rate(tightest))
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bounds;
 mod execution;
 mod exhaustive;
 mod fleets;
@@ -212,6 +213,16 @@ fn a_host_beyond_its_capacity_never_holds_more_than_at_the_start() {
     let problem = problem(fleet, evacuate(&["e"]));
     let schedule = ordered(&problem, &[("a", "h1"), ("b", "h2")]);
     assert_eq!(lines(&problem, &schedule), ["b h1→h2 []", "a e→h1 [0]"]);
+}
+
+#[test]
+fn who_needs_one_large_hole_waits_for_no_small_one_besides() {
+    let hosts = [("e", 64), ("h1", 12), ("h2", 64)];
+    let problem = problem(document(&hosts, &[("a", "e", 6), ("b", "h1", 4), ("c", "h1", 8)]), evacuate(&["e"]));
+    let schedule = ordered(&problem, &[("a", "h1"), ("b", "h2"), ("c", "h2")]);
+    let a = schedule.moves.iter().find(|scheduled| scheduled.instance == InstanceIdx::new(0)).unwrap();
+    let waits: Vec<InstanceIdx> = a.after.iter().map(|at| schedule.moves[*at].instance).collect();
+    assert_eq!(waits, [InstanceIdx::new(2)], "c alone makes room, though b has left before");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use decant_schema::plan::TierName;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::problem::{HostIdx, InstanceIdx, Task};
+use crate::ordering::busy_s;
+use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
 
 use super::pools::Pool;
 use super::tally::Tally;
@@ -32,7 +33,7 @@ type Cost = (f64, f64);
 pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng) {
     let problem = tally.ground.problem;
     let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
-    let mut incoming = incoming(tally);
+    let mut loads = Loads::new(tally);
     for _ in 0..PASSES {
         let moved: Vec<(InstanceIdx, HostIdx)> = tally.moved().collect();
         let mut improved = false;
@@ -41,7 +42,7 @@ pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rn
             if host == home || tally.ground.is_bound(instance) {
                 continue;
             }
-            improved |= move_on(tally, &mut incoming, instance, host, &sample(&receiving, random));
+            improved |= move_on(tally, &mut loads, instance, host, &sample(&receiving, random));
         }
         if !improved {
             return;
@@ -54,33 +55,43 @@ fn sample(hosts: &[HostIdx], random: &mut ChaCha8Rng) -> Vec<HostIdx> {
     if hosts.len() <= TRIALS { hosts.to_vec() } else { hosts.sample(random, TRIALS).copied().collect() }
 }
 
-/// Seconds of transfer into each host.
-fn incoming(tally: &Tally<'_>) -> Vec<f64> {
-    let mut incoming = vec![0.0; tally.ground.problem.hosts.len()];
-    for (instance, host) in tally.moved() {
-        incoming[host.at()] += seconds(tally, instance, host);
-    }
-    incoming
+/// How long each host is busy, by what leaves it and by what comes, seconds: its network or its slots, whichever is
+/// busier with a move.
+struct Loads {
+    leaving: Vec<f64>,
+    coming: Vec<f64>,
 }
 
-/// Seconds the instance's bytes take through the host's port.
-fn seconds(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx) -> f64 {
-    let problem = tally.ground.problem;
-    let bits = problem.instances[instance.at()].transfer.bytes() as f64 * 8.0;
-    bits / (problem.hosts[host.at()].network.count().max(1) as f64 * 1e6)
+impl Loads {
+    fn new(tally: &Tally<'_>) -> Self {
+        let hosts = tally.ground.problem.hosts.len();
+        let mut loads = Self { leaving: vec![0.0; hosts], coming: vec![0.0; hosts] };
+        let moved: Vec<(InstanceIdx, HostIdx)> = tally.moved().collect();
+        moved.into_iter().for_each(|(instance, host)| loads.add(tally.ground.problem, instance, host, 1.0));
+        loads
+    }
+
+    /// Counts a move, or with −1 no longer.
+    fn add(&mut self, problem: &Problem, instance: InstanceIdx, host: HostIdx, sign: f64) {
+        let (leaving, coming) = busy_s(problem, instance, host);
+        self.leaving[problem.instances[instance.at()].host.at()] += sign * leaving;
+        self.coming[host.at()] += sign * coming;
+    }
+
+    /// By how much a move would raise the sum of squares.
+    fn cost(&self, problem: &Problem, instance: InstanceIdx, host: HostIdx) -> f64 {
+        let (leaving, coming) = busy_s(problem, instance, host);
+        let raise = |load: f64, by: f64| (load + by).powi(2) - load.powi(2);
+        let source = problem.instances[instance.at()].host;
+        raise(self.leaving[source.at()], leaving) + raise(self.coming[host.at()], coming)
+    }
 }
 
 /// Moves an instance to the best of these hosts, if that is better than where it goes now.
-fn move_on(
-    tally: &mut Tally<'_>,
-    incoming: &mut [f64],
-    instance: InstanceIdx,
-    host: HostIdx,
-    hosts: &[HostIdx],
-) -> bool {
+fn move_on(tally: &mut Tally<'_>, loads: &mut Loads, instance: InstanceIdx, host: HostIdx, hosts: &[HostIdx]) -> bool {
     tally.lift(instance);
-    incoming[host.at()] -= seconds(tally, instance, host);
-    let cost = |tally: &Tally<'_>, at: HostIdx| cost(tally, incoming, instance, at);
+    loads.add(tally.ground.problem, instance, host, -1.0);
+    let cost = |tally: &Tally<'_>, at: HostIdx| cost(tally, loads, instance, at);
     let now = cost(tally, host);
     let open = hosts.iter().copied().filter(|at| tally.ground.problem.instances[instance.at()].host != *at);
     let best = open
@@ -90,7 +101,7 @@ fn move_on(
         .filter(|(there, _)| compare(*there, (now.0, now.1 * (1.0 - 1e-9))).is_lt());
     let target = best.map_or(host, |(_, at)| at);
     tally.put(instance, target);
-    incoming[target.at()] += seconds(tally, instance, target);
+    loads.add(tally.ground.problem, instance, target, 1.0);
     target != host
 }
 
@@ -99,11 +110,10 @@ fn compare(a: Cost, b: Cost) -> Ordering {
 }
 
 /// What it costs that an instance off its host goes to this one.
-fn cost(tally: &Tally<'_>, incoming: &[f64], instance: InstanceIdx, host: HostIdx) -> Cost {
+fn cost(tally: &Tally<'_>, loads: &Loads, instance: InstanceIdx, host: HostIdx) -> Cost {
     let problem = tally.ground.problem;
     let (facts, kind) = (&problem.hosts[host.at()], problem.kind(instance));
-    let own = seconds(tally, instance, host);
-    let port = (incoming[host.at()] + own).powi(2) - incoming[host.at()].powi(2);
+    let port = loads.cost(problem, instance, host);
     let share = |class: usize| {
         let capacity = facts.capacity[class].max(1) as f64;
         let used = capacity - tally.room(host)[class] as f64;

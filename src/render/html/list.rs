@@ -1,4 +1,4 @@
-//! A long list: a table whose rows lie in the page as text until they are shown.
+//! A long list: a table whose rows lie in the page as text until they are shown; the first stand in it as rows, too.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -9,6 +9,9 @@ pub(super) struct Row {
     /// The row, a `tr`.
     pub(super) markup: Markup,
 }
+
+/// Rows that stand in the page as they are too, for browsers without JavaScript; more would make a page heavy.
+pub(super) const PLAIN_MAX: usize = 200;
 
 /// A table of rows with a search box and pages.
 pub(super) fn list(noun: &str, headings: &Markup, rows: &[Row]) -> Markup {
@@ -22,7 +25,7 @@ pub(super) fn list(noun: &str, headings: &Markup, rows: &[Row]) -> Markup {
                 button type="button" data-step="1" { "Next" }
             }
             div.scroll tabindex="0" role="group" aria-label={ "Table of " (noun) "s" } {
-                table { thead { (headings) } tbody {} }
+                table { thead { (headings) } tbody { @for row in rows.iter().take(PLAIN_MAX) { (row.markup) } } }
             }
             script type="application/json" { (PreEscaped(script_safe(&data))) }
         }
@@ -38,6 +41,14 @@ fn script_safe(data: &impl serde::Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_the_script_the_first_rows_are_there() {
+        let row = |at: usize| Row { words: String::new(), markup: html! { tr { td { "row " (at) } } } };
+        let page = list("move", &html! {}, &(0..=PLAIN_MAX).map(row).collect::<Vec<_>>()).into_string();
+        assert_eq!(page.matches("<tr>").count(), PLAIN_MAX);
+        assert!(page.contains("row 0</td>"), "{page}");
+    }
 
     #[test]
     fn no_name_of_an_instance_can_end_the_script() {

@@ -6,7 +6,8 @@ use maud::{Markup, html};
 
 use super::list::{Row, list};
 use super::{Section, charts, figures, page};
-use crate::render::{view::emptying_counts, words};
+use crate::render::view::{emptying_counts, obstacles_first};
+use crate::render::words;
 
 /// A capacity report as a page.
 pub(crate) fn report(of: &CapacityReport) -> String {
@@ -109,7 +110,7 @@ fn hosts(of: &CapacityReport) -> Markup {
     let headings = html! {
         tr { th { "Host" } th { "Can be emptied" } @for class in &classes { th { (words::class(class)) } } }
     };
-    list("host", &headings, &of.hosts.iter().map(|host| host_row(host, &classes)).collect::<Vec<_>>())
+    list("host", &headings, &obstacles_first(of).into_iter().map(|host| host_row(host, &classes)).collect::<Vec<_>>())
 }
 
 fn host_row(host: &HostCapacity, classes: &[&ResourceClass]) -> Row {
@@ -121,9 +122,11 @@ fn host_row(host: &HostCapacity, classes: &[&ResourceClass]) -> Row {
         (true, true) => "",
     };
     let instances = words::count(usize::try_from(host.instances).unwrap_or(usize::MAX), "instance");
+    let about = [zone.as_str(), instances.as_str(), state];
+    let about: Vec<&str> = about.into_iter().filter(|word| !word.is_empty()).collect();
     let markup = html! {
         tr {
-            th scope="row" { (host.name) br; small { (zone) " " (instances) " " (state) } }
+            th scope="row" { (host.name) br; small { (about.join(" · ")) } }
             td { (verdict) @let why = words::emptying(&host.emptying); @if !why.is_empty() { br; small { (why) } } }
             @for class in classes {
                 @let (used, capacity) = (host.usage.get(*class).copied().unwrap_or(0), host.capacity.get(*class).copied().unwrap_or(0));

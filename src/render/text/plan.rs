@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use comfy_table::{Cell, Color};
-use decant_schema::plan::{Move, Outcome, Plan, Refusal};
+use decant_schema::plan::{Move, MoveReason, Outcome, Plan, Refusal};
 
 use super::{Extent, more, right};
-use crate::render::{PlanView, bars, coloured, drawn, table, width, words};
+use crate::render::{PlanView, bars, coloured, drawn, is_narrow, table, width, words};
 
 /// The whole of a plan.
 pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
@@ -105,37 +105,67 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
 fn moves(view: PlanView<'_>, extent: Extent) -> String {
     let all = view.waves();
     let shown = extent.of(all.len());
-    let mut rows = table(["move", "wave", "instance", "from", "to", "how", "why", "after", "size", "start", "end"]);
-    for (wave, step) in &all[..shown] {
-        rows.add_row(move_row(view, *wave, step));
-    }
-    let rows = drawn(rows, &[0, 1, 8, 9, 10]);
-    let mut text = format!("\nMoves, in order; those of a wave may run together\n{rows}\n");
+    let rows = if is_narrow() {
+        let mut rows = table(["move", "instance", "from → to", "why", "after", "size", "start"]);
+        for (_, step) in &all[..shown] {
+            rows.add_row(short_move_row(view, step));
+        }
+        drawn(rows, &[0, 2, 5, 6])
+    } else {
+        let mut rows = table(["move", "wave", "instance", "from", "to", "how", "why", "after", "size", "start", "end"]);
+        for (wave, step) in &all[..shown] {
+            rows.add_row(move_row(view, *wave, step));
+        }
+        drawn(rows, &[0, 1, 8, 9, 10])
+    };
+    let which =
+        if is_narrow() { "each when those of “after” have ended" } else { "those of a wave may run together" };
+    let mut text = format!("\nMoves, in order; {which}\n{rows}\n");
     more(&mut text, all.len() - shown, "move");
     text
 }
 
 fn move_row(view: PlanView<'_>, wave: usize, step: &Move) -> Vec<Cell> {
-    let flavor = step.flavor.as_ref().map_or_else(String::new, |flavor| format!(" as {flavor}"));
-    let target = if step.source == step.target { "stays".to_owned() } else { step.target.to_string() };
-    let after = words::some_of(step.after.iter(), step.after.len());
-    let mut why = Cell::new(words::why(step.why));
-    if coloured() && step.why != decant_schema::plan::MoveReason::Evacuate {
-        why = why.fg(Color::Yellow);
-    }
     vec![
         right(step.id),
         right(wave),
-        Cell::new(format!("{}{flavor}", view.instance(&step.instance))),
+        Cell::new(name_of(view, step)),
         Cell::new(&step.source),
-        Cell::new(target),
+        Cell::new(target_of(step)),
         Cell::new(words::mode(step.mode)),
-        why,
-        Cell::new(after),
+        why_of(step),
+        Cell::new(words::some_of(step.after.iter(), step.after.len())),
         right(words::mebibytes(step.transfer_mb.count())),
         right(words::seconds(step.start_s)),
         right(words::seconds(step.end_s)),
     ]
+}
+
+/// What a narrow terminal has room for: the timeline below shows the rest.
+fn short_move_row(view: PlanView<'_>, step: &Move) -> Vec<Cell> {
+    vec![
+        right(step.id),
+        Cell::new(name_of(view, step)),
+        Cell::new(format!("{} → {}", step.source, target_of(step))),
+        why_of(step),
+        Cell::new(words::some_of(step.after.iter(), step.after.len())),
+        right(words::mebibytes(step.transfer_mb.count())),
+        right(words::seconds(step.start_s)),
+    ]
+}
+
+fn name_of(view: PlanView<'_>, step: &Move) -> String {
+    let flavor = step.flavor.as_ref().map_or_else(String::new, |flavor| format!(" as {flavor}"));
+    format!("{}{flavor}", view.instance(&step.instance))
+}
+
+fn target_of(step: &Move) -> String {
+    if step.source == step.target { "stays".to_owned() } else { step.target.to_string() }
+}
+
+fn why_of(step: &Move) -> Cell {
+    let why = Cell::new(words::why(step.why));
+    if coloured() && step.why != MoveReason::Evacuate { why.fg(Color::Yellow) } else { why }
 }
 
 /// When each move runs, by the plan's estimates.
@@ -176,7 +206,7 @@ fn rounds(view: PlanView<'_>) -> String {
 
 /// Every touched host by class: before, at its fullest, after.
 fn hosts(view: PlanView<'_>, extent: Extent) -> String {
-    const BAR: usize = 28;
+    let bar = if is_narrow() { 12 } else { 28 };
     let all = &view.plan.hosts;
     let shown = extent.of(all.len());
     let mut rows = table(["host", "class", "before", "peak", "after", "capacity", ""]);
@@ -191,13 +221,15 @@ fn hosts(view: PlanView<'_>, extent: Extent) -> String {
                 right(words::amount(class, level.peak)),
                 right(words::amount(class, level.after)),
                 right(capacity),
-                Cell::new(bars::level(&level, BAR)),
+                Cell::new(bars::level(&level, bar)),
             ]);
         }
     }
     let against = if view.fleet.is_some() { "" } else { "; --fleet adds capacities" };
     let rows = drawn(rows, &[2, 3, 4, 5, 6]);
-    let mut text = format!("\nHosts   {}{against}\n{rows}\n", bars::LEGEND);
+    let legend =
+        if is_narrow() { format!("\n{}", bars::LEGEND.replace("   ", "  ")) } else { format!("   {}", bars::LEGEND) };
+    let mut text = format!("\nHosts{legend}{against}\n{rows}\n");
     more(&mut text, all.len() - shown, "host");
     text
 }

@@ -7,7 +7,7 @@ use decant_schema::id::ResourceClass;
 use decant_schema::report::{CapacityReport, HostCapacity};
 
 use super::{Extent, more, right};
-use crate::render::view::{Level, emptying_counts};
+use crate::render::view::{Level, emptying_counts, obstacles_first};
 use crate::render::{bars, drawn, table, words};
 
 /// The whole of a report.
@@ -89,7 +89,9 @@ fn hosts(of: &CapacityReport, extent: Extent) -> String {
     let shown = extent.of(of.hosts.len());
     let classes: Vec<_> = of.classes.iter().map(|total| &total.class).collect();
     let mut rows = table(["host", "instances", "used", "can be emptied", "what stands in the way"]);
-    for host in &of.hosts[..shown] {
+    // Where not all are shown, those that something stands in the way of come first.
+    let all: Vec<&HostCapacity> = if shown < of.hosts.len() { obstacles_first(of) } else { of.hosts.iter().collect() };
+    for host in &all[..shown] {
         rows.add_row([
             Cell::new(&host.name),
             right(words::grouped(host.instances)),
