@@ -199,7 +199,8 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let hauls = hauls(start, steps);
     let durations: Vec<f64> = hauls.iter().map(|haul| seconds(haul.shortest(problem))).collect();
     let after = chain::chain(start, steps, &durations);
-    let timeline = timeline::timeline(problem, &hauls, &after);
+    let bound = bound::of_placement(problem, wanted);
+    let timeline = timeline::timeline(problem, &hauls, &after, bound);
     let peak = peak::peaks(problem, steps, &timeline.log);
 
     let started = |event: &Event| if let Event::Started(at) = event { Some(*at) } else { None };
@@ -236,8 +237,8 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let displaced: i64 = third_parties.map(|instance| problem.kind(*instance).memory).sum();
     Schedule {
         moves: by_start.into_iter().map(scheduled).collect(),
-        duration_s: seconds(timeline.ends.iter().copied().max().unwrap_or(0)),
-        duration_bound_s: bound::of_placement(problem, wanted),
+        duration_s: seconds(timeline.end()),
+        duration_bound_s: seconds(bound),
         leaving_bound_s: leaving::bound_s(problem, &leaving, displaced),
         peak,
         placement: reached,

@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
 
-use super::carry::{Haul, Micros, seconds};
+use super::carry::{Haul, Micros};
 use super::ports::Ports;
 use super::room::{Room, Step};
 
-/// Seconds that no order of the given moves can beat, hops or not: each instance leaves its first host and comes to
+/// What no order of the given moves can beat, hops or not: each instance leaves its first host and comes to
 /// its last.
-pub(super) fn of_placement(problem: &Problem, steps: &[Step]) -> f64 {
+pub(super) fn of_placement(problem: &Problem, steps: &[Step]) -> Micros {
     let hauls: Vec<Haul> = steps
         .iter()
         .map(|step| Haul::new(problem, step.instance, problem.instances[step.instance.at()].host, step.target))
         .collect();
-    seconds(busiest_port(problem, &hauls).max(busiest_slots(problem, &hauls)).max(longest_wait(problem, steps, &hauls)))
+    busiest_port(problem, &hauls).max(busiest_slots(problem, &hauls)).max(longest_wait(problem, steps, &hauls))
 }
 
 fn busiest_port(problem: &Problem, hauls: &[Haul]) -> Micros {

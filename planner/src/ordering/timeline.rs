@@ -3,7 +3,9 @@
 //! Whenever something ends, the most urgent moves whose `after` is done and whose slots and rates ([`super::ports`])
 //! are there start. Urgent is what would delay the end most: the longest chain of moves behind it, or the work left
 //! on its source's or target's port, whichever is longer (longest remaining chain and busiest machine first, the
-//! rules of Graham's list scheduling and of open shops: Gonzalez, Sahni 1976).
+//! rules of Graham's list scheduling and of open shops: Gonzalez, Sahni 1976). While that ends after the bound, it is
+//! done again with more urgency for what ended late (squeaky wheel optimisation: Joslin, Clements 1999), a few times,
+//! and the best is kept.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -38,25 +40,58 @@ enum Phase {
     Ended,
 }
 
-/// Puts moves into time; `after` holds earlier positions only.
-pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) -> Timeline {
-    let mut scheduler = Scheduler::new(problem, hauls, after);
-    let mut now = 0;
-    loop {
-        scheduler.start_all(now);
-        let Some(Reverse((time, at, phase))) = scheduler.running.pop() else { break };
-        now = time;
-        scheduler.happen(at, phase, now);
-        while scheduler.running.peek().is_some_and(|Reverse((time, _, _))| *time == now) {
-            let Reverse((_, at, phase)) = scheduler.running.pop().expect("just peeked");
-            scheduler.happen(at, phase, now);
+/// Times that moves are put into time at most: the first few repair most of what can be.
+const PASSES: usize = 12;
+
+/// Puts moves into time; `after` holds earlier positions only. Nothing ends before `bound`, so that is good enough.
+pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
+    let mut late = Late { moves: vec![0; hauls.len()], ports: BTreeMap::new() };
+    let mut best = Scheduler::new(problem, hauls, after, &late).run();
+    let mut last = best.end();
+    for _ in 1..PASSES {
+        if last <= bound {
+            break;
+        }
+        late.blame(&best, hauls, &Ports::new(problem), bound);
+        let next = Scheduler::new(problem, hauls, after, &late).run();
+        last = next.end();
+        if last < best.end() {
+            best = next;
         }
     }
-    scheduler.timeline
+    best
+}
+
+impl Timeline {
+    /// When all has ended.
+    pub(super) fn end(&self) -> Micros {
+        self.ends.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// What ended after the bound so far, and by how much in all: it is more urgent by that.
+struct Late {
+    moves: Vec<Micros>,
+    ports: BTreeMap<usize, Micros>,
+}
+
+impl Late {
+    fn blame(&mut self, timeline: &Timeline, hauls: &[Haul], ports: &Ports<'_>, bound: Micros) {
+        let mut of_ports: BTreeMap<usize, Micros> = BTreeMap::new();
+        for (at, end) in timeline.ends.iter().enumerate().filter(|(_, end)| **end > bound) {
+            self.moves[at] += end - bound;
+            for port in ports.ports_of(&hauls[at]) {
+                let late = of_ports.entry(port).or_default();
+                *late = (*late).max(end - bound);
+            }
+        }
+        of_ports.into_iter().for_each(|(port, late)| *self.ports.entry(port).or_default() += late);
+    }
 }
 
 struct Scheduler<'p> {
     hauls: &'p [Haul],
+    late: &'p Late,
     ports: Ports<'p>,
     /// Who waits for a move, and for how many it still waits itself.
     before: Vec<Vec<usize>>,
@@ -75,7 +110,7 @@ struct Scheduler<'p> {
 }
 
 impl<'p> Scheduler<'p> {
-    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>]) -> Self {
+    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>], late: &'p Late) -> Self {
         let ports = Ports::new(problem);
         let transfers: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem) - haul.settle).collect();
         let mut before = vec![Vec::new(); hauls.len()];
@@ -88,7 +123,8 @@ impl<'p> Scheduler<'p> {
                 *load.entry(port).or_insert(0) += ports.work(port, haul, transfers[at]);
             }
         }
-        let mut tails: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem)).collect();
+        let tail = |(haul, late): (&Haul, &Micros)| haul.shortest(problem) + late;
+        let mut tails: Vec<Micros> = hauls.iter().zip(&late.moves).map(tail).collect();
         for at in (0..hauls.len()).rev() {
             tails[at] += before[at].iter().map(|later| tails[*later]).max().unwrap_or(0);
         }
@@ -96,6 +132,7 @@ impl<'p> Scheduler<'p> {
         let timeline = Timeline { starts: vec![0; count], ends: vec![0; count], log: Vec::with_capacity(2 * count) };
         let mut scheduler = Self {
             hauls,
+            late,
             ports,
             before,
             waits: after.iter().map(Vec::len).collect(),
@@ -113,8 +150,24 @@ impl<'p> Scheduler<'p> {
         scheduler
     }
 
+    /// Whenever something ends, what can start does.
+    fn run(mut self) -> Timeline {
+        let mut now = 0;
+        loop {
+            self.start_all(now);
+            let Some(Reverse((time, at, phase))) = self.running.pop() else { return self.timeline };
+            now = time;
+            self.happen(at, phase, now);
+            while self.running.peek().is_some_and(|Reverse((time, _, _))| *time == now) {
+                let Reverse((_, at, phase)) = self.running.pop().expect("just peeked");
+                self.happen(at, phase, now);
+            }
+        }
+    }
+
     fn urgency(&self, at: usize) -> Micros {
-        let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port]);
+        let late = |port: usize| self.late.ports.get(&port).copied().unwrap_or(0);
+        let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port] + late(port));
         loads.chain([self.tails[at]]).max().unwrap_or(0)
     }
 
