@@ -4,7 +4,7 @@ use decant_schema::id::HostName;
 use decant_schema::plan::{Reason, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
-use crate::rules::{HOST_RULES, Want};
+use crate::rules::{HOST_RULES, Want, about_arrivals};
 
 use super::view::want;
 
@@ -92,11 +92,6 @@ pub(super) fn host_rule_obstacles(problem: &Problem, instance: InstanceIdx, at: 
             rule => Obstacle::of(rule),
         })
         .collect()
-}
-
-/// Rules about coming to a host, which say nothing of an instance that stays there with another flavor.
-fn about_arrivals(rule: RuleName) -> bool {
-    matches!(rule, RuleName::Excluded | RuleName::HostDisabled | RuleName::HypervisorVersion)
 }
 
 /// The first class whose amount the host's inventory does not take.
