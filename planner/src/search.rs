@@ -2,8 +2,8 @@
 //!
 //! Ordering may find that a placement has no order: some moves wait for each other and nothing makes room. Then those
 //! assignments become a no-good and placement tries without them. Where that leads nowhere, the instances that are
-//! stuck are refused by the rule `order`, never half-moved. Whoever would start after the maintenance window is
-//! refused likewise, the least important first, and the rest is planned again.
+//! stuck are refused by the rule `order`, never half-moved. What then starts too late for the maintenance window is
+//! [`window`]'s business.
 
 use decant_schema::plan::{Certificate, Refusal, StoppedBy};
 
@@ -29,44 +29,71 @@ pub(crate) struct Answer {
     pub(crate) stopped_by: Option<StoppedBy>,
 }
 
+/// Moves in an order that exists, whenever they start.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) schedule: Schedule,
+    /// Who stays though asked to go, for want of a place or of an order; by index.
+    pub(crate) refused: Vec<InstanceIdx>,
+    stopped_by: Option<StoppedBy>,
+}
+
 /// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, limits, &[]);
-    let mut eased = problem.clone();
-    let mut unordered: Vec<InstanceIdx> = Vec::new();
-    let mut late: Vec<InstanceIdx> = Vec::new();
-    let mut window_needed_s = None;
-    let mut start = first.clone();
-    let (placed, mut schedule) = loop {
-        match with_order(&eased, start, limits) {
-            Ok((placed, schedule)) => match window::late(&eased, &schedule) {
-                nobody if nobody.is_empty() => break (placed, schedule),
-                too_late => {
-                    window_needed_s.get_or_insert(window::needed_s(&schedule));
-                    give_up(&mut eased, &too_late, &mut late);
-                }
-            },
-            Err(unorderable) => {
-                let stuck: Vec<InstanceIdx> = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
-                give_up(&mut eased, &stuck, &mut unordered);
-            }
-        }
-        start = placement::place(&eased, limits, &[]);
-    };
-    schedule.placement.refused.extend(unordered.iter().chain(&late));
-    schedule.placement.refused.sort_unstable();
-    let refused = schedule.placement.refused.len() as u64;
+    let whole = Ordered::from(problem, first.clone(), limits);
+    let window::Fitted { ordered, late, needed_s } = window::fit(problem, whole, limits);
+    let Ordered { mut schedule, refused, stopped_by } = ordered;
+    let count = refused.len() as u64;
+    schedule.placement.refused = refused;
     let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
-    if let Some(needed_s) = window_needed_s {
-        window::explain(problem, &late, needed_s, &mut refusals);
-    }
+    window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,
         refused_bound: first.refused.bound,
-        displaced_bound: Some(first.displaced_bound(refused)),
-        certificate: first.certificate(refused),
-        stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!unordered.is_empty()).then_some(StoppedBy::Nodes)),
+        displaced_bound: Some(first.displaced_bound(count)),
+        certificate: first.certificate(count),
+        stopped_by,
         schedule,
+    }
+}
+
+/// What would be planned if that refuses fewer than so many, without a word on why the rest stays.
+pub(crate) fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) -> Option<Ordered> {
+    let fewer = |found: usize| found < refused;
+    let placed = Some(placement::place(problem, limits, &[])).filter(|it| fewer(it.placement.refused.len()))?;
+    let whole = Some(Ordered::from(problem, placed, limits)).filter(|it| fewer(it.refused.len()))?;
+    Some(window::fit(problem, whole, limits).ordered).filter(|it| fewer(it.refused.len()))
+}
+
+impl Ordered {
+    /// Plans a problem, whatever its window.
+    pub(crate) fn of(problem: &Problem, limits: &Limits<'_>) -> Self {
+        Self::from(problem, placement::place(problem, limits, &[]), limits)
+    }
+
+    /// The same, beginning with a placement. Each round leaves fewer that may move, so that it ends.
+    fn from(problem: &Problem, start: Placed, limits: &Limits<'_>) -> Self {
+        let mut eased = problem.clone();
+        let mut unordered: Vec<InstanceIdx> = Vec::new();
+        let mut start = start;
+        let (placed, schedule) = loop {
+            match with_order(&eased, start, limits) {
+                Ok(found) => break found,
+                Err(unorderable) => {
+                    let stuck: Vec<InstanceIdx> = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
+                    unordered.extend(stuck.iter().filter(|at| is_asked(&eased, **at)));
+                    keep(&mut eased, &stuck);
+                }
+            }
+            start = placement::place(&eased, limits, &[]);
+        };
+        let nodes = (!unordered.is_empty()).then_some(StoppedBy::Nodes);
+        let stopped_by = placed.stopped_by.or(schedule.stopped_by).or(nodes);
+        let mut refused = schedule.placement.refused.clone();
+        refused.extend(unordered);
+        refused.sort_unstable();
+        Self { schedule, refused, stopped_by }
     }
 }
 
@@ -84,14 +111,12 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Result<
     }
 }
 
-/// Lets these stay: those that were asked to go are refused, third parties are no longer disturbed. Each call leaves
-/// fewer that may move, so that the search ends.
-fn give_up(problem: &mut Problem, these: &[InstanceIdx], refused: &mut Vec<InstanceIdx>) {
-    for at in these {
-        let instance = &mut problem.instances[at.at()];
-        if matches!(instance.task, Task::Leave | Task::Resize) {
-            refused.push(*at);
-        }
-        instance.task = Task::Stay;
-    }
+/// Whether something is asked of an instance.
+pub(crate) fn is_asked(problem: &Problem, instance: InstanceIdx) -> bool {
+    matches!(problem.instances[instance.at()].task, Task::Leave | Task::Resize)
+}
+
+/// Lets these stay: nothing is asked of them any more, and third parties are no longer disturbed.
+pub(crate) fn keep(problem: &mut Problem, these: &[InstanceIdx]) {
+    these.iter().for_each(|at| problem.instances[at.at()].task = Task::Stay);
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::problem::Problem;
 
-use super::carry::{Haul, Micros};
+use super::carry::{Haul, Micros, seconds};
 use super::ports::{Ports, Shared};
 
 /// When each move starts and ends.
@@ -38,9 +38,31 @@ enum Phase {
     Ended,
 }
 
+/// Which of several moves that could start does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// What would delay the end most.
+    Urgent,
+    /// What is over soonest: whatever takes long may end after the window, if only it starts within it.
+    Shortest,
+}
+
+/// Puts moves into time as [`timeline`] does; where some would start after the request's window, so that the last
+/// starts as early as may be.
+pub(super) fn in_window(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) -> Timeline {
+    let last_start = |timeline: &Timeline| timeline.starts.iter().copied().max().unwrap_or(0);
+    let urgent = timeline(problem, hauls, after, First::Urgent);
+    let is_late = |window_s: f64| seconds(last_start(&urgent)) > window_s;
+    if !problem.request.options.window_s.is_some_and(is_late) {
+        return urgent;
+    }
+    let shortest = timeline(problem, hauls, after, First::Shortest);
+    if last_start(&shortest) < last_start(&urgent) { shortest } else { urgent }
+}
+
 /// Puts moves into time; `after` holds earlier positions only.
-pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) -> Timeline {
-    let mut scheduler = Scheduler::new(problem, hauls, after);
+fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], first: First) -> Timeline {
+    let mut scheduler = Scheduler::new(problem, hauls, after, first);
     let mut now = 0;
     loop {
         scheduler.start_all(now);
@@ -57,6 +79,7 @@ pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) 
 
 struct Scheduler<'p> {
     hauls: &'p [Haul],
+    first: First,
     ports: Ports<'p>,
     /// Who waits for a move, and for how many it still waits itself.
     before: Vec<Vec<usize>>,
@@ -75,7 +98,7 @@ struct Scheduler<'p> {
 }
 
 impl<'p> Scheduler<'p> {
-    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>]) -> Self {
+    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>], first: First) -> Self {
         let ports = Ports::new(problem);
         let transfers: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem) - haul.settle).collect();
         let mut before = vec![Vec::new(); hauls.len()];
@@ -96,6 +119,7 @@ impl<'p> Scheduler<'p> {
         let timeline = Timeline { starts: vec![0; count], ends: vec![0; count], log: Vec::with_capacity(2 * count) };
         let mut scheduler = Self {
             hauls,
+            first,
             ports,
             before,
             waits: after.iter().map(Vec::len).collect(),
@@ -114,6 +138,9 @@ impl<'p> Scheduler<'p> {
     }
 
     fn urgency(&self, at: usize) -> Micros {
+        if self.first == First::Shortest {
+            return Micros::MAX - (self.transfers[at] + self.hauls[at].settle);
+        }
         let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port]);
         loads.chain([self.tails[at]]).max().unwrap_or(0)
     }
