@@ -68,7 +68,7 @@ fn tiers(problem: &Problem, answer: &Answer) -> [Tier; 4] {
 }
 
 /// Memory of the third parties that move at all, each once, whether they stay away or only make way for a while.
-fn displaced_memory(problem: &Problem, schedule: &Schedule) -> u64 {
+pub(crate) fn displaced_memory(problem: &Problem, schedule: &Schedule) -> u64 {
     let movers: BTreeSet<InstanceIdx> = schedule
         .moves
         .iter()

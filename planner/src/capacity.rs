@@ -20,7 +20,7 @@ use crate::Limits;
 use crate::problem::{HostIdx, Problem};
 
 pub(crate) use emptying::emptied;
-pub(crate) use failures::worst_sets;
+pub(crate) use failures::spares;
 
 /// Reports what a fleet can still take, and which of its hosts can be emptied or lost.
 ///

@@ -2,7 +2,7 @@
 //!
 //! It shares no code with placement and ordering and has its own understanding of every rule, so that a mistake would
 //! have to be made twice to pass. Names and order come first ([`itinerary`]); a plan in which they hold is followed
-//! move by move ([`chain`], [`rule`], [`answer`]), then judged in the worst of all executions that respect `after`
+//! move by move ([`chain`], [`rule`], [`answer`], [`reason`]), then judged in the worst of all executions that respect `after`
 //! ([`room`], [`closure`]), then compared with its own figures ([`account`], [`certificate`]).
 //!
 //! The printed times need no replay of their own: where every move starts after those it waits for have ended, they
@@ -13,9 +13,12 @@ mod answer;
 mod certificate;
 mod chain;
 mod closure;
+mod conflict;
 mod earning;
+mod fitting;
 mod itinerary;
 mod knapsack;
+mod nearness;
 mod pool;
 mod precedence;
 mod reason;
@@ -23,6 +26,7 @@ mod room;
 mod round;
 mod rule;
 mod scene;
+mod spare;
 mod violation;
 
 use decant_schema::fleet::Fleet;
@@ -72,6 +76,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
     violations.extend(reason::false_reasons(&scene, plan, &itinerary));
+    violations.extend(conflict::false_remedies(&scene, plan));
     violations.extend(room::overfull(&scene, &itinerary));
     violations.extend(room::full_at_end(&scene, &itinerary));
     violations.extend(room::affinity(&scene, &itinerary));

@@ -99,6 +99,11 @@ pub struct ScheduledMove {
 }
 
 impl Schedule {
+    /// When the last move starts, seconds from the beginning.
+    pub(crate) fn last_start_s(&self) -> f64 {
+        self.moves.iter().map(|line| line.start_s).fold(0.0, f64::max)
+    }
+
     /// The moves in waves, by position: those of a wave may start together once the waves before have ended.
     pub fn waves(&self) -> Vec<Vec<usize>> {
         let mut wave_of = vec![0; self.moves.len()];
@@ -200,7 +205,7 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let durations: Vec<f64> = hauls.iter().map(|haul| seconds(haul.shortest(problem))).collect();
     let after = chain::chain(start, steps, &durations);
     let bound = bound::of_placement(problem, wanted);
-    let timeline = timeline::timeline(problem, &hauls, &after, bound);
+    let timeline = timeline::in_window(problem, &hauls, &after, bound);
     let peak = peak::peaks(problem, steps, &timeline.log);
 
     let started = |event: &Event| if let Event::Started(at) = event { Some(*at) } else { None };

@@ -206,7 +206,7 @@ impl Problem {
                 .entry(want)
                 .or_insert_with_key(|want| Arc::new(rules::eligible(&fleet, &request, &hosts, want)));
             let eligible = narrowed(anywhere, task, rules::forbids(&fleet, &request, instance).is_some(), || {
-                rules::may_stay(&fleet.hosts()[host.at()], &want).then_some(host)
+                rules::may_stay(&request, &fleet.hosts()[host.at()], &want).then_some(host)
             });
             let kind = Kind { need, memory: memory_class.map_or(0, |class| claim[class]), claim, eligible };
             let kind = *kind_of.entry(kind).or_insert_with_key(|kind| {

@@ -16,6 +16,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use decant_schema::plan::{Reason, Refusal, RuleName};
+use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
 use crate::Limits;
@@ -37,8 +38,11 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
 /// Explains every refusal of a placement as [`explain_all`] does, and says for the first few with whom and what they
 /// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none.
 pub fn explain_with_remedies(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> Vec<Refusal> {
-    let mut refusals = explain_all(problem, placement);
-    fixes::add(problem, placement, &mut refusals, limits);
+    let explainer = Explainer::new(problem, placement);
+    let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| explainer.ruled_out(*refused)).collect();
+    let explained = placement.refused.iter().zip(&ruled_out);
+    let mut refusals: Vec<Refusal> = explained.map(|(at, ruled_out)| explainer.refusal(*at, ruled_out)).collect();
+    fixes::add(problem, placement, &ruled_out, &mut refusals, limits);
     for (refused, refusal) in placement.refused.iter().zip(&mut refusals).take(CONFLICTS_MAX) {
         refusal.conflict = conflict::conflict(problem, placement, *refused, limits);
     }
@@ -75,11 +79,14 @@ impl<'a> Explainer<'a> {
     }
 
     fn explain(&self, refused: InstanceIdx) -> Refusal {
-        let ruled_out = self.ruled_out(refused);
+        self.refusal(refused, &self.ruled_out(refused))
+    }
+
+    fn refusal(&self, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Refusal {
         Refusal {
             instance: self.problem.fleet.instances()[refused.at()].id.clone(),
-            reasons: self.reasons(refused, &ruled_out),
-            would_fit: Some(words::would_fit(self.problem, refused, &ruled_out)),
+            reasons: self.reasons(refused, ruled_out),
+            would_fit: Some(words::would_fit(self.problem, refused, ruled_out)),
             conflict: None,
             fixes: Vec::new(),
         }
@@ -112,6 +119,10 @@ impl<'a> Explainer<'a> {
         let standing = self.standing.obstacles(refused, host);
         let end = self.end.obstacles(refused, host);
         match (standing.first(), end.first()) {
+            // It could go alone; what its host had no turn for is the others on it.
+            (_, None) if matches!(self.problem.request.kind, RequestKind::Rolling { .. }) => {
+                vec![Obstacle::of(RuleName::Together)]
+            }
             (_, None) => vec![Obstacle::of(RuleName::Order)],
             (None, Some(_)) => end.into_iter().map(|taken| Obstacle { rule: RuleName::Together, ..taken }).collect(),
             (Some(now), Some(then)) if then.kinder_than(now) => end,

@@ -83,11 +83,11 @@ fn asked(problem: &Problem) -> (Vec<HostIdx>, RollingOptions) {
 }
 
 /// Why the rounds ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     /// Every host had its turn.
     Done,
-    /// No further host can be emptied.
+    /// No further host can be emptied, or not with the spare hosts kept.
     Stuck,
     /// No further host can be emptied within the window.
     Window,
@@ -128,12 +128,27 @@ struct Course {
 impl Course {
     /// The best of the courses that take hosts in different orders.
     fn best(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
-        let courses: Vec<Self> = round::ORDERS
-            .par_iter()
-            .map(|first| Self::run(problem, round::by_value(problem, listed, options, *first), options, limits))
-            .collect();
-        let worth = |course: &Self| course.worth(problem, options);
-        courses.into_iter().min_by(|a, b| worth(a).cmp(&worth(b))).expect("there are orders to try")
+        let run = |orders: Vec<Vec<HostIdx>>| -> Option<Self> {
+            let courses: Vec<Self> =
+                orders.into_par_iter().map(|order| Self::run(problem, order, options, limits)).collect();
+            courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)))
+        };
+        let usual = run(round::usual_orders(problem, listed, options)).expect("there are orders to try");
+        if usual.is_least(problem, options) {
+            return usual;
+        }
+        let every = run(round::every_order(listed));
+        every.filter(|other| other.worth(problem, options) < usual.worth(problem, options)).unwrap_or(usual)
+    }
+
+    /// Whether no other order could do better but for time: whoever had no turn cannot, and the bounds are met.
+    fn is_least(&self, problem: &Problem, options: &RollingOptions) -> bool {
+        let holds = |host: &HostIdx| problem.hosts[host.at()].instances.iter().any(|at| self.cannot_leave(*at));
+        let served: Vec<HostIdx> = self.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();
+        let least = bound::least(problem, &served, options);
+        self.remaining.iter().all(holds)
+            && self.rounds.len() as u64 == least.rounds
+            && self.stitched.moves.len() as u64 == least.moves
     }
 
     /// What courses are compared by, the least being the best: the hosts left over, the most important counting most; then
@@ -209,41 +224,83 @@ impl Course {
         if refused.is_empty() {
             return Vec::new();
         }
-        if self.end == End::Window {
-            let fix = self.longer_window(problem, limits);
-            return refused.iter().map(|instance| out_of_time(problem, *instance, fix.as_ref())).collect();
-        }
         let placement = Placement { host: self.state.host.clone(), refused };
         let mut refusals = refusal::explain_all(problem, &placement);
+        let remedies = self.remedies(problem, limits);
         for (refusal, instance) in refusals.iter_mut().zip(&placement.refused) {
-            let neighbours = &problem.hosts[problem.instances[instance.at()].host.at()].instances;
-            let held = neighbours.iter().find(|other| *other != instance && forbidden(problem, **other).is_some());
-            if let Some(other) = held.filter(|_| forbidden(problem, *instance).is_none()) {
+            let host = problem.instances[instance.at()].host;
+            let neighbours = &problem.hosts[host.at()].instances;
+            let held = neighbours.iter().find(|other| *other != instance && self.cannot_leave(**other));
+            if self.cannot_leave(*instance) {
+                continue;
+            }
+            if let Some(other) = held {
                 *refusal = kept_by(problem, *instance, *other);
+            } else if let Some(remedy) = remedies.iter().find(|remedy| remedy.hosts.contains(&host)) {
+                *refusal = remedy.refusal(problem, *instance);
             }
         }
         refusals
     }
 
-    /// The window in which every host has its turn, if there is one: tried without any.
-    fn longer_window(&self, problem: &Problem, limits: &Limits<'_>) -> Option<Fix> {
+    /// Whether nothing lets an instance leave its host, or no host takes it, whatever the room.
+    fn cannot_leave(&self, instance: InstanceIdx) -> bool {
+        let now = self.state.now();
+        let home = now.instances[instance.at()].host;
+        forbidden(now, instance).is_some() || now.kind(instance).eligible.iter().all(|host| host == home)
+    }
+
+    /// What would give hosts their turn that have none, the cheapest first: each planned again.
+    fn remedies(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Remedy> {
         let (listed, options) = asked(problem);
-        let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options };
-        let course = Self::best(problem, &listed, &open, limits);
-        let last_start_s = course.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max);
-        (course.end == End::Done).then(|| Fix::LongerWindow { window_s: last_start_s.floor() + 1.0 })
+        let mut remedies = Vec::new();
+        if self.end == End::Window {
+            let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options.clone() };
+            let open = Self::best(problem, &listed, &open, limits);
+            let window_s = open.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max).floor() + 1.0;
+            let longer = RollingOptions { window_s, intervals: Vec::new(), ..options.clone() };
+            let hosts = self.gained(&Self::best(problem, &listed, &longer, limits));
+            remedies.push(Remedy { fix: Fix::LongerWindow { window_s }, hosts });
+        }
+        for spare_hosts in (0..options.spare_hosts).rev() {
+            let fewer = RollingOptions { spare_hosts, ..options.clone() };
+            let hosts = self.gained(&Self::best(problem, &listed, &fewer, limits));
+            remedies.push(Remedy { fix: Fix::FewerSpareHosts { spare_hosts }, hosts });
+        }
+        remedies
+    }
+
+    /// Hosts that have no turn here, but in the other course.
+    fn gained(&self, other: &Self) -> BTreeSet<HostIdx> {
+        self.remaining.iter().copied().filter(|host| !other.remaining.contains(host)).collect()
     }
 }
 
-/// The refusal of an instance whose host has no turn because there is no time left.
-fn out_of_time(problem: &Problem, instance: InstanceIdx, fix: Option<&Fix>) -> Refusal {
-    let would_fit = match fix {
-        Some(Fix::LongerWindow { window_s }) => {
-            format!("a window of {window_s:.0} seconds, in which all hosts have their turn")
-        }
-        _ => "a longer window".to_owned(),
-    };
-    Refusal { fixes: fix.cloned().into_iter().collect(), ..everywhere(problem, instance, RuleName::Window, would_fit) }
+/// Another condition of the maintenance, and the hosts that then have their turn.
+struct Remedy {
+    fix: Fix,
+    hosts: BTreeSet<HostIdx>,
+}
+
+impl Remedy {
+    /// The refusal of an instance of one of its hosts.
+    fn refusal(&self, problem: &Problem, instance: InstanceIdx) -> Refusal {
+        let refused = match &self.fix {
+            Fix::FewerSpareHosts { spare_hosts } => {
+                let would_fit = format!("{spare_hosts} spare hosts: with more, its host cannot be out");
+                let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
+                let subject = "a spare host is kept".to_owned();
+                refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(subject.clone()));
+                refusal
+            }
+            Fix::LongerWindow { window_s } => {
+                let would_fit = format!("a window of {window_s:.0} seconds, in which its host has its turn");
+                everywhere(problem, instance, RuleName::Window, would_fit)
+            }
+            _ => everywhere(problem, instance, RuleName::Window, "a longer window".to_owned()),
+        };
+        Refusal { fixes: vec![self.fix.clone()], ..refused }
+    }
 }
 
 /// The refusal of an instance whose host has no turn because another instance cannot leave it.

@@ -22,7 +22,7 @@ mod zone;
 use decant_schema::fleet::{Flavor, Fleet, Host, Instance, InstanceState, Mobility, Resources};
 use decant_schema::id::{PoolName, ZoneName};
 use decant_schema::plan::RuleName;
-use decant_schema::request::{Options, Request, RequestKind};
+use decant_schema::request::Request;
 
 use crate::problem::{HostFacts, HostIdx, HostSet};
 
@@ -119,11 +119,16 @@ pub(crate) fn eligible(fleet: &Fleet, request: &Request, facts: &[HostFacts], wa
     eligible
 }
 
-/// Whether an instance may go on where it is with what it wants now: for its own host only the rules about what the
-/// host is count, not those about whether it receives.
-pub(crate) fn may_stay(host: &Host, want: &Want<'_>) -> bool {
-    const ABOUT_THE_HOST: [&dyn HostRule; 6] =
-        [&zone::Zone, &aggregate::Aggregate, &r#trait::Required, &r#trait::Forbidden, &storage::Storage, &unit::Unit];
-    let nothing_asked = Request { kind: RequestKind::Resize { resizes: Vec::new() }, options: Options::default() };
-    host.up && ABOUT_THE_HOST.iter().all(|rule| rule.admits(&nothing_asked, host, want))
+/// Whether a rule is about coming to a host. One that stays where it is with another flavor asks only that the host
+/// runs and is what the new flavor wants; its zone and its disk stay what they are.
+pub(crate) fn about_arrivals(rule: RuleName) -> bool {
+    !matches!(
+        rule,
+        RuleName::HostDown | RuleName::Aggregate | RuleName::RequiredTrait | RuleName::ForbiddenTrait | RuleName::Unit
+    )
+}
+
+/// Whether an instance may go on where it is with what it wants now.
+pub(crate) fn may_stay(request: &Request, host: &Host, want: &Want<'_>) -> bool {
+    HOST_RULES.iter().all(|rule| about_arrivals(rule.name()) || rule.admits(request, host, want))
 }

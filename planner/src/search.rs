@@ -3,8 +3,7 @@
 //! Ordering may find that a placement has no order: some moves wait for each other and nothing makes room. Then those
 //! assignments become a no-good and placement tries without them. Where that leads nowhere, or there is no time for it,
 //! the placement is kept as far as it can be carried out and mended from there; whoever finds no place even so is refused
-//! by the rule `order`, never half-moved. Whoever would start after the maintenance window is
-//! refused likewise, the least important first, and the rest is planned again.
+//! by the rule `order`, never half-moved. What then starts too late for the maintenance window is [`window`]'s business.
 
 use decant_schema::plan::{Certificate, Refusal, StoppedBy};
 
@@ -33,46 +32,71 @@ pub(crate) struct Answer {
     pub(crate) stopped_by: Option<StoppedBy>,
 }
 
+/// Moves in an order that exists, whenever they start.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) schedule: Schedule,
+    /// Who stays though asked to go, for want of a place or of an order; by index.
+    pub(crate) refused: Vec<InstanceIdx>,
+    stopped_by: Option<StoppedBy>,
+}
+
 /// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, &limits.percent(PLACING_PERCENT), &[]);
-    let mut eased = problem.clone();
-    let mut unordered: Vec<InstanceIdx> = Vec::new();
-    let mut late: Vec<InstanceIdx> = Vec::new();
-    let mut window_needed_s = None;
-    let mut start = first.clone();
-    let (placed, mut schedule) = loop {
-        let (placed, schedule) = match with_order(&eased, start, limits) {
-            Ordered::AsPlaced(found) => found,
-            Ordered::InPart { salvaged, stuck } if limits.out_of_time() || stuck.is_empty() => salvaged,
-            Ordered::InPart { stuck, .. } => {
-                give_up(&mut eased, &stuck, &mut unordered);
-                start = placement::place(&eased, limits, &[]);
-                continue;
-            }
-        };
-        let too_late = window::late(&eased, &schedule);
-        if too_late.is_empty() {
-            break (placed, schedule);
-        }
-        window_needed_s.get_or_insert(window::needed_s(&schedule));
-        give_up(&mut eased, &too_late, &mut late);
-        start = placement::place(&eased, limits, &[]);
-    };
-    schedule.placement.refused.extend(unordered.iter().chain(&late));
-    schedule.placement.refused.sort_unstable();
-    let refused = schedule.placement.refused.len() as u64;
+    let whole = Ordered::from(problem, first.clone(), limits);
+    let window::Fitted { ordered, late, needed_s } = window::fit(problem, whole, limits);
+    let Ordered { mut schedule, refused, stopped_by } = ordered;
+    let count = refused.len() as u64;
+    schedule.placement.refused = refused;
     let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
-    if let Some(needed_s) = window_needed_s {
-        window::explain(problem, &late, needed_s, &mut refusals);
-    }
+    window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,
         refused_bound: first.refused.bound,
-        displaced_bound: Some(first.displaced_bound(refused)),
-        certificate: first.certificate(refused),
-        stopped_by: placed.stopped_by.or(schedule.stopped_by).or((!unordered.is_empty()).then_some(StoppedBy::Nodes)),
+        displaced_bound: Some(first.displaced_bound(count)),
+        certificate: first.certificate(count),
+        stopped_by,
         schedule,
+    }
+}
+
+/// What would be planned if that refuses fewer than so many, without a word on why the rest stays.
+pub(crate) fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) -> Option<Ordered> {
+    let fewer = |found: usize| found < refused;
+    let placed = Some(placement::place(problem, limits, &[])).filter(|it| fewer(it.placement.refused.len()))?;
+    let whole = Some(Ordered::from(problem, placed, limits)).filter(|it| fewer(it.refused.len()))?;
+    Some(window::fit(problem, whole, limits).ordered).filter(|it| fewer(it.refused.len()))
+}
+
+impl Ordered {
+    /// Plans a problem, whatever its window.
+    pub(crate) fn of(problem: &Problem, limits: &Limits<'_>) -> Self {
+        Self::from(problem, placement::place(problem, limits, &[]), limits)
+    }
+
+    /// The same, beginning with a placement. Each round leaves fewer that may move, so that it ends.
+    fn from(problem: &Problem, start: Placed, limits: &Limits<'_>) -> Self {
+        let mut eased = problem.clone();
+        let mut unordered: Vec<InstanceIdx> = Vec::new();
+        let mut start = start;
+        let (placed, schedule) = loop {
+            match with_order(&eased, start, limits) {
+                Attempt::AsPlaced(found) => break found,
+                Attempt::InPart { salvaged: Some(salvaged), .. } if limits.out_of_time() => break salvaged,
+                Attempt::InPart { stuck, .. } => {
+                    unordered.extend(stuck.iter().filter(|at| is_asked(&eased, **at)));
+                    keep(&mut eased, &stuck);
+                }
+            }
+            start = placement::place(&eased, limits, &[]);
+        };
+        let nodes = (!unordered.is_empty()).then_some(StoppedBy::Nodes);
+        let stopped_by = placed.stopped_by.or(schedule.stopped_by).or(nodes);
+        let mut refused = schedule.placement.refused.clone();
+        refused.extend(unordered);
+        refused.sort_unstable();
+        Self { schedule, refused, stopped_by }
     }
 }
 
@@ -80,53 +104,60 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
 type Found = (Placed, Schedule);
 
 /// What came of ordering a placement.
-enum Ordered {
+enum Attempt {
     /// It, or another that refuses as few, has an order.
     AsPlaced(Found),
     /// None of those tried has; this is what of the first can be carried out.
     InPart {
-        salvaged: Found,
+        salvaged: Option<Found>,
         /// Who waits for whom in the end.
         stuck: Vec<InstanceIdx>,
     },
 }
 
-/// The first of a few placements that has an order, beginning with `placed`.
-fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Ordered {
+/// The first of a few placements that has an order, beginning with `placed`; or what of `placed` can be carried out, if
+/// that refuses fewer.
+fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Attempt {
     let first = placed.clone();
     let mut placed = placed;
     let mut no_goods: Vec<NoGood> = Vec::new();
-    let unorderable = loop {
+    let ordered = loop {
         match ordering::order(problem, &placed.placement, limits) {
-            Ok(schedule) => return Ordered::AsPlaced((placed, schedule)),
-            Err(unorderable) if no_goods.len() >= ATTEMPTS_MAX || limits.out_of_time() => break unorderable,
+            Ok(schedule) => break Ok((placed, schedule)),
+            Err(unorderable) if no_goods.len() >= ATTEMPTS_MAX || limits.out_of_time() => break Err(unorderable),
             Err(unorderable) => no_goods.push(NoGood { assignments: unorderable.moves }),
         }
         placed = placement::place_again(problem, limits, &no_goods, &placed);
     };
-    let refused = first.refused.value;
-    let salvaged = salvaged(problem, &first);
-    if salvaged.0.refused.value <= refused {
-        return Ordered::AsPlaced(salvaged);
+    let refused = |found: &Found| found.0.refused.value;
+    let ordered = match ordered {
+        Ok(found) if refused(&found) <= first.refused.value => return Attempt::AsPlaced(found),
+        other => other,
+    };
+    match (ordered, salvaged(problem, &first)) {
+        (Ok(found), Some(salvaged)) if refused(&salvaged) < refused(&found) => Attempt::AsPlaced(salvaged),
+        (Ok(found), _) => Attempt::AsPlaced(found),
+        (Err(_), Some(salvaged)) if refused(&salvaged) <= first.refused.value => Attempt::AsPlaced(salvaged),
+        (Err(unorderable), salvaged) => {
+            let stuck = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
+            Attempt::InPart { salvaged, stuck }
+        }
     }
-    Ordered::InPart { salvaged, stuck: unorderable.stuck.iter().map(|stuck| stuck.instance).collect() }
 }
 
 /// What of a placement can be carried out, with whoever that leaves placed after it.
-fn salvaged(problem: &Problem, placed: &Placed) -> Found {
+fn salvaged(problem: &Problem, placed: &Placed) -> Option<Found> {
     let (salvaged, way) = placement::salvage(problem, placed, &ordering::as_far_as_it_goes(problem, &placed.placement));
-    let schedule = ordering::along(problem, &salvaged.placement, &way).expect("every move was made in this order");
-    (salvaged, schedule)
+    let schedule = ordering::along(problem, &salvaged.placement, &way)?;
+    Some((salvaged, schedule))
 }
 
-/// Lets these stay: those that were asked to go are refused, third parties are no longer disturbed. Each call leaves
-/// fewer that may move, so that the search ends.
-fn give_up(problem: &mut Problem, these: &[InstanceIdx], refused: &mut Vec<InstanceIdx>) {
-    for at in these {
-        let instance = &mut problem.instances[at.at()];
-        if matches!(instance.task, Task::Leave | Task::Resize) {
-            refused.push(*at);
-        }
-        instance.task = Task::Stay;
-    }
+/// Whether something is asked of an instance.
+pub(crate) fn is_asked(problem: &Problem, instance: InstanceIdx) -> bool {
+    matches!(problem.instances[instance.at()].task, Task::Leave | Task::Resize)
+}
+
+/// Lets these stay: nothing is asked of them any more, and third parties are no longer disturbed.
+pub(crate) fn keep(problem: &mut Problem, these: &[InstanceIdx]) {
+    these.iter().for_each(|at| problem.instances[at.at()].task = Task::Stay);
 }

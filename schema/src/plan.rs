@@ -419,7 +419,8 @@ pub enum RuleName {
     Window,
 }
 
-/// A set of instances and rules that cannot hold together; without any one of them it could.
+/// A set of instances and rules that cannot hold together, all else being as it is; without any one of them it could.
+/// An instance on a host to be emptied is left out as if it were gone, any other as if it were not asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conflict {
@@ -476,6 +477,11 @@ pub enum Fix {
     LongerWindow {
         /// The length at which it fits, seconds.
         window_s: f64,
+    },
+    /// Keep fewer spare hosts during a rolling maintenance.
+    FewerSpareHosts {
+        /// How many can be kept.
+        spare_hosts: u32,
     },
 }
 

@@ -68,6 +68,41 @@ fn restarted(problem: &Problem) -> Problem {
     nothing_asked(Arc::new(fleet), options)
 }
 
+/// Sets of hosts that fail together of which every one is tried; of more, only the worst.
+const EVERY_SET_MAX: usize = 200;
+
+/// Whether, while some hosts are out, any `spare` others could fail with everything on them finding a place.
+pub(crate) fn spares(problem: &Problem, out: &[HostIdx], spare: usize, limits: &Limits<'_>) -> bool {
+    if spare == 0 {
+        return true;
+    }
+    let restarted = emptied(&restarted(problem), out);
+    let mut room = Room::new(&restarted);
+    let holds_some = |at: &HostIdx| problem.hosts[at.at()].up && !problem.hosts[at.at()].instances.is_empty();
+    let hosts: Vec<HostIdx> = all(problem).filter(|at| !out.contains(at) && holds_some(at)).collect();
+    let together = spare.min(hosts.len());
+    let sets = every_set(&hosts, together).unwrap_or_else(|| worst_sets(problem, &hosts, together));
+    sets.iter().all(|failed| survives(&restarted, &mut room, failed, limits))
+}
+
+/// All sets of so many hosts, if they are few enough.
+fn every_set(hosts: &[HostIdx], k: usize) -> Option<BTreeSet<Vec<HostIdx>>> {
+    let mut sets = BTreeSet::from([Vec::new()]);
+    for _ in 0..k {
+        let longer = |set: &Vec<HostIdx>| {
+            let last = set.last().copied();
+            let later = hosts.iter().copied().filter(move |host| last.is_none_or(|last| *host > last));
+            let set = set.clone();
+            later.map(move |host| [&set[..], &[host]].concat())
+        };
+        sets = sets.iter().flat_map(longer).collect();
+        if k > 1 && sets.len() > EVERY_SET_MAX {
+            return None;
+        }
+    }
+    Some(sets)
+}
+
 /// Whether everything on these hosts finds a place on the others. In a large fleet a failed fit is taken for a no.
 fn survives(problem: &Problem, room: &mut Room<'_>, failed: &[HostIdx], limits: &Limits<'_>) -> bool {
     let instances: Vec<InstanceIdx> =
@@ -93,7 +128,7 @@ fn together(problem: &Problem, hosts: &[HostIdx], limits: &Limits<'_>) -> (usize
 }
 
 /// The k hosts with the most memory claimed: over all, and in each zone that has so many.
-pub(crate) fn worst_sets(problem: &Problem, hosts: &[HostIdx], k: usize) -> BTreeSet<Vec<HostIdx>> {
+fn worst_sets(problem: &Problem, hosts: &[HostIdx], k: usize) -> BTreeSet<Vec<HostIdx>> {
     let mut by_zone: BTreeMap<_, Vec<HostIdx>> = BTreeMap::new();
     for at in hosts {
         by_zone.entry(problem.fleet.hosts()[at.at()].zone.clone()).or_default().push(*at);

@@ -65,11 +65,11 @@ fn position(scene: &Scene<'_>, of_pool: &PoolCertificate) -> usize {
     scene.fleet.host_index(of_pool.host.as_str()).expect("all names of the plan are known")
 }
 
-/// By pool: evacuees nothing lets leave. Every plan refuses them.
+/// By pool: instances for which nothing can be done. Every plan refuses them.
 fn stuck(pools: &Pools) -> BTreeMap<usize, u64> {
     let mut stuck = BTreeMap::new();
     for (host, parties) in pools.parties.iter().enumerate() {
-        let count = parties.iter().filter(|party| party.role == Role::Evacuee { stuck: true }).count();
+        let count = parties.iter().filter(|party| party.role.is_hopeless()).count();
         *stuck.entry(pools.pool[host]).or_default() += count as u64;
     }
     stuck
@@ -193,13 +193,13 @@ impl<'a> Prices<'a> {
         let room = scene.capacity[host].iter().zip(&scene.usage[host]);
         let room: Vec<i128> =
             room.map(|(capacity, used)| capacity - used - kept(*capacity, scene.options().headroom_percent)).collect();
-        let mut choices: Vec<Vec<Choice>> = parties.iter().map(|party| self.choices(host, party)).collect();
+        let mut choices: Vec<Vec<Choice>> = parties.iter().map(|party| self.choices(party)).collect();
         choices.sort();
         Case { arrivals, room: self.counted(&room), choices }
     }
 
     /// The ways a third party or a resized instance may decide; the first takes no room.
-    fn choices(&self, host: usize, party: &Party) -> Vec<Choice> {
+    fn choices(&self, party: &Party) -> Vec<Choice> {
         let Kind { need, claim, .. } = &self.pools.kinds[party.kind];
         let (need, claim) = (self.counted(need), self.counted(claim));
         let none = vec![0; claim.len()];
@@ -212,10 +212,9 @@ impl<'a> Prices<'a> {
                 let memory = if self.displaced { i128::from(self.scene.memory(party.instance)) } else { 0 };
                 vec![stays(0), departs(self.price(party.kind) + memory * self.denominator)]
             }
-            Role::Resized { stuck } => {
-                let in_place = choice(0, &beyond(&claim, &need), beyond(&need, &claim));
-                let departure = (!stuck).then(|| departs(self.price(party.kind)));
-                let in_place = self.scene.host(host).up.then_some(in_place);
+            Role::Resized { departs: may_depart, in_place } => {
+                let departure = may_depart.then(|| departs(self.price(party.kind)));
+                let in_place = in_place.then(|| choice(0, &beyond(&claim, &need), beyond(&need, &claim)));
                 [Some(stays(self.refusal)), departure, in_place].into_iter().flatten().collect()
             }
             Role::Evacuee { .. } => vec![stays(self.evacuee_pays(party))],

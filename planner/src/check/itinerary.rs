@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use decant_schema::fleet::{Flavor, Fleet};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::plan::{Move, Plan};
+use decant_schema::plan::{Fix, Move, Plan, Refusal};
 use decant_schema::request::RequestKind;
 
 use super::scene::{Amounts, Scene};
@@ -129,7 +129,7 @@ pub(super) fn unknown_names(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
         names.hosts(place, [&line.source, &line.target]);
         line.flavor.iter().for_each(|flavor| names.flavor(place, flavor.as_str()));
     }
-    plan.refusals.iter().for_each(|refusal| names.instance(Place::Refusals, &refusal.instance));
+    plan.refusals.iter().for_each(|refusal| names.of_refusal(refusal));
     names.hosts(Place::Hosts, plan.hosts.iter().map(|usage| &usage.name));
     for (at, round) in plan.rounds.iter().enumerate() {
         names.hosts(Place::Round(at + 1), &round.hosts);
@@ -147,6 +147,25 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
+    fn of_refusal(&mut self, refusal: &Refusal) {
+        self.instance(Place::Refusals, &refusal.instance);
+        self.hosts(Place::Refusals, refusal.reasons.iter().filter_map(|reason| reason.best_host.as_ref()));
+        refusal.conflict.iter().flat_map(|it| &it.instances).for_each(|it| self.instance(Place::Refusals, it));
+        for fix in &refusal.fixes {
+            match fix {
+                Fix::Unpin { instance } => self.instance(Place::Refusals, instance),
+                Fix::AddHost { like: host } | Fix::FreeRoom { host, .. } | Fix::AdmitHost { host } => {
+                    self.hosts(Place::Refusals, [host]);
+                }
+                Fix::AllowDisplacement { .. }
+                | Fix::RelaxGroup { .. }
+                | Fix::LowerHeadroom { .. }
+                | Fix::LongerWindow { .. }
+                | Fix::FewerSpareHosts { .. } => {}
+            }
+        }
+    }
+
     fn hosts<'n>(&mut self, place: Place, hosts: impl IntoIterator<Item = &'n HostName>) {
         for host in hosts {
             let known = self.fleet.host_index(host.as_str()).is_some();

@@ -9,7 +9,7 @@ use decant_schema::fleet::{Mobility, Resources};
 use decant_schema::id::{PoolName, ZoneName};
 use petgraph::unionfind::UnionFind;
 
-use super::rule::{Wish, immobile, objections};
+use super::rule::{Wish, immobile, objections, staying};
 use super::scene::{Amounts, Asked, Scene};
 
 /// Instances alike in what they need, what they claim and where they may go.
@@ -26,20 +26,30 @@ pub(super) struct Kind {
 pub(super) enum Role {
     /// Departs, unless nothing lets it, or is refused.
     Evacuee { stuck: bool },
-    /// Departs, unless nothing lets it, or is resized in place, or is refused.
-    Resized { stuck: bool },
+    /// Departs or is resized in place, as far as it may, or is refused.
+    Resized { departs: bool, in_place: bool },
     /// Departs or stays.
     ThirdParty,
 }
 
 impl Role {
-    /// The same, knowing where it may go: nowhere is as good as stuck.
+    /// The same, knowing where it may be: nowhere is as good as stuck.
     fn admitted_to(self, hosts: &[usize]) -> Self {
         match self {
             Self::Evacuee { stuck } => Self::Evacuee { stuck: stuck || hosts.is_empty() },
-            Self::Resized { stuck } => Self::Resized { stuck: stuck || hosts.is_empty() },
+            Self::Resized { departs, in_place } => Self::Resized { departs: departs && !hosts.is_empty(), in_place },
             Self::ThirdParty => Self::ThirdParty,
         }
+    }
+
+    /// Whether it may leave its host.
+    fn may_depart(self) -> bool {
+        !matches!(self, Self::Evacuee { stuck: true } | Self::Resized { departs: false, .. })
+    }
+
+    /// Whether nothing can be done for it: every plan refuses it.
+    pub(super) fn is_hopeless(self) -> bool {
+        matches!(self, Self::Evacuee { stuck: true } | Self::Resized { departs: false, in_place: false })
     }
 }
 
@@ -70,7 +80,8 @@ impl Pools {
         for instance in 0..scene.fleet.instances().len() {
             let Some(role) = role(scene, instance) else { continue };
             let wish = Wish::of(scene, instance);
-            let admitted = admission.of(scene, wish);
+            let own_host = matches!(role, Role::Resized { in_place: true, .. }).then_some(scene.home[instance]);
+            let admitted = admission.of(scene, wish, role.may_depart(), own_host);
             let role = role.admitted_to(&admission.sets.items[admitted]);
             let kind = Kind { need: scene.dense(wish.resources), claim: scene.claim(instance), admitted };
             parties[scene.home[instance]].push(Party { instance, kind: kinds.position(kind), role });
@@ -82,7 +93,7 @@ impl Pools {
             });
         }
         for (host, parties) in parties.iter().enumerate() {
-            for party in parties.iter().filter(|party| party.may_depart()) {
+            for party in parties.iter().filter(|party| party.role.may_depart()) {
                 if let Some(other) = admission.sets.items[kinds.items[party.kind].admitted].first() {
                     joined.union(host, *other);
                 }
@@ -103,18 +114,15 @@ impl Pools {
     }
 }
 
-impl Party {
-    fn may_depart(&self) -> bool {
-        !matches!(self.role, Role::Evacuee { stuck: true } | Role::Resized { stuck: true })
-    }
-}
-
 fn role(scene: &Scene<'_>, at: usize) -> Option<Role> {
     let instance = scene.instance(at);
     let stuck = immobile(scene, at).is_some();
     match scene.asked(at) {
         Some(Asked::Leave) => Some(Role::Evacuee { stuck }),
-        Some(Asked::Resize(_)) => Some(Role::Resized { stuck }),
+        Some(Asked::Resize(_)) => {
+            let in_place = staying(scene.host(scene.home[at]), Wish::of(scene, at).flavor).is_empty();
+            Some(Role::Resized { departs: !stuck, in_place })
+        }
         None => {
             let fixed = stuck || instance.mobility == Mobility::None || scene.displaces_nobody();
             (!fixed && scene.host(scene.home[at]).up).then_some(Role::ThirdParty)
@@ -154,7 +162,19 @@ struct Admission<'a> {
 }
 
 impl<'a> Admission<'a> {
-    fn of(&mut self, scene: &Scene<'_>, wish: Wish<'a>) -> usize {
+    /// Where a wish is admitted: on other hosts if it may depart, and on its own if it may be resized there.
+    fn of(&mut self, scene: &Scene<'_>, wish: Wish<'a>, departs: bool, own_host: Option<usize>) -> usize {
+        let elsewhere = if departs { self.elsewhere(scene, wish) } else { self.sets.position(Vec::new()) };
+        let Some(own_host) = own_host.filter(|own| !self.sets.items[elsewhere].contains(own)) else {
+            return elsewhere;
+        };
+        let mut hosts = self.sets.items[elsewhere].clone();
+        hosts.push(own_host);
+        hosts.sort_unstable();
+        self.sets.position(hosts)
+    }
+
+    fn elsewhere(&mut self, scene: &Scene<'_>, wish: Wish<'a>) -> usize {
         let instance = wish.instance;
         let asking = (
             wish.flavor.name.as_str(),

@@ -1,123 +1,214 @@
 //! Whether a refusal's reasons are so: the hosts each rule rules out, and the numbers of the near misses.
+//!
+//! They are counted again here, host by host, and compared. What a rolling maintenance says of an instance whose host
+//! has no turn is about the host and not about where the instance could go: it is compared with the request.
 
 use std::collections::BTreeMap;
 
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::{Plan, Reason, Refusal, RuleName};
+use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
 use super::itinerary::Itinerary;
-use super::room::{kept, usage_at_end};
-use super::rule::{Wish, immobile, objections, staying};
-use super::scene::{Amounts, Asked, Scene};
+use super::nearness::{Obstacle, Views};
+use super::rule::{Wish, admits_at_end, immobile, objections, staying};
+use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
 /// Reasons that are not so.
 pub(super) fn false_reasons(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let ends = usage_at_end(scene, itinerary);
+    let views = Views::new(scene, itinerary);
     let found: Vec<Vec<Violation>> = plan
         .refusals
         .par_iter()
         .filter_map(|refusal| {
             let at = scene.fleet.instance_index(refusal.instance.as_str())?;
-            scene.asked(at).map(|_| Judge::new(scene, &ends, at).judge(refusal))
+            // One that moves all the same is not refused, whatever its reasons.
+            let stays = scene.asked(at).is_some() && !itinerary.ways.contains_key(&at);
+            stays.then(|| Judge::new(scene, &views, at).judge(plan, refusal))
         })
         .collect();
     found.into_iter().flatten().collect()
 }
 
+/// What a reason should say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    hosts: u64,
+    hosts_in_all: u64,
+    need: Option<i128>,
+    best: Option<i128>,
+    best_host: Option<usize>,
+}
+
+impl Count {
+    /// Counts a host that this is the first to rule out.
+    fn note(&mut self, obstacle: &Obstacle, host: usize) {
+        self.hosts += 1;
+        let (Some(need), Some(has)) = (obstacle.need, obstacle.has) else { return };
+        let (need, has) = (need.max(0), has.max(0));
+        let missing = |need: i128, has: i128| (need - has).max(0);
+        let so_far = self.need.zip(self.best).map(|(need, best)| missing(need, best));
+        if so_far.is_none_or(|so_far| missing(need, has) < so_far) {
+            (self.need, self.best, self.best_host) = (Some(need), Some(has), Some(host));
+        }
+    }
+}
+
 /// Judges the refusal of one instance.
 struct Judge<'a> {
     scene: &'a Scene<'a>,
-    ends: &'a [Amounts],
+    views: &'a Views<'a>,
     at: usize,
     wish: Wish<'a>,
-    /// Hosts it might have gone to, by the first rule about it and the host alone that rules them out.
-    first: BTreeMap<Option<RuleName>, u64>,
+    /// Why it may not leave its host at all.
+    immobile: Option<RuleName>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(scene: &'a Scene<'a>, ends: &'a [Amounts], at: usize) -> Self {
-        let wish = Wish::of(scene, at);
-        let mut first = BTreeMap::new();
-        for host in 0..scene.fleet.hosts().len() {
-            let rules = if host != scene.home[at] {
-                objections(scene, &wish, scene.host(host))
-            } else if matches!(scene.asked(at), Some(Asked::Resize(_))) {
-                staying(scene.host(host), wish.flavor)
-            } else {
-                continue;
-            };
-            *first.entry(rules.first().copied()).or_default() += 1;
-        }
-        Self { scene, ends, at, wish, first }
+    fn new(scene: &'a Scene<'a>, views: &'a Views<'a>, at: usize) -> Self {
+        Self { scene, views, at, wish: Wish::of(scene, at), immobile: immobile(scene, at) }
     }
 
-    fn judge(&self, refusal: &Refusal) -> Vec<Violation> {
+    fn judge(&self, plan: &Plan, refusal: &Refusal) -> Vec<Violation> {
         let instance = || refusal.instance.clone();
         if refusal.reasons.is_empty() {
             return vec![Violation::NoReason { instance: instance() }];
         }
-        let (found, expected) = (refusal.reasons.iter().map(|reason| reason.hosts).sum(), self.first.values().sum());
+        let false_reason =
+            |rule: RuleName, detail: String| Violation::FalseReason { instance: instance(), rule, detail };
+        if let (Some(rule), true) = (self.immobile, self.leaves()) {
+            let others = refusal.reasons.iter().filter(|reason| reason.rule != rule || reason.hosts > 0);
+            return others.map(|reason| false_reason(reason.rule, "it may not leave its host".into())).collect();
+        }
+        if let ([reason], RequestKind::Rolling { .. }) = (&refusal.reasons[..], &self.scene.request.kind)
+            && let Some(holds) = self.without_turn(plan, reason)
+        {
+            return holds.err().into_iter().map(|detail| false_reason(reason.rule, detail)).collect();
+        }
+        let counts = self.counts();
+        let (found, expected) =
+            (refusal.reasons.iter().map(|reason| reason.hosts).sum(), counts.values().map(|count| count.hosts).sum());
         let mut violations = Vec::new();
-        if found != expected && immobile(self.scene, self.at).is_none() {
+        if found != expected {
             violations.push(Violation::ReasonHosts { instance: instance(), found, expected });
         }
         for reason in &refusal.reasons {
-            if let Err(detail) = self.true_reason(reason) {
-                violations.push(Violation::FalseReason { instance: instance(), rule: reason.rule, detail });
+            if let Err(detail) = self.holds(reason, &counts) {
+                violations.push(false_reason(reason.rule, detail));
             }
         }
         violations
     }
 
-    fn true_reason(&self, reason: &Reason) -> Result<(), String> {
-        let fixed = immobile(self.scene, self.at);
-        match reason.rule {
-            RuleName::Mobility | RuleName::Pinned | RuleName::SourceDown => {
-                holds(fixed == Some(reason.rule), || "it does not apply to the instance".into())
+    fn leaves(&self) -> bool {
+        self.scene.asked(self.at) == Some(Asked::Leave)
+    }
+
+    /// Every host it might have gone to, by what is the first to rule it out; and how many each rules out in all.
+    fn counts(&self) -> BTreeMap<(RuleName, Option<usize>), Count> {
+        let mut counts: BTreeMap<(RuleName, Option<usize>), Count> = BTreeMap::new();
+        let home = self.scene.home[self.at];
+        let hosts = (0..self.scene.fleet.hosts().len()).filter(|host| *host != home || !self.leaves());
+        for host in hosts {
+            for (nth, obstacle) in self.obstacles(host).iter().enumerate() {
+                let count = counts.entry((obstacle.rule, obstacle.class)).or_default();
+                count.need = count.need.or(obstacle.need);
+                count.hosts_in_all += 1;
+                if nth == 0 {
+                    count.note(obstacle, host);
+                }
             }
-            RuleName::Evacuated
-            | RuleName::Excluded
-            | RuleName::HostDown
-            | RuleName::HostDisabled
-            | RuleName::Zone
-            | RuleName::Aggregate
-            | RuleName::RequiredTrait
-            | RuleName::ForbiddenTrait
-            | RuleName::Storage
-            | RuleName::HypervisorVersion
-            | RuleName::Unit => {
-                let hosts = self.first.get(&Some(reason.rule)).copied().unwrap_or(0);
-                holds(fixed.is_some() || reason.hosts <= hosts, || format!("it is the first to rule out {hosts} hosts"))
-            }
-            RuleName::Size | RuleName::Capacity | RuleName::Headroom => self.true_amounts(reason),
+        }
+        counts.retain(|_, count| count.hosts > 0);
+        counts
+    }
+
+    /// What keeps it from a host, the first rule first.
+    fn obstacles(&self, at: usize) -> Vec<Obstacle> {
+        let (scene, stays) = (self.scene, at == self.scene.home[self.at]);
+        let host = scene.host(at);
+        let rules = match self.immobile {
+            _ if stays => staying(host, self.wish.flavor),
+            Some(rule) => return vec![Obstacle::of(rule)],
+            None => objections(scene, &self.wish, host),
+        };
+        if rules.is_empty() {
+            return self.views.obstacles(&self.wish, self.at, at);
+        }
+        let with_numbers = |rule: RuleName| match rule {
+            RuleName::HypervisorVersion => Obstacle {
+                need: self.wish.version_min.map(i128::from),
+                has: host.hypervisor_version.map(i128::from),
+                ..Obstacle::of(rule)
+            },
+            RuleName::Unit => Obstacle { class: self.odd_class(at), ..Obstacle::of(rule) },
+            _ => Obstacle::of(rule),
+        };
+        rules.into_iter().map(with_numbers).chain(self.views.standing(&self.wish, self.at, at)).collect()
+    }
+
+    /// The first class of which the host does not take such an amount.
+    fn odd_class(&self, host: usize) -> Option<usize> {
+        let takes = |class: &decant_schema::id::ResourceClass, amount: &u64| {
+            let alone = [(class.clone(), *amount)].into();
+            !super::rule::odd(self.scene.host(host), &alone)
+        };
+        self.scene.classes.iter().position(|class| {
+            let amount = self.wish.resources.get(*class);
+            amount.is_some_and(|amount| !takes(class, amount))
+        })
+    }
+
+    fn holds(&self, reason: &Reason, counts: &BTreeMap<(RuleName, Option<usize>), Count>) -> Result<(), String> {
+        // What lacks only a way lacks only time, where a window is asked for.
+        let rule = match reason.rule {
+            RuleName::Window if self.scene.options().window_s.is_some() => RuleName::Order,
+            rule => rule,
+        };
+        if rule == RuleName::Evacuated && reason.hosts == 0 {
+            return truth(counts.is_empty(), || "there are other hosts".into());
+        }
+        let class = reason.class.as_ref().map(|named| self.scene.classes.iter().position(|class| *class == named));
+        let class = class.map_or(Ok(None), |found| found.map(Some).ok_or("it names no class of the fleet"))?;
+        let count = counts.get(&(rule, class)).copied().unwrap_or_default();
+        truth(reason.hosts == count.hosts, || format!("it is the first to rule out {} hosts", count.hosts))?;
+        truth(reason.hosts_in_all == count.hosts_in_all, || {
+            format!("it rules out {} hosts in all", count.hosts_in_all)
+        })?;
+        let [need, best] = [reason.need, reason.best].map(|number| number.map(i128::from));
+        truth(need == count.need, || format!("the need is {}", shown(count.need)))?;
+        truth(best == count.best, || format!("the most there is of it is {}", shown(count.best)))?;
+        let best_host = count.best_host.map(|host| &self.scene.host(host).name);
+        truth(reason.best_host.as_ref() == best_host, || "another host is nearest".into())?;
+        match rule {
             RuleName::Affinity => self.true_group(reason, GroupPolicy::Affinity),
             RuleName::AntiAffinity => self.true_group(reason, GroupPolicy::AntiAffinity),
-            RuleName::Order | RuleName::Together | RuleName::Window => Ok(()),
+            _ => Ok(()),
         }
     }
 
-    /// The need is the instance's, and the best near miss is what that host has, which is less.
-    fn true_amounts(&self, reason: &Reason) -> Result<(), String> {
+    /// A reason why its host has no turn; `None` if it is about where the instance could go.
+    fn without_turn(&self, plan: &Plan, reason: &Reason) -> Option<Result<(), String>> {
         let scene = self.scene;
-        let class = scene.classes.iter().position(|class| reason.class.as_ref() == Some(class));
-        let class = class.ok_or("it names no class of the fleet")?;
-        let (need, claim) = (scene.dense(self.wish.resources)[class], scene.claim(self.at)[class]);
-        let said = reason.need.map(i128::from).ok_or("it names no need")?;
-        let growth = matches!(scene.asked(self.at), Some(Asked::Resize(_))).then_some(need - claim);
-        holds(said == need || Some(said) == growth, || format!("it needs {need}"))?;
-        let (Some(best), Some(host)) = (reason.best.map(i128::from), &reason.best_host) else { return Ok(()) };
-        let host = scene.fleet.host_index(host.as_str()).ok_or("its best host is unknown")?;
-        let capacity = scene.capacity[host][class];
-        let other = scene.host(host).other_usage.get(scene.classes[class]).copied().unwrap_or(0);
-        let kept = if reason.rule == RuleName::Headroom { kept(capacity, scene.options().headroom_percent) } else { 0 };
-        let has = match reason.rule {
-            RuleName::Size => [capacity - i128::from(other); 2],
-            _ => [scene.usage[host][class], self.ends[host][class]].map(|used| capacity - used - kept),
+        let RequestKind::Rolling { rounds, .. } = &scene.request.kind else { return None };
+        let holds = match (reason.rule, reason.subject.as_deref()) {
+            (RuleName::Window, None) => truth(rounds.window_s.is_finite(), || "there is no window".into()),
+            (RuleName::Together, Some("a spare host is kept")) => {
+                truth(rounds.spare_hosts > 0, || "no spare host is asked for".into())
+            }
+            (RuleName::Together, Some(subject)) => {
+                let other = subject.strip_suffix(" stays on its host")?;
+                let at = scene.fleet.instance_index(other).filter(|at| scene.home[*at] == scene.home[self.at]);
+                let stays = at.is_some_and(|at| at != self.at && cannot_leave(scene, plan, at));
+                truth(stays, || "nobody like that stays on its host".into())
+            }
+            _ => return None,
         };
-        holds(has.iter().any(|has| best == (*has).max(0)), || format!("the host has {} of it", has[0].max(0)))?;
-        holds(best < said || best == 0, || format!("{best} is enough"))
+        let others = scene.fleet.hosts().len() as u64 - 1;
+        let whole = reason.hosts == others && reason.hosts_in_all == others;
+        Some(holds.and_then(|()| truth(whole, || format!("it is the same for all {others} hosts"))))
     }
 
     fn true_group(&self, reason: &Reason, policy: GroupPolicy) -> Result<(), String> {
@@ -125,10 +216,21 @@ impl<'a> Judge<'a> {
         let id = &self.wish.instance.id;
         let mut groups = self.scene.fleet.server_groups().iter().filter(|group| group.policy == policy);
         let known = groups.any(|group| Some(group.name.as_str()) == subject && group.members.contains(id));
-        holds(known, || "it is in no such group".into())
+        truth(known, || "it is in no such group".into())
     }
 }
 
-fn holds(truth: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if truth { Ok(()) } else { Err(otherwise()) }
+/// Whether nothing lets an instance leave its host, or no host takes it, not even after its round.
+fn cannot_leave(scene: &Scene<'_>, plan: &Plan, at: usize) -> bool {
+    let home = scene.home[at];
+    let mut others = (0..scene.fleet.hosts().len()).filter(|host| *host != home);
+    immobile(scene, at).is_some() || !others.any(|host| admits_at_end(scene, plan, at, home, host))
+}
+
+fn truth(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+fn shown(number: Option<i128>) -> String {
+    number.map_or_else(|| "not a number".to_owned(), |number| number.to_string())
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use decant_schema::id::HostName;
 use decant_schema::plan::{Plan, Round};
 use decant_schema::request::{RequestKind, RollingOptions};
 
 use super::itinerary::Itinerary;
 use super::scene::Scene;
 use super::violation::Violation;
+use super::{rule, spare};
 
 /// Rounds that do not hold along the printed times.
 pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
@@ -16,6 +18,8 @@ pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) 
     violations.extend(timing(plan, options));
     violations.extend(closed(plan, options));
     violations.extend(boast(scene, plan, options));
+    violations.extend(spare::missing(scene, plan, itinerary, options));
+    violations.extend(not_home(scene, plan, itinerary, options));
     let stays = stays(scene, plan, itinerary);
     for (number, round) in (1..).zip(&plan.rounds) {
         for host in &round.hosts {
@@ -49,6 +53,22 @@ fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
     let moves = plan.moves.iter().filter(|line| moves.get(&line.id) != Some(&1));
     let hosts = hosts.map(|host| Violation::RoundHosts { host: host.clone() });
     hosts.chain(moves.map(|line| Violation::RoundMoves { id: line.id })).collect()
+}
+
+/// Instances of hosts that had their turn, are to return, and do not though the host would take them.
+fn not_home(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>, options: &RollingOptions) -> Vec<Violation> {
+    if !options.way_back {
+        return Vec::new();
+    }
+    let ends = itinerary.ends(scene);
+    let served: BTreeSet<&HostName> = plan.rounds.iter().flat_map(|round| &round.hosts).collect();
+    let away = (0..ends.len()).filter(|at| ends[*at] != scene.home[*at] && served.contains(&scene.instance(*at).host));
+    let could = away.filter(|at| rule::admits_at_end(scene, plan, *at, ends[*at], scene.home[*at]));
+    let violation = |at: usize| {
+        let instance = scene.instance(at);
+        Violation::NotHome { instance: instance.id.clone(), host: instance.host.clone() }
+    };
+    could.map(violation).collect()
 }
 
 /// Rounds that are too short, or out together with too many hosts.
@@ -123,13 +143,7 @@ struct Stay {
 
 impl Stay {
     /// How it keeps a host from being empty while it is out.
-    fn disturbs(
-        &self,
-        itinerary: &Itinerary<'_>,
-        number: usize,
-        round: &Round,
-        host: &decant_schema::id::HostName,
-    ) -> Option<Violation> {
+    fn disturbs(&self, itinerary: &Itinerary<'_>, number: usize, round: &Round, host: &HostName) -> Option<Violation> {
         let line = |step: usize| itinerary.steps[step].line;
         let from_s = self.arrival.map_or(f64::NEG_INFINITY, |step| line(step).start_s);
         let until_s = self.departure.map_or(f64::INFINITY, |step| line(step).end_s);

@@ -90,6 +90,17 @@ fn arriving(scene: &Scene<'_>, plan: &Plan, step: &Step<'_>) -> Vec<RuleName> {
     objections(scene, &wish, &maintained(scene, plan, step.target, step.line.start_s))
 }
 
+/// Whether a host would take an instance from another once all rounds are over, the gentlest way.
+pub(super) fn admits_at_end(scene: &Scene<'_>, plan: &Plan, at: usize, source: usize, target: usize) -> bool {
+    let wish = Wish::of(scene, at);
+    let instance = scene.instance(at);
+    let running = matches!(instance.state, InstanceState::Active | InstanceState::Paused);
+    let live = running && instance.mobility == Mobility::Live;
+    let version = maintained(scene, plan, source, f64::INFINITY).hypervisor_version;
+    let wish = Wish { version_min: version.filter(|_| live), ..wish };
+    objections(scene, &wish, &maintained(scene, plan, target, f64::INFINITY)).is_empty()
+}
+
 /// A host at a moment of a plan: once back from its round it has the newest hypervisor of the fleet.
 fn maintained<'a>(scene: &Scene<'a>, plan: &Plan, at: usize, moment_s: f64) -> Cow<'a, Host> {
     let host = scene.host(at);
@@ -179,7 +190,7 @@ fn has(host: &Host, flavor: &Flavor) -> bool {
 }
 
 /// Whether a host's inventory takes amounts of another size only.
-fn odd(host: &Host, resources: &Resources) -> bool {
+pub(super) fn odd(host: &Host, resources: &Resources) -> bool {
     let refuses = |inventory: &Inventory, amount: u64| {
         inventory.min_unit.is_some_and(|least| amount < least)
             || inventory.max_unit.is_some_and(|most| amount > most)

@@ -69,6 +69,10 @@ pub enum Violation {
     NoReason { instance: InstanceId },
     #[error("the refusal of {instance} says {rule}, which is not so: {detail}", rule = rule_label(*.rule))]
     FalseReason { instance: InstanceId, rule: RuleName, detail: String },
+    #[error("the conflict {instance} is said to be in is none: {detail}")]
+    FalseConflict { instance: InstanceId, detail: String },
+    #[error("a fix for the refusal of {instance} is none: {detail}")]
+    FalseFix { instance: InstanceId, detail: String },
     #[error("the refusal of {instance} accounts for {found} hosts; there are {expected} it could have gone to")]
     ReasonHosts { instance: InstanceId, found: u64, expected: u64 },
 
@@ -120,6 +124,10 @@ pub enum Violation {
     RoundSize { round: usize, out: usize, max_out: u32 },
     #[error("the plan claims that there are at least {rounds} rounds and {moves} moves, which does not follow")]
     RoundsBound { rounds: u64, moves: u64 },
+    #[error("round {round}: {host} must not fail while others are out, for what is on it has no other place")]
+    NoSpare { round: usize, host: HostName },
+    #[error("{instance} is to return to {host} and could, but does not")]
+    NotHome { instance: InstanceId, host: HostName },
     #[error("round {round} returns its hosts at {returned_at_s} s, before {earliest_s} s")]
     RoundReturn { round: usize, returned_at_s: f64, earliest_s: f64 },
 }

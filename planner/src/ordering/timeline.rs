@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::problem::Problem;
 
-use super::carry::{Haul, Micros};
+use super::carry::{Haul, Micros, seconds};
 use super::ports::{Ports, Shared};
 
 /// When each move starts and ends.
@@ -40,20 +40,42 @@ enum Phase {
     Ended,
 }
 
+/// Which of several moves that could start does.
+#[derive(Clone, Copy)]
+enum First<'a> {
+    /// What would delay the end most, the more so the later it was so far.
+    Urgent(&'a Late),
+    /// What is over soonest: whatever takes long may end after the window, if only it starts within it.
+    Shortest,
+}
+
 /// Times that moves are put into time at most: the first few repair most of what can be.
 const PASSES: usize = 12;
 
+/// Puts moves into time as [`timeline`] does; where some would start after the request's window, so that the last
+/// starts as early as may be.
+pub(super) fn in_window(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
+    let last_start = |timeline: &Timeline| timeline.starts.iter().copied().max().unwrap_or(0);
+    let urgent = timeline(problem, hauls, after, bound);
+    let is_late = |window_s: f64| seconds(last_start(&urgent)) > window_s;
+    if !problem.request.options.window_s.is_some_and(is_late) {
+        return urgent;
+    }
+    let shortest = Scheduler::new(problem, hauls, after, First::Shortest).run();
+    if last_start(&shortest) < last_start(&urgent) { shortest } else { urgent }
+}
+
 /// Puts moves into time; `after` holds earlier positions only. Nothing ends before `bound`, so that is good enough.
-pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
+fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
     let mut late = Late { moves: vec![0; hauls.len()], ports: BTreeMap::new() };
-    let mut best = Scheduler::new(problem, hauls, after, &late).run();
+    let mut best = Scheduler::new(problem, hauls, after, First::Urgent(&late)).run();
     let mut last = best.end();
     for _ in 1..PASSES {
         if last <= bound {
             break;
         }
         late.blame(&best, hauls, &Ports::new(problem), bound);
-        let next = Scheduler::new(problem, hauls, after, &late).run();
+        let next = Scheduler::new(problem, hauls, after, First::Urgent(&late)).run();
         last = next.end();
         if last < best.end() {
             best = next;
@@ -91,7 +113,7 @@ impl Late {
 
 struct Scheduler<'p> {
     hauls: &'p [Haul],
-    late: &'p Late,
+    first: First<'p>,
     ports: Ports<'p>,
     /// Who waits for a move, and for how many it still waits itself.
     before: Vec<Vec<usize>>,
@@ -110,7 +132,7 @@ struct Scheduler<'p> {
 }
 
 impl<'p> Scheduler<'p> {
-    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>], late: &'p Late) -> Self {
+    fn new(problem: &'p Problem, hauls: &'p [Haul], after: &[Vec<usize>], first: First<'p>) -> Self {
         let ports = Ports::new(problem);
         let transfers: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem) - haul.settle).collect();
         let mut before = vec![Vec::new(); hauls.len()];
@@ -123,8 +145,10 @@ impl<'p> Scheduler<'p> {
                 *load.entry(port).or_insert(0) += ports.work(port, haul, transfers[at]);
             }
         }
-        let tail = |(haul, late): (&Haul, &Micros)| haul.shortest(problem) + late;
-        let mut tails: Vec<Micros> = hauls.iter().zip(&late.moves).map(tail).collect();
+        let mut tails: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem)).collect();
+        if let First::Urgent(late) = first {
+            tails.iter_mut().zip(&late.moves).for_each(|(tail, late)| *tail += late);
+        }
         for at in (0..hauls.len()).rev() {
             tails[at] += before[at].iter().map(|later| tails[*later]).max().unwrap_or(0);
         }
@@ -132,7 +156,7 @@ impl<'p> Scheduler<'p> {
         let timeline = Timeline { starts: vec![0; count], ends: vec![0; count], log: Vec::with_capacity(2 * count) };
         let mut scheduler = Self {
             hauls,
-            late,
+            first,
             ports,
             before,
             waits: after.iter().map(Vec::len).collect(),
@@ -166,7 +190,10 @@ impl<'p> Scheduler<'p> {
     }
 
     fn urgency(&self, at: usize) -> Micros {
-        let late = |port: usize| self.late.ports.get(&port).copied().unwrap_or(0);
+        let First::Urgent(late) = self.first else {
+            return Micros::MAX - (self.transfers[at] + self.hauls[at].settle);
+        };
+        let late = |port: usize| late.ports.get(&port).copied().unwrap_or(0);
         let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port] + late(port));
         loads.chain([self.tails[at]]).max().unwrap_or(0)
     }

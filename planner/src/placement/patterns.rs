@@ -102,7 +102,9 @@ impl Patterns {
 fn prove(tally: &Tally<'_>, pool: &Pool, charge: Charge, model: &Model, generated: &Generated) -> Proof {
     let problem = tally.ground.problem;
     let unsigned = |amount: i64| u64::try_from(amount).expect("prices are not negative");
-    let priced = model.kinds.iter().zip(&generated.prices.rows).filter(|(_, price)| **price > 0);
+    // What may not depart is alike to nobody who goes anywhere: a price for it would be read as another kind's.
+    let departs = |kind: &model::KindRow| tally.ground.departs(kind.like);
+    let priced = model.kinds.iter().zip(&generated.prices.rows).filter(|(kind, price)| **price > 0 && departs(kind));
     let prices = priced.map(|(kind, price)| KindPrice {
         like: problem.fleet.instances()[kind.like.at()].id.clone(),
         price: unsigned(*price),

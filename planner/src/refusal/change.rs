@@ -9,10 +9,8 @@ use decant_schema::id::HostName;
 use decant_schema::plan::{Fix, Reason, RuleName};
 use decant_schema::units::mib;
 
-use crate::ordering;
-use crate::placement::{self, Placed};
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
-use crate::{Limits, refusal, window};
+use crate::refusal;
 
 /// A change of the fleet or of the request.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +49,12 @@ impl Change {
                     GroupPolicy::AntiAffinity | GroupPolicy::SoftAntiAffinity => GroupPolicy::SoftAntiAffinity,
                 };
             }
-            Self::FreeRoom(host, amounts) => free(&mut document.hosts[host.at()], amounts),
+            Self::FreeRoom(host, amounts) => return with_room(problem, *host, amounts),
             Self::AddHost(like) => {
                 let last = document.hosts.last().map_or("", |host| host.name.as_str());
                 let name = HostName::new(format!("{last}~"));
                 let twin = document.hosts[like.at()].clone();
-                document.hosts.push(Host { name, other_usage: Resources::new(), enabled: true, ..twin });
+                document.hosts.push(Host { name, other_usage: Resources::new(), enabled: true, up: true, ..twin });
             }
         }
         match Fleet::from_document(document) {
@@ -66,10 +64,10 @@ impl Change {
     }
 
     /// As a fix, with what it costs where that is known only now.
-    pub(super) fn fix(&self, problem: &Problem, placed: &Placed) -> Fix {
+    pub(super) fn fix(&self, problem: &Problem, displaced_mb: u64) -> Fix {
         let host = |at: &HostIdx| problem.fleet.hosts()[at.at()].name.clone();
         match self {
-            Self::AllowDisplacement => Fix::AllowDisplacement { displaced_mb: mib(placed.displaced.value) },
+            Self::AllowDisplacement => Fix::AllowDisplacement { displaced_mb: mib(displaced_mb) },
             Self::Unpin(at) => Fix::Unpin { instance: problem.fleet.instances()[at.at()].id.clone() },
             Self::KeepHeadroom(percent) => Fix::LowerHeadroom { percent: *percent },
             Self::Admit(at) => Fix::AdmitHost { host: host(at) },
@@ -103,28 +101,15 @@ impl Change {
     }
 }
 
-/// Makes a host larger by these amounts, which has the effect of freeing them.
-fn free(host: &mut Host, amounts: &Resources) {
+/// The same with this much more room on a host, as if something the fleet does not list had left it.
+fn with_room(problem: &Problem, host: HostIdx, amounts: &Resources) -> Problem {
+    let mut problem = problem.clone();
     for (class, amount) in amounts {
-        if let Some(inventory) = host.inventory.get_mut(class) {
-            let wanted = inventory.capacity() + amount;
-            while inventory.capacity() < wanted {
-                let missing = wanted - inventory.capacity();
-                inventory.total += physical(missing, inventory.allocation_ratio);
-            }
+        if let Some(at) = problem.classes.iter().position(|known| known == class) {
+            problem.hosts[host.at()].free[at] += i64::try_from(*amount).unwrap_or(0);
         }
     }
-}
-
-/// What must be physically there for an amount to be promised; at least one.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "amounts are within 2^53 and ratios positive"
-)]
-fn physical(amount: u64, ratio: f64) -> u64 {
-    ((amount as f64 / ratio) as u64).max(1)
+    problem
 }
 
 /// The rules that could be relaxed for one instance, the cheapest first. Only a few hosts of each sort are named: those
@@ -167,11 +152,4 @@ fn closed_hosts(problem: &Problem, instance: InstanceIdx) -> Vec<HostIdx> {
     hosts.sort_by_key(|at| (std::cmp::Reverse(memory(at)), *at));
     hosts.truncate(HOSTS_MAX);
     hosts
-}
-
-/// A plan after a change: placed, and in an order that exists and starts within the window, if there is one.
-pub(super) fn planned(problem: &Problem, limits: &Limits<'_>) -> Option<Placed> {
-    let placed = placement::place(problem, limits, &[]);
-    let schedule = ordering::order(problem, &placed.placement, limits).ok()?;
-    window::late(problem, &schedule).is_empty().then_some(placed)
 }

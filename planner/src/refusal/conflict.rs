@@ -1,14 +1,18 @@
 //! A smallest set of instances and rules that cannot hold together.
 //!
 //! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
-//! out, one after the other; what is left is irreducible. Whether a set is a conflict is decided by placement: a
-//! proven bound says yes, a placement that refuses nobody says no. On the way a quick look is enough, as many are taken;
-//! what is left in the end is judged thoroughly.
+//! out, one after the other, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by
+//! planning it: a proven bound says yes, an order of moves that refuses nobody says no. On the way a quick look is enough,
+//! as many are taken; what is left in the end is judged thoroughly.
+//!
+//! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there. Of the
+//! rules those are members that would do alone: each relaxed, all else being as it is, lets all instances go.
 
 use decant_schema::plan::Conflict;
 
 use crate::problem::{InstanceIdx, Placement, Problem, Task};
-use crate::{Limits, part, placement};
+use crate::search::is_asked;
+use crate::{Limits, ordering, part, placement};
 
 use super::change::{Change, relaxations};
 
@@ -28,7 +32,7 @@ pub(super) fn conflict(
         return None;
     }
     let members = if judge(problem, &[refused], limits) == Verdict::Fits {
-        let asked = |at: &InstanceIdx| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize);
+        let asked = |at: &InstanceIdx| is_asked(problem, *at);
         let elsewhere = |at: &InstanceIdx| *at == refused || !placement.refused.contains(at);
         let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
         let all = (0..problem.instances.len()).map(InstanceIdx::new);
@@ -36,11 +40,11 @@ pub(super) fn conflict(
     } else {
         vec![refused]
     };
-    let (eased, rules) = needed_rules(problem, &members, limits);
+    let rules = needed_rules(problem, &members, limits);
     if limits.out_of_time() || (members == [refused] && rules.is_empty()) {
         return None;
     }
-    let verdict = judge(&eased, &members, limits);
+    let verdict = judge(problem, &members, limits);
     if verdict == Verdict::Fits {
         return None;
     }
@@ -60,6 +64,7 @@ fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>
     }
     let mut piece = members.len().div_ceil(2);
     loop {
+        let count = members.len();
         let mut from = 0;
         while from < members.len() {
             if limits.out_of_time() {
@@ -73,15 +78,16 @@ fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>
                 from = until;
             }
         }
-        if piece == 1 {
+        // One that was kept for another's sake, as a shrinking instance is, may be left out once the other is.
+        if piece == 1 && members.len() == count {
             return Some(members);
         }
         piece = piece.div_ceil(2);
     }
 }
 
-/// The relaxable rules without which the members would fit, and the problem without all the others.
-fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> (Problem, Vec<Change>) {
+/// The relaxable rules each of which, relaxed alone, would let all members go.
+fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Vec<Change> {
     let mut rules: Vec<Change> = Vec::new();
     for rule in members.iter().flat_map(|member| relaxations(problem, *member)) {
         let whole = !matches!(rule, Change::KeepHeadroom(percent) if percent > 0.0);
@@ -89,16 +95,8 @@ fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>)
             rules.push(rule);
         }
     }
-    let mut eased = problem.clone();
-    rules.retain(|rule| {
-        let without = rule.applied(&eased);
-        let needed = judge(&without, members, limits) == Verdict::Fits;
-        if !needed {
-            eased = without;
-        }
-        needed
-    });
-    (eased, rules)
+    rules.retain(|rule| judge(&rule.applied(problem), members, limits) == Verdict::Fits);
+    rules
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,18 +109,28 @@ enum Verdict {
     Unknown,
 }
 
-/// Whether these, and nobody else of those asked to move, find a place.
+/// Whether these, and nobody else of those asked to move, find a place and a way there.
 fn judge(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Verdict {
     let mut reduced = problem.clone();
-    for (at, facts) in reduced.instances.iter_mut().enumerate() {
-        if matches!(facts.task, Task::Leave | Task::Resize) && !members.contains(&InstanceIdx::new(at)) {
-            facts.task = Task::Stay;
+    for at in (0..problem.instances.len()).map(InstanceIdx::new) {
+        if is_asked(problem, at) && !members.contains(&at) {
+            leave_out(&mut reduced, at);
         }
     }
     let placed = placement::place(&reduced, limits, &[]);
     match (placed.refused.value, placed.refused.bound) {
-        (0, _) => Verdict::Fits,
-        (_, 0) => Verdict::Unknown,
+        (0, _) if ordering::order(&reduced, &placed.placement, limits).is_ok() => Verdict::Fits,
+        (0, _) | (_, 0) => Verdict::Unknown,
         _ => Verdict::Conflict,
     }
+}
+
+fn leave_out(problem: &mut Problem, instance: InstanceIdx) {
+    let facts = &mut problem.instances[instance.at()];
+    if facts.task == Task::Leave {
+        for group in std::mem::take(&mut facts.groups) {
+            problem.groups[group.at()].members.retain(|member| *member != instance);
+        }
+    }
+    facts.task = Task::Stay;
 }

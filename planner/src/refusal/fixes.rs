@@ -1,13 +1,15 @@
 //! Changes that would let a refused instance move, each tried by planning again, the cheapest first.
 
 use decant_schema::fleet::Resources;
-use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
+use decant_schema::plan::{Fix, Refusal, RuleName};
 
-use crate::Limits;
-use crate::placement::Placed;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
+use crate::rules::HOST_RULES;
+use crate::{Limits, assemble, search};
 
-use super::change::{Change, planned, relaxations};
+use super::change::{Change, relaxations};
+use super::obstacle::{Obstacle, nearest_by_room};
+use super::view::want;
 
 /// Plans made to try fixes, over all refusals of a plan: each takes as long as the plan itself.
 const PLANS_MAX: usize = 24;
@@ -21,12 +23,19 @@ const LARGE_HOSTS: usize = 500;
 /// Fixes named for one instance: beyond a few, they are a list nobody reads.
 const FIXES_MAX: usize = 4;
 
-/// Adds to each refusal the fixes that were found to work.
-pub(super) fn add(problem: &Problem, placement: &Placement, refusals: &mut [Refusal], limits: &Limits<'_>) {
+/// Adds to each refusal the fixes that were found to work. `ruled_out` says for each what stands between it and every
+/// host.
+pub(super) fn add(
+    problem: &Problem,
+    placement: &Placement,
+    ruled_out: &[Vec<(HostIdx, Vec<Obstacle>)>],
+    refusals: &mut [Refusal],
+    limits: &Limits<'_>,
+) {
     let budget = if problem.hosts.len() < LARGE_HOSTS { PLANS_MAX } else { PLANS_MAX_LARGE };
     let mut trials = Trials { problem, refused: placement.refused.len(), limits, budget, tried: Vec::new() };
-    for (instance, refusal) in placement.refused.iter().zip(refusals) {
-        for change in candidates(problem, *instance, &refusal.reasons) {
+    for ((instance, ruled_out), refusal) in placement.refused.iter().zip(ruled_out).zip(refusals) {
+        for change in candidates(problem, *instance, ruled_out) {
             let redundant = matches!(change, Change::KeepHeadroom(_))
                 && refusal.fixes.iter().any(|fix| matches!(fix, Fix::LowerHeadroom { .. }));
             if refusal.fixes.len() < FIXES_MAX
@@ -40,28 +49,39 @@ pub(super) fn add(problem: &Problem, placement: &Placement, refusals: &mut [Refu
 }
 
 /// What might help an instance, the cheapest first.
-fn candidates(problem: &Problem, instance: InstanceIdx, reasons: &[Reason]) -> Vec<Change> {
+fn candidates(problem: &Problem, instance: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Vec<Change> {
     let mut changes = relaxations(problem, instance);
-    changes.extend(nearest_room(problem, reasons));
+    changes.extend(nearest_room(problem, ruled_out));
     changes.extend(host_like(problem, instance).map(Change::AddHost));
     changes
 }
 
-/// What is missing on the nearest host, where only room is.
-fn nearest_room(problem: &Problem, reasons: &[Reason]) -> Option<Change> {
-    let about_room =
-        |reason: &&Reason| matches!(reason.rule, RuleName::Capacity | RuleName::Headroom | RuleName::Together);
-    let reason = reasons.iter().filter(about_room).find(|reason| reason.best_host.is_some())?;
-    let host = problem.fleet.host_index(reason.best_host.as_ref()?.as_str())?;
-    let missing = reason.need?.checked_sub(reason.best?)?;
-    Some(Change::FreeRoom(HostIdx::new(host), Resources::from([(reason.class.clone()?, missing)])))
+/// All that is missing on the nearest host, where only room is.
+fn nearest_room(problem: &Problem, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<Change> {
+    let (host, missing) = nearest_by_room(ruled_out)?;
+    let amount = |(class, amount): (usize, i64)| Some((problem.classes[class].clone(), u64::try_from(amount).ok()?));
+    Some(Change::FreeRoom(host, missing.into_iter().filter_map(amount).collect::<Resources>()))
 }
 
-/// The first host that every rule admits and that would hold the instance if it were empty.
+/// The first host of a shape that would take the instance if it were empty and receiving: one that is there for it if
+/// any is, else one that is closed or emptied itself.
 fn host_like(problem: &Problem, instance: InstanceIdx) -> Option<HostIdx> {
-    let need = &problem.kind(instance).need;
-    let holds = |host: &HostIdx| problem.hosts[host.at()].capacity.iter().zip(need).all(|(all, need)| need <= all);
-    problem.kind(instance).eligible.iter().find(holds)
+    let kind = problem.kind(instance);
+    let holds = |host: &HostIdx| {
+        let facts = &problem.hosts[host.at()];
+        let room = facts.capacity.iter().zip(&facts.keep).map(|(capacity, keep)| capacity - keep);
+        room.zip(&kind.need).all(|(room, need)| *need == 0 || *need <= room)
+    };
+    let want = want(problem, instance);
+    let about_shape = |rule: RuleName| {
+        !matches!(rule, RuleName::Evacuated | RuleName::Excluded | RuleName::HostDown | RuleName::HostDisabled)
+    };
+    let shaped = |host: &HostIdx| {
+        let host = &problem.fleet.hosts()[host.at()];
+        HOST_RULES.iter().all(|rule| !about_shape(rule.name()) || rule.admits(&problem.request, host, &want))
+    };
+    let all = || (0..problem.hosts.len()).map(HostIdx::new);
+    kind.eligible.iter().find(holds).or_else(|| all().filter(shaped).find(holds))
 }
 
 /// What was tried so far, so that nothing is tried twice.
@@ -70,8 +90,14 @@ struct Trials<'a> {
     refused: usize,
     limits: &'a Limits<'a>,
     budget: usize,
-    /// With the placement, if it refuses fewer than before.
-    tried: Vec<(Change, Option<Placed>)>,
+    /// With its outcome, if that refuses fewer than before.
+    tried: Vec<(Change, Option<Outcome>)>,
+}
+
+/// What would be planned after a change.
+struct Outcome {
+    refused: Vec<InstanceIdx>,
+    displaced_mb: u64,
 }
 
 impl Trials<'_> {
@@ -81,13 +107,18 @@ impl Trials<'_> {
             Some(at) => at,
             None if self.tried.len() >= self.budget || self.limits.out_of_time() => return None,
             None => {
-                let placed = planned(&change.applied(self.problem), self.limits);
-                let better = placed.filter(|placed| placed.placement.refused.len() < self.refused);
-                self.tried.push((change.clone(), better));
+                let outcome = outcome(&change.applied(self.problem), self.refused, self.limits);
+                self.tried.push((change.clone(), outcome));
                 self.tried.len() - 1
             }
         };
-        let placed = self.tried[at].1.as_ref()?;
-        (!placed.placement.refused.contains(&instance)).then(|| change.fix(self.problem, placed))
+        let outcome = self.tried[at].1.as_ref()?;
+        (!outcome.refused.contains(&instance)).then(|| change.fix(self.problem, outcome.displaced_mb))
     }
+}
+
+/// The outcome of a problem, if that refuses fewer than so many.
+fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) -> Option<Outcome> {
+    let planned = search::outcome(problem, refused, limits)?;
+    Some(Outcome { displaced_mb: assemble::displaced_memory(problem, &planned.schedule), refused: planned.refused })
 }

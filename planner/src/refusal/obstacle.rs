@@ -4,7 +4,7 @@ use decant_schema::id::HostName;
 use decant_schema::plan::{Reason, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
-use crate::rules::{HOST_RULES, Want};
+use crate::rules::{HOST_RULES, Want, about_arrivals};
 
 use super::view::want;
 
@@ -66,6 +66,29 @@ impl Obstacle {
     }
 }
 
+/// The host where only room is missing, and the least share of it, with how much of each class that is.
+pub(super) fn nearest_by_room(ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<(HostIdx, Vec<(usize, i64)>)> {
+    let (host, obstacles) = ruled_out
+        .iter()
+        .filter(|(_, obstacles)| obstacles.iter().all(lacks_room))
+        .min_by(|(_, a), (_, b)| greatest_share_missing(a).total_cmp(&greatest_share_missing(b)))?;
+    let missing = |obstacle: &Obstacle| Some((obstacle.class?, obstacle.need? - obstacle.has?));
+    Some((*host, obstacles.iter().filter_map(missing).collect()))
+}
+
+fn lacks_room(obstacle: &Obstacle) -> bool {
+    matches!(obstacle.rule, RuleName::Capacity | RuleName::Headroom | RuleName::Together) && obstacle.class.is_some()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a measure of nearness; amounts are within 2^53")]
+fn greatest_share_missing(obstacles: &[Obstacle]) -> f64 {
+    let share = |obstacle: &Obstacle| match (obstacle.need, obstacle.has) {
+        (Some(need), Some(has)) => (need - has) as f64 / need.max(1) as f64,
+        _ => 1.0,
+    };
+    obstacles.iter().map(share).fold(0.0, f64::max)
+}
+
 /// An amount for the document, in which an oversubscribed host has nothing left rather than less than nothing.
 pub(super) fn unsigned(amount: i64) -> u64 {
     u64::try_from(amount).unwrap_or(0)
@@ -92,11 +115,6 @@ pub(super) fn host_rule_obstacles(problem: &Problem, instance: InstanceIdx, at: 
             rule => Obstacle::of(rule),
         })
         .collect()
-}
-
-/// Rules about coming to a host, which say nothing of an instance that stays there with another flavor.
-fn about_arrivals(rule: RuleName) -> bool {
-    matches!(rule, RuleName::Excluded | RuleName::HostDisabled | RuleName::HypervisorVersion)
 }
 
 /// The first class whose amount the host's inventory does not take.

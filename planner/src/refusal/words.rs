@@ -8,25 +8,41 @@ use decant_schema::plan::RuleName;
 use crate::problem::{self, HostIdx, InstanceIdx, Problem, Task};
 use crate::rules::Want;
 
-use super::obstacle::Obstacle;
+use super::obstacle::{Obstacle, nearest_by_room};
 use super::view::want;
 
 /// Describes what would let the instance move.
 pub(super) fn would_fit(problem: &Problem, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> String {
-    let task = problem.instances[refused.at()].task;
-    match problem::forbidden(problem, refused) {
-        Some((RuleName::SourceDown, _)) => return "its host being up again, or its disk on shared storage".to_owned(),
-        Some((RuleName::Pinned, _)) if task == Task::Leave => return "the pin being lifted".to_owned(),
-        Some(_) if task == Task::Leave => return "another mobility than none".to_owned(),
-        _ => {}
+    if let Some((rule, _)) = problem::forbidden(problem, refused)
+        && problem.instances[refused.at()].task == Task::Leave
+    {
+        return leave_asked_for(rule).to_owned();
     }
     if ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(|obstacle| obstacle.rule == RuleName::Order)) {
         return "a passing place: its target has the room in the end but cannot be reached before".to_owned();
     }
-    let host = format!("one more host {}", host_asked_for(problem, refused, &want(problem, refused)));
-    match nearest_by_room(problem, ruled_out) {
-        Some(room) => format!("{host}; or {room}"),
-        None => host,
+    let alone = |obstacle: &Obstacle| {
+        obstacle.rule == RuleName::Together && obstacle.class.is_none() && obstacle.subject.is_none()
+    };
+    if ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(alone)) {
+        return "room for everyone on its host: alone it would fit".to_owned();
+    }
+    let first = match problem::forbidden(problem, refused) {
+        Some(rule) => leave_asked_for(rule.0).to_owned(),
+        None => format!("one more host {}", host_asked_for(problem, refused, &want(problem, refused))),
+    };
+    match room_asked_for(problem, ruled_out) {
+        Some(room) => format!("{first}; or {room}"),
+        None => first,
+    }
+}
+
+/// What would let an instance leave its host at all.
+fn leave_asked_for(rule: RuleName) -> &'static str {
+    match rule {
+        RuleName::SourceDown => "its host being up again, or its disk on shared storage",
+        RuleName::Pinned => "the pin being lifted",
+        _ => "another mobility than none",
     }
 }
 
@@ -68,33 +84,12 @@ fn host_asked_for(problem: &Problem, refused: InstanceIdx, want: &Want<'_>) -> S
     words
 }
 
-/// `4096 MEMORY_MB more on cmp-07`: the host where only room is missing, and the least share of it.
-fn nearest_by_room(problem: &Problem, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<String> {
-    let (host, obstacles) = ruled_out
-        .iter()
-        .filter(|(_, obstacles)| obstacles.iter().all(lacks_room))
-        .min_by(|(_, a), (_, b)| greatest_share_missing(a).total_cmp(&greatest_share_missing(b)))?;
-    let missing: Vec<String> = obstacles
-        .iter()
-        .filter_map(|obstacle| {
-            let class = &problem.classes[obstacle.class?];
-            Some(format!("{} {class}", obstacle.need? - obstacle.has?))
-        })
-        .collect();
+/// `4096 MEMORY_MB more on cmp-07`: all that is missing on the nearest host where only room is.
+fn room_asked_for(problem: &Problem, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<String> {
+    let (host, missing) = nearest_by_room(ruled_out)?;
+    let missing: Vec<String> =
+        missing.iter().map(|(class, amount)| format!("{amount} {}", problem.classes[*class])).collect();
     Some(format!("{} more on {}", listed(&missing), problem.fleet.hosts()[host.at()].name))
-}
-
-fn lacks_room(obstacle: &Obstacle) -> bool {
-    matches!(obstacle.rule, RuleName::Capacity | RuleName::Headroom | RuleName::Together) && obstacle.class.is_some()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a measure of nearness; amounts are within 2^53")]
-fn greatest_share_missing(obstacles: &[Obstacle]) -> f64 {
-    let share = |obstacle: &Obstacle| match (obstacle.need, obstacle.has) {
-        (Some(need), Some(has)) => (need - has) as f64 / need.max(1) as f64,
-        _ => 1.0,
-    };
-    obstacles.iter().map(share).fold(0.0, f64::max)
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use decant_schema::request::RollingOptions;
 
-use crate::capacity::emptied;
+use crate::capacity::{emptied, spares};
 use crate::fit::Room;
 use crate::ordering::{self, Schedule};
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
@@ -17,6 +17,9 @@ use super::state::State;
 
 /// Hosts for which displacement is tried when none can be emptied directly: each takes a placement.
 const DISPLACEMENTS_MAX: usize = 8;
+
+/// Hosts that may be passed over in one round because they have no turn now.
+const PASSED_OVER_MAX: usize = 32;
 
 /// A target that had its turn, or may have no other.
 const DONE: u8 = 0;
@@ -43,7 +46,7 @@ pub(super) struct Back {
 
 /// Which of equally important hosts are taken first.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum First {
+enum First {
     /// Those with the least memory claimed: the first rounds are wide.
     LeastUsed,
     /// Those with the most: what is small fills the gaps that what is large leaves.
@@ -52,11 +55,36 @@ pub(super) enum First {
     LargestInstance,
 }
 
-/// Every order that is tried: none is best for all fleets, and each takes little time.
-pub(super) const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
+/// Every order that is tried of many hosts: none is best for all fleets, and each takes little time.
+const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
+
+/// Hosts of which every order is tried: of one more there are five times as many.
+const EVERY_ORDER_MAX: usize = 4;
+
+/// The orders that mostly do best.
+pub(super) fn usual_orders(problem: &Problem, listed: &[HostIdx], options: &RollingOptions) -> Vec<Vec<HostIdx>> {
+    ORDERS.iter().map(|first| by_value(problem, listed, options, *first)).collect()
+}
+
+/// Every order, where the hosts are few.
+pub(super) fn every_order(listed: &[HostIdx]) -> Vec<Vec<HostIdx>> {
+    if listed.len() <= EVERY_ORDER_MAX { permutations(listed) } else { Vec::new() }
+}
+
+fn permutations(hosts: &[HostIdx]) -> Vec<Vec<HostIdx>> {
+    if hosts.is_empty() {
+        return vec![Vec::new()];
+    }
+    let from = |first: &HostIdx| {
+        let others: Vec<HostIdx> = hosts.iter().copied().filter(|other| other != first).collect();
+        let first = *first;
+        permutations(&others).into_iter().map(move |rest| [&[first], &rest[..]].concat())
+    };
+    hosts.iter().flat_map(from).collect()
+}
 
 /// The listed hosts, the most important first.
-pub(super) fn by_value(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, first: First) -> Vec<HostIdx> {
+fn by_value(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, first: First) -> Vec<HostIdx> {
     let memory = |host: &HostIdx| problem.hosts[host.at()].instances.iter().map(|at| problem.kind(*at).memory);
     let rank = |host: &HostIdx| match first {
         First::LeastUsed => memory(host).sum(),
@@ -83,26 +111,26 @@ pub(super) fn choose(
     limits: &Limits<'_>,
 ) -> Result<Chosen, End> {
     let round = RoundPlanner { state, options, open, calendar: Calendar::new(options), limits };
-    let most = options.max_out.map_or(usize::MAX, |most| most as usize);
-    let frugal = round.direct(remaining, most, OUTSIDE);
-    let begun = state.done.contains(&true);
-    let trials = if frugal.0.len() < most.min(remaining.len()) && (!begun || frugal.0.is_empty()) {
-        let generous = round.direct(remaining, most, LATER);
-        if generous.0.len() > frugal.0.len() { vec![generous, frugal] } else { vec![frugal] }
-    } else {
-        vec![frugal]
-    };
     let mut end = End::Stuck;
-    for (hosts, placed) in trials {
-        match round.as_many_as_hold(hosts, &placed) {
+    let mut others = remaining.to_vec();
+    for _ in 0..PASSED_OVER_MAX {
+        match round.of_these(&others) {
             Ok(chosen) => return Ok(chosen),
-            Err(why) => end = why,
+            Err(Failed { first: None, .. }) => break,
+            // Where one has no turn now, those that matter less may.
+            Err(Failed { first: Some(first), end: why }) => {
+                end = end.max(why);
+                others.retain(|host| *host != first);
+            }
         }
     }
-    if end == End::Window {
-        return Err(end);
-    }
-    round.displacing(remaining)
+    round.displacing(remaining).map_err(|why| end.max(why))
+}
+
+/// No round: the host that could not be out even alone, and why.
+struct Failed {
+    first: Option<HostIdx>,
+    end: End,
 }
 
 struct RoundPlanner<'a> {
@@ -116,6 +144,28 @@ struct RoundPlanner<'a> {
 type Assignments = Vec<(InstanceIdx, HostIdx)>;
 
 impl RoundPlanner<'_> {
+    /// A round of these, the first of which matter most.
+    fn of_these(&self, remaining: &[HostIdx]) -> Result<Chosen, Failed> {
+        let most = self.options.max_out.map_or(usize::MAX, |most| most as usize);
+        let frugal = self.direct(remaining, most, OUTSIDE);
+        let begun = self.state.done.contains(&true);
+        let trials = if frugal.0.len() < most.min(remaining.len()) && (!begun || frugal.0.is_empty()) {
+            let generous = self.direct(remaining, most, LATER);
+            if generous.0.len() > frugal.0.len() { vec![generous, frugal] } else { vec![frugal] }
+        } else {
+            vec![frugal]
+        };
+        let mut failed = Failed { first: None, end: End::Stuck };
+        for (hosts, placed) in trials {
+            let first = hosts.first().copied();
+            match self.as_many_as_hold(hosts, &placed) {
+                Ok(chosen) => return Ok(chosen),
+                Err(end) => failed = Failed { first: first.or(failed.first), end: failed.end.max(end) },
+            }
+        }
+        Err(failed)
+    }
+
     /// The hosts, in their order, whose instances find room as things stand, on targets up to a rank.
     fn direct(&self, remaining: &[HostIdx], most: usize, rank_max: u8) -> (Vec<HostIdx>, Assignments) {
         let now = self.state.now();
@@ -147,11 +197,19 @@ impl RoundPlanner<'_> {
         }
     }
 
-    /// The first so many of these hosts that can be out together: in the window, with the spare hosts kept.
+    /// The fleet as it is now with these hosts to be emptied before the interval closes.
+    fn emptied(&self, hosts: &[HostIdx]) -> Problem {
+        let mut problem = emptied(self.state.now(), hosts);
+        problem.request.options.window_s = Some(self.open.end - self.open.start);
+        problem
+    }
+
+    /// The first so many of these hosts that can be out together: in the window, with the spare hosts kept. Why not even
+    /// the first, if it cannot.
     fn as_many_as_hold(&self, mut hosts: Vec<HostIdx>, placed: &Assignments) -> Result<Chosen, End> {
         let mut end = End::Stuck;
         while !hosts.is_empty() {
-            let problem = emptied(self.state.now(), &hosts);
+            let problem = self.emptied(&hosts);
             let mut placement = problem.standing();
             for (instance, target) in placed {
                 if hosts.contains(&problem.instances[instance.at()].host) {
@@ -176,10 +234,10 @@ impl RoundPlanner<'_> {
     fn complete(&self, hosts: Vec<HostIdx>, out: Schedule) -> Result<Chosen, End> {
         let moved: Assignments = out.moves.iter().map(|line| (line.instance, line.target)).collect();
         let after = self.state.after(&hosts, &moved);
-        if !spare_kept(&after, &hosts, self.options.spare_hosts as usize) {
+        if !spares(&after, &hosts, self.options.spare_hosts as usize, self.limits) {
             return Err(End::Stuck);
         }
-        if self.open.start + last_start_s(&out) >= self.open.end {
+        if self.open.start + out.last_start_s() >= self.open.end {
             return Err(End::Window);
         }
         let returned_s = self.open.start + out.duration_s + self.options.outage_s;
@@ -197,7 +255,7 @@ impl RoundPlanner<'_> {
             }
         }
         let schedule = ordering::order(after, &placement, self.limits).map_err(|_| End::Stuck)?;
-        let begins_s = self.calendar.beginning(returned_s, last_start_s(&schedule)).ok_or(End::Window)?;
+        let begins_s = self.calendar.beginning(returned_s, schedule.last_start_s()).ok_or(End::Window)?;
         Ok(Back { schedule, begins_s })
     }
 
@@ -205,7 +263,7 @@ impl RoundPlanner<'_> {
     fn displacing(&self, remaining: &[HostIdx]) -> Result<Chosen, End> {
         let mut end = End::Stuck;
         for host in remaining.iter().take(DISPLACEMENTS_MAX) {
-            let problem = emptied(self.state.now(), &[*host]);
+            let problem = self.emptied(&[*host]);
             let placed = placement::place(&problem, self.limits, &[]);
             if placed.refused.value > 0 {
                 continue;
@@ -213,34 +271,9 @@ impl RoundPlanner<'_> {
             let Ok(out) = ordering::order(&problem, &placed.placement, self.limits) else { continue };
             match self.complete(vec![*host], out) {
                 Ok(chosen) => return Ok(chosen),
-                Err(why) => end = why,
+                Err(why) => end = end.max(why),
             }
         }
         Err(end)
     }
-}
-
-/// When the last move starts, seconds after the first.
-fn last_start_s(schedule: &Schedule) -> f64 {
-    schedule.moves.iter().map(|line| line.start_s).fold(0.0, f64::max)
-}
-
-/// Whether, while these hosts are out, as many more could fail and all their instances find a place: the most used
-/// ones, over all and in each zone.
-fn spare_kept(after: &Problem, out: &[HostIdx], spare: usize) -> bool {
-    let up: Vec<HostIdx> = (0..after.hosts.len())
-        .map(HostIdx::new)
-        .filter(|host| after.hosts[host.at()].up && !out.contains(host) && !after.hosts[host.at()].instances.is_empty())
-        .collect();
-    let mut room = Room::new(after);
-    out.iter().for_each(|host| room.out.insert(*host));
-    spare == 0
-        || crate::capacity::worst_sets(after, &up, spare).iter().all(|failed| {
-            failed.iter().for_each(|host| room.out.insert(*host));
-            let instances: Vec<InstanceIdx> =
-                failed.iter().flat_map(|host| after.hosts[host.at()].instances.iter().copied()).collect();
-            let fits = room.fits(&instances);
-            failed.iter().for_each(|host| room.out.remove(*host));
-            fits
-        })
 }

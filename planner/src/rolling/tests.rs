@@ -143,6 +143,40 @@ fn every_mistake_in_rounds_is_found() {
     assert!(found.iter().all(|v| matches!(v, Violation::OutsideIntervals { .. })) && !found.is_empty(), "{found:?}");
 }
 
+/// What the checker says of a plan once its request asks for something else.
+fn judged(document: FleetDocument, mut plan: Plan, change: fn(&mut RollingOptions)) -> Vec<Violation> {
+    if let RequestKind::Rolling { rounds, .. } = &mut plan.request.kind {
+        change(rounds);
+    }
+    check::check(&fleet(document), &plan).violations
+}
+
+#[test]
+fn a_spare_host_that_is_not_kept_and_a_return_that_is_not_made_are_found() {
+    let document = document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60), ("k", "c", 10)]);
+    let plan = plan_of(document.clone(), &[], rounds(1e6));
+    let found = judged(document.clone(), plan.clone(), |rounds| rounds.spare_hosts = 1);
+    assert!(found.iter().any(|v| matches!(v, Violation::NoSpare { round: 1, .. })), "{found:?}");
+    let found = judged(document.clone(), plan, |rounds| rounds.way_back = true);
+    assert!(found.iter().any(|v| matches!(v, Violation::NotHome { .. })), "{found:?}");
+    let none = plan_of(document, &[], RollingOptions { spare_hosts: 1, ..rounds(1e6) });
+    assert_eq!(none.rounds, []);
+    assert_eq!(none.refusals[0].fixes, [Fix::FewerSpareHosts { spare_hosts: 0 }]);
+}
+
+#[test]
+fn what_takes_too_long_does_not_keep_what_matters_less_from_its_turn() {
+    let hosts = [("fast", 100), ("slow", 100), ("target", 200)];
+    let mut document = document(&hosts, &[("i", "fast", 10), ("j", "slow", 10), ("k", "slow", 10)]);
+    document.defaults.network_mbps = decant_schema::units::mbps(1);
+    document.defaults.max_migrations_per_host = 1;
+    let priorities = [("slow".into(), 5)].into();
+    let plan = plan_of(document, &["fast", "slow"], RollingOptions { priorities, ..rounds(30.0) });
+    assert_eq!(hosts_of(&plan), [vec!["fast"]]);
+    assert_eq!(plan.refusals.len(), 2);
+    assert!(plan.refusals.iter().all(|refusal| refusal.reasons[0].rule == RuleName::Window), "{:?}", plan.refusals);
+}
+
 #[test]
 fn what_one_night_is_too_short_for_goes_on_in_the_next() {
     let make = || document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60)]);

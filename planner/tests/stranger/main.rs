@@ -11,3 +11,4 @@ mod mutations;
 mod planned;
 mod random;
 mod rejects;
+mod remedies;

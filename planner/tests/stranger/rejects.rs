@@ -7,8 +7,8 @@ use decant_planner::check::{Unproven, Violation, check};
 use decant_schema::fleet::{Fleet, FleetDocument, Resources};
 use decant_schema::id::MoveId;
 use decant_schema::plan::{
-    Certificate, HostUsage, MoveMode, MoveReason, Outcome, Plan, PoolCertificate, ProofStatus, Reason, RuleName,
-    TierName,
+    Certificate, Conflict, Fix, HostUsage, MoveMode, MoveReason, Outcome, Plan, PoolCertificate, ProofStatus, Reason,
+    RuleName, TierName,
 };
 use serde_json::json;
 
@@ -117,6 +117,9 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a refusal without a reason": |plan| plan.refusals[0].reasons.clear() => Violation::NoReason { .. },
     "a reason that does not apply": |plan| plan.refusals[0].reasons[0].rule = RuleName::Pinned
         => Violation::FalseReason { rule: RuleName::Pinned, .. },
+    "a conflict of others": |plan| plan.refusals[0].conflict = Some(conflict_of("big")) => Violation::FalseConflict { .. },
+    "a fix that changes nothing": |plan| plan.refusals[0].fixes = vec![Fix::Unpin { instance: "stuck".into() }]
+        => Violation::FalseFix { .. },
     "a host left out": |plan| plan.hosts.remove(0) => Violation::HostMissing { .. },
     "a host given twice": |plan| { let again = plan.hosts[0].clone(); plan.hosts.push(again) } => Violation::HostTwice { .. },
     "a false amount before": |plan| memory(&mut plan.hosts[1].before, 41) => Violation::HostAmount { found: 41, actual: 40, .. },
@@ -153,6 +156,10 @@ fn two_refused(plan: &mut Plan) {
 fn refusal(instance: &str) -> decant_schema::plan::Refusal {
     let reason: Reason = serde_json::from_value(json!({ "rule": "together", "hosts": 3 })).unwrap();
     serde_json::from_value(json!({ "instance": instance, "reasons": [reason] })).unwrap()
+}
+
+fn conflict_of(instance: &str) -> Conflict {
+    Conflict { instances: vec![instance.into()], rules: Vec::new(), irreducible: true }
 }
 
 /// Everything of the plan is true but that the twins meet.

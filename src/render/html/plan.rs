@@ -89,6 +89,7 @@ fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
             td { ul { @for reason in &refusal.reasons { li { (words::reason(reason)) " " code { (words::rule(reason.rule)) } } }
                 @if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
                     li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
+                        (words::conflict_rules(&conflict.rules))
                         @if conflict.irreducible { "; without any one of them it would fit" } }
                 } } }
             td { (help(refusal)) }

@@ -85,7 +85,8 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
     if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
         let names = conflict.instances.iter().map(|id| view.instance(id));
         let least = if conflict.irreducible { "; without any one of them it would fit" } else { "" };
-        let _ = writeln!(text, "    together  {}{least}", words::some_of(names, conflict.instances.len()));
+        let names = words::some_of(names, conflict.instances.len());
+        let _ = writeln!(text, "    together  {names}{}{least}", words::conflict_rules(&conflict.rules));
     }
     if let Some(would_fit) = &refusal.would_fit {
         let _ = writeln!(text, "    would fit {would_fit}");

@@ -116,6 +116,24 @@ pub(crate) fn advice(rule: RuleName) -> &'static str {
     }
 }
 
+/// `, while the affinity of db holds and h4 takes nothing new`: the rules of a conflict, if there are any.
+pub(crate) fn conflict_rules(rules: &[Reason]) -> String {
+    let said = |rule: &Reason| {
+        let name = rule.subject.as_deref().unwrap_or_default();
+        match rule.rule {
+            RuleName::Pinned => format!("{name} is pinned"),
+            RuleName::Headroom => format!("{name} is kept"),
+            RuleName::Excluded => format!("{name} is excluded"),
+            RuleName::HostDisabled => format!("{name} takes nothing new"),
+            RuleName::Affinity => format!("the affinity of {name} holds"),
+            RuleName::AntiAffinity => format!("the anti-affinity of {name} holds"),
+            _ => name.to_owned(),
+        }
+    };
+    let rules: Vec<String> = rules.iter().map(said).collect();
+    if rules.is_empty() { String::new() } else { format!(", while {}", rules.join(" and ")) }
+}
+
 /// A change that would let it move.
 pub(crate) fn fix(of: &Fix) -> String {
     match of {
@@ -129,5 +147,6 @@ pub(crate) fn fix(of: &Fix) -> String {
         Fix::LowerHeadroom { percent } => format!("keep {percent} % headroom instead"),
         Fix::AdmitHost { host } => format!("let {host} receive again"),
         Fix::LongerWindow { window_s } => format!("make the window {} long", seconds(*window_s)),
+        Fix::FewerSpareHosts { spare_hosts } => format!("keep {spare_hosts} spare hosts"),
     }
 }

@@ -1,0 +1,132 @@
+//! Whether the conflicts and the fixes of refusals can be so: about what is asked, rules that hold and changes that
+//! change something. That a conflict is one can be refuted here, by a place for everybody in it; that it is irreducible
+//! rests on the planner's word, as does that a fix suffices: both are found by planning.
+
+use std::collections::BTreeSet;
+
+use decant_schema::fleet::GroupPolicy;
+use decant_schema::plan::{Conflict, Fix, Plan, Reason, Refusal, RuleName};
+use decant_schema::request::RequestKind;
+
+use super::fitting::{Fitting, Seeker};
+use super::rule::{Wish, immobile};
+use super::scene::{Scene, subtract};
+use super::violation::Violation;
+
+/// Conflicts and fixes that cannot be so.
+pub(super) fn false_remedies(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
+    let of = |refusal: &Refusal| {
+        let conflict = refusal.conflict.as_ref().and_then(|conflict| false_conflict(scene, refusal, conflict).err());
+        let conflict = conflict.map(|detail| Violation::FalseConflict { instance: refusal.instance.clone(), detail });
+        let fixes = refusal.fixes.iter().filter_map(|fix| useless(scene, fix));
+        let fixes = fixes.map(|detail| Violation::FalseFix { instance: refusal.instance.clone(), detail });
+        conflict.into_iter().chain(fixes).collect::<Vec<_>>()
+    };
+    plan.refusals.iter().flat_map(of).collect()
+}
+
+fn false_conflict(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> Result<(), String> {
+    let members: BTreeSet<_> = conflict.instances.iter().collect();
+    if members.len() < conflict.instances.len() {
+        return Err("an instance is in it twice".to_owned());
+    }
+    if !members.contains(&refusal.instance) {
+        return Err("the instance is not in it".to_owned());
+    }
+    let positions: Vec<usize> = members.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
+    if let Some(third) = positions.iter().find(|at| scene.asked(**at).is_none()) {
+        return Err(format!("nobody asked {} to move", scene.instance(*third).id));
+    }
+    if let Some(rule) = conflict.rules.iter().find(|rule| !is_in_force(scene, rule, &positions)) {
+        return Err(format!("no rule {:?} keeps it from fitting", rule.subject.as_deref().unwrap_or_default()));
+    }
+    if positions.iter().all(|at| immobile(scene, *at).is_none()) && fit_at_once(scene, &positions) {
+        return Err("there is a place for all of them as things stand".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a rule that could be relaxed is there to be relaxed.
+fn is_in_force(scene: &Scene<'_>, rule: &Reason, members: &[usize]) -> bool {
+    let options = scene.options();
+    let subject = rule.subject.as_deref().unwrap_or_default();
+    let host = || scene.fleet.host_index(subject).map(|at| scene.host(at));
+    let hard = |policy| {
+        let mut groups = scene.fleet.server_groups().iter().filter(|group| group.policy == policy);
+        groups.any(|group| {
+            group.name.as_str() == subject && members.iter().any(|at| group.members.contains(&scene.instance(*at).id))
+        })
+    };
+    match rule.rule {
+        RuleName::Together => options.no_displace,
+        RuleName::Pinned => is_pinned(scene, subject),
+        RuleName::Headroom => options.headroom_percent > 0.0,
+        RuleName::Excluded => host().is_some_and(|host| options.exclude_hosts.contains(&host.name)),
+        RuleName::HostDisabled => host().is_some_and(|host| !host.enabled),
+        RuleName::Affinity => hard(GroupPolicy::Affinity),
+        RuleName::AntiAffinity => hard(GroupPolicy::AntiAffinity),
+        _ => false,
+    }
+}
+
+fn is_pinned(scene: &Scene<'_>, id: &str) -> bool {
+    let pinned = |at| scene.instance(at).pinned || scene.options().pins.contains(&scene.instance(at).id);
+    scene.fleet.instance_index(id).is_some_and(pinned)
+}
+
+/// Whether all of these find a place while everybody else stays, those beside them on emptied hosts being gone. Where
+/// affinity binds one of them, more would have to be known.
+fn fit_at_once(scene: &Scene<'_>, members: &[usize]) -> bool {
+    let bound = |at: &usize| {
+        let mut groups = scene.fleet.server_groups().iter();
+        groups.any(|group| group.policy == GroupPolicy::Affinity && group.members.contains(&scene.instance(*at).id))
+    };
+    let evacuation = matches!(scene.request.kind, RequestKind::Evacuate { .. });
+    if !evacuation || scene.options().headroom_percent > 0.0 || members.iter().any(bound) {
+        return false;
+    }
+    let mut usage = scene.usage.clone();
+    for at in members {
+        subtract(&mut usage[scene.home[*at]], &scene.claim(*at));
+    }
+    let seekers: Vec<Seeker<'_>> = members.iter().map(|at| Seeker::new(scene, *at, Wish::of(scene, *at))).collect();
+    let closed = vec![false; usage.len()];
+    Fitting::new(scene, &usage, &scene.home, closed).fits(&seekers) == Some(true)
+}
+
+/// Why a fix changes nothing, if it does not.
+fn useless(scene: &Scene<'_>, fix: &Fix) -> Option<String> {
+    let options = scene.options();
+    let (helps, otherwise) = match fix {
+        Fix::AllowDisplacement { .. } => (scene.displaces_nobody(), "others may make room already"),
+        Fix::Unpin { instance } => (is_pinned(scene, instance.as_str()), "it is not pinned"),
+        Fix::AddHost { .. } => (true, ""),
+        Fix::FreeRoom { amounts, .. } => (amounts.values().any(|amount| *amount > 0), "it frees nothing"),
+        Fix::RelaxGroup { group } => {
+            let hard = [GroupPolicy::Affinity, GroupPolicy::AntiAffinity];
+            let mut groups = scene.fleet.server_groups().iter();
+            (groups.any(|known| known.name.as_str() == group && hard.contains(&known.policy)), "there is no such group")
+        }
+        Fix::LowerHeadroom { percent } => (*percent < options.headroom_percent, "as much is kept already"),
+        Fix::AdmitHost { host } => {
+            let closed = |at| !scene.host(at).enabled || options.exclude_hosts.contains(host);
+            (scene.fleet.host_index(host.as_str()).is_some_and(closed), "the host receives already")
+        }
+        Fix::LongerWindow { window_s } => {
+            let window = match &scene.request.kind {
+                RequestKind::Rolling { rounds, .. } if rounds.intervals.is_empty() => Some(rounds.window_s),
+                RequestKind::Rolling { .. } => Some(0.0),
+                _ => options.window_s,
+            };
+            (window.is_some_and(|window| *window_s > window), "the window is as long already")
+        }
+        Fix::FewerSpareHosts { spare_hosts } => {
+            let wanted = match &scene.request.kind {
+                RequestKind::Rolling { rounds, .. } => rounds.spare_hosts,
+                _ => 0,
+            };
+            (*spare_hosts < wanted, "no more are kept")
+        }
+    };
+    (!helps).then(|| otherwise.to_owned())
+}

@@ -1,0 +1,130 @@
+//! How near a host comes to taking an instance that is refused: by its room and its groups, before and after the plan.
+//!
+//! A host is looked at twice, as the fleet stands and as the plan leaves it, and the kinder view counts: the one whose
+//! first obstacle is a later rule, or the same with more there. Where the plan's end has no obstacle, only a way is
+//! missing; where the start has none, others took the place.
+
+use decant_schema::fleet::GroupPolicy;
+use decant_schema::plan::RuleName;
+use decant_schema::request::RequestKind;
+
+use super::itinerary::Itinerary;
+use super::room::{kept, usage_at_end};
+use super::rule::Wish;
+use super::scene::{Amounts, Asked, Scene};
+
+/// A rule that keeps an instance from a host, with its class and its numbers where it has any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    pub(super) rule: RuleName,
+    /// Position in [`Scene::classes`].
+    pub(super) class: Option<usize>,
+    pub(super) need: Option<i128>,
+    pub(super) has: Option<i128>,
+}
+
+impl Obstacle {
+    /// A rule without class and numbers.
+    pub(super) fn of(rule: RuleName) -> Self {
+        Self { rule, class: None, need: None, has: None }
+    }
+
+    fn kindness(&self) -> (RuleName, Option<usize>, Option<i128>) {
+        (self.rule, self.class, self.has)
+    }
+}
+
+/// Who is where with what room left, before the plan and after it.
+pub(super) struct Views<'a> {
+    scene: &'a Scene<'a>,
+    before: View,
+    after: View,
+}
+
+struct View {
+    /// By host: what is taken.
+    usage: Vec<Amounts>,
+    /// By instance: its host; nowhere for one that is about to leave.
+    place: Vec<Option<usize>>,
+}
+
+impl<'a> Views<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, itinerary: &Itinerary<'_>) -> Self {
+        let stands = |(at, home): (usize, &usize)| (scene.asked(at) != Some(Asked::Leave)).then_some(*home);
+        let before = View { usage: scene.usage.clone(), place: scene.home.iter().enumerate().map(stands).collect() };
+        let place = itinerary.ends(scene).into_iter().map(Some).collect();
+        let after = View { usage: usage_at_end(scene, itinerary), place };
+        Self { scene, before, after }
+    }
+
+    /// What room and groups put between an instance and a host that no other rule keeps it from.
+    pub(super) fn obstacles(&self, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {
+        let [before, after] = [&self.before, &self.after].map(|view| self.of(view, wish, at, host));
+        match (before.first(), after.first()) {
+            // It could go alone; what its host had no turn for is the others on it.
+            (_, None) if matches!(self.scene.request.kind, RequestKind::Rolling { .. }) => {
+                vec![Obstacle::of(RuleName::Together)]
+            }
+            (_, None) => vec![Obstacle::of(RuleName::Order)],
+            (None, _) => after.into_iter().map(|it| Obstacle { rule: RuleName::Together, ..it }).collect(),
+            (Some(now), Some(then)) if then.kindness() > now.kindness() => after,
+            _ => before,
+        }
+    }
+
+    /// The same as things stand, for a host that another rule keeps the instance from.
+    pub(super) fn standing(&self, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {
+        self.of(&self.before, wish, at, host)
+    }
+
+    fn of(&self, view: &View, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {
+        let classes = 0..self.scene.classes.len();
+        let mut obstacles: Vec<Obstacle> =
+            classes.filter_map(|class| self.of_class(view, wish, at, host, class)).collect();
+        obstacles.extend(self.groups(view, at, host));
+        obstacles.sort_by_key(|obstacle| obstacle.rule);
+        obstacles
+    }
+
+    fn of_class(&self, view: &View, wish: &Wish<'_>, at: usize, host: usize, class: usize) -> Option<Obstacle> {
+        let scene = self.scene;
+        let whole = scene.dense(wish.resources)[class];
+        let more = if scene.home[at] == host { whole - scene.claim(at)[class] } else { whole };
+        if more <= 0 {
+            return None;
+        }
+        let capacity = scene.capacity[host][class];
+        let unlisted = scene.dense(&scene.host(host).other_usage)[class];
+        let left = capacity - view.usage[host][class];
+        let beyond = left - kept(capacity, scene.options().headroom_percent);
+        let short = |rule, need, has| {
+            (has < need).then_some(Obstacle { rule, class: Some(class), need: Some(need), has: Some(has) })
+        };
+        short(RuleName::Size, whole, capacity - unlisted)
+            .or_else(|| short(RuleName::Capacity, more, left))
+            .or_else(|| short(RuleName::Headroom, more, beyond))
+    }
+
+    fn groups(&self, view: &View, at: usize, host: usize) -> Vec<Obstacle> {
+        let scene = self.scene;
+        let id = &scene.instance(at).id;
+        let mut obstacles = Vec::new();
+        for group in scene.fleet.server_groups().iter().filter(|group| group.members.contains(id)) {
+            let members = group.members.iter().filter_map(|member| scene.fleet.instance_index(member.as_str()));
+            let members: Vec<usize> = members.collect();
+            let others = || members.iter().filter(|member| **member != at).filter_map(|member| view.place[*member]);
+            let there = others().filter(|place| *place == host).count();
+            let at_start = members.iter().filter(|member| scene.home[**member] == host).count();
+            match group.policy {
+                GroupPolicy::AntiAffinity if there >= at_start.max(group.max_per_host as usize) => {
+                    obstacles.push(Obstacle::of(RuleName::AntiAffinity));
+                }
+                GroupPolicy::Affinity if there == 0 && others().next().is_some() => {
+                    obstacles.push(Obstacle::of(RuleName::Affinity));
+                }
+                _ => {}
+            }
+        }
+        obstacles
+    }
+}
