@@ -40,6 +40,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
         refusals: answer.refusals,
         hosts: usage(problem, &answer.schedule),
         rounds: Vec::new(),
+        left: Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use decant_schema::finding::Finding;
 use decant_schema::fleet::Fleet;
-use decant_schema::plan::Plan;
+use decant_schema::plan::{Outcome, Plan};
 use decant_schema::request::{Request, RequestKind};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -71,6 +71,10 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
         let seconds = (limits.elapsed)().as_secs_f64();
         let mut plan = assemble::assemble(&rolled.problem, rolled.answer, stamp, seconds);
         plan.rounds = rolled.rounds;
+        plan.left = rolled.left;
+        if !plan.left.is_empty() {
+            plan.outcome = Outcome::Partial;
+        }
         plan.proof.rounds = Some(rolled.least);
         return Ok(plan);
     }

@@ -18,7 +18,7 @@ mod stitch;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use decant_schema::id::MoveId;
+use decant_schema::id::{HostName, MoveId};
 use decant_schema::plan::{Fix, Reason, Refusal, Round, RoundsBound, RuleName};
 use decant_schema::request::{RequestKind, RollingOptions};
 use rayon::prelude::*;
@@ -39,6 +39,8 @@ pub(crate) struct Rolled {
     pub(crate) problem: Problem,
     pub(crate) answer: Answer,
     pub(crate) rounds: Vec<Round>,
+    /// Hosts that have no turn, in the order of the fleet.
+    pub(crate) left: Vec<HostName>,
     /// For plans that give the same hosts their turn.
     pub(crate) least: RoundsBound,
 }
@@ -58,6 +60,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let refused = course.refused(&problem);
     let placement = Placement { host: course.state.host.clone(), refused };
     let rounds = course.rounds.iter().map(Turn::named(&problem)).collect();
+    let left = course.left(&problem);
     let duration_s = course.stitched.moves.iter().map(|line| line.end_s).fold(0.0, f64::max);
     let schedule = Schedule {
         duration_s,
@@ -71,7 +74,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     };
     let answer =
         Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by: None };
-    Rolled { problem, answer, rounds, least }
+    Rolled { problem, answer, rounds, left, least }
 }
 
 fn asked(problem: &Problem) -> (Vec<HostIdx>, RollingOptions) {
@@ -204,6 +207,13 @@ impl Course {
         self.remaining.retain(|host| !chosen.hosts.contains(host));
         let moves = from..self.stitched.moves.len();
         self.rounds.push(Turn { hosts: chosen.hosts, moves, empty_at_s, returned_at_s });
+    }
+
+    /// Hosts that had no turn.
+    fn left(&self, problem: &Problem) -> Vec<HostName> {
+        let mut left = self.remaining.clone();
+        left.sort_unstable();
+        left.into_iter().map(|host| problem.fleet.hosts()[host.at()].name.clone()).collect()
     }
 
     /// Instances of hosts that had no turn; one that moved for another's sake has left after all.

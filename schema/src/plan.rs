@@ -49,6 +49,10 @@ pub struct Plan {
     /// The rounds of a rolling plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Round>,
+    /// Hosts that a rolling plan was asked to maintain and that have no turn: whoever is on them is refused, and if
+    /// nobody is, there is no time or no spare host for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<HostName>,
 }
 
 impl Document for Plan {

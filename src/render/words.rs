@@ -170,7 +170,11 @@ pub(crate) fn outcome(plan: &Plan) -> String {
         Outcome::Partial => {
             let stay = plan.refusals.len();
             let verb = if stay == 1 { "stays" } else { "stay" };
-            format!("Incomplete: {moves}, {} {verb}", count(stay, "instance"))
+            let left = match plan.left.len() {
+                0 => String::new(),
+                hosts => format!(", {} without a turn", count(hosts, "host")),
+            };
+            format!("Incomplete: {moves}, {} {verb}{left}", count(stay, "instance"))
         }
         Outcome::NothingToDo => "Nothing to do".to_owned(),
     }
@@ -198,6 +202,11 @@ pub(crate) fn rounds(plan: &Plan) -> Option<String> {
         false => format!("{}, at least {} proven", count(reached, noun), grouped(least)),
     };
     Some(format!("{}; {}", of(plan.rounds.len(), least.rounds, "round"), of(plan.moves.len(), least.moves, "move")))
+}
+
+/// Which hosts of a rolling plan have no turn.
+pub(crate) fn left(plan: &Plan) -> Option<String> {
+    (!plan.left.is_empty()).then(|| format!("Without a turn: {}", some_of(plan.left.iter(), plan.left.len())))
 }
 
 /// The first tier whose value is above its bound.

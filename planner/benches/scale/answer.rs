@@ -131,6 +131,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
         refusals: Vec::new(),
         hosts: Vec::new(),
         rounds: Vec::new(),
+        left: Vec::new(),
     }
 }
 

@@ -187,7 +187,7 @@ pub(super) fn unproven(plan: &Plan, certified: &Certified) -> Vec<Unproven> {
 }
 
 fn outcome(plan: &Plan) -> Option<Violation> {
-    let expected = match (plan.refusals.is_empty(), plan.moves.is_empty()) {
+    let expected = match (plan.refusals.is_empty() && plan.left.is_empty(), plan.moves.is_empty()) {
         (false, _) => Outcome::Partial,
         (true, true) => Outcome::NothingToDo,
         (true, false) => Outcome::Complete,

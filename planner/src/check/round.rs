@@ -31,27 +31,19 @@ pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) 
     violations
 }
 
-/// Hosts and moves that are not in exactly one round. A host none of whose instances can leave it needs none.
+/// Hosts that are not in exactly one round or left over, and moves that are not in exactly one round.
 fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
-    let refused: BTreeSet<_> = plan.refusals.iter().map(|refusal| &refusal.instance).collect();
-    let stuck: BTreeSet<_> = scene
-        .fleet
-        .instances()
-        .iter()
-        .filter(|instance| refused.contains(&instance.id))
-        .map(|instance| &instance.host)
-        .collect();
     let mut hosts = BTreeMap::new();
-    plan.rounds.iter().flat_map(|round| &round.hosts).for_each(|host| *hosts.entry(host).or_insert(0) += 1);
+    let turns = plan.rounds.iter().flat_map(|round| &round.hosts);
+    turns.chain(&plan.left).for_each(|host| *hosts.entry(host).or_insert(0) += 1);
     let mut moves = BTreeMap::new();
     plan.rounds.iter().flat_map(|round| &round.moves).for_each(|id| *moves.entry(*id).or_insert(0) += 1);
-    let listed = scene.emptied().into_iter().flatten();
-    let hosts = listed.filter(|host| match hosts.get(host) {
-        Some(rounds) => *rounds != 1,
-        None => !stuck.contains(host),
-    });
+    let listed: BTreeSet<&HostName> = scene.emptied().into_iter().flatten().collect();
+    let missing = listed.iter().copied().filter(|host| !hosts.contains_key(host));
+    let wrong = hosts.iter().filter(|(host, times)| **times != 1 || !listed.contains(*host)).map(|(host, _)| *host);
+    let hosts: Vec<&HostName> = missing.chain(wrong).collect();
     let moves = plan.moves.iter().filter(|line| moves.get(&line.id) != Some(&1));
-    let hosts = hosts.map(|host| Violation::RoundHosts { host: host.clone() });
+    let hosts = hosts.into_iter().map(|host| Violation::RoundHosts { host: host.clone() });
     hosts.chain(moves.map(|line| Violation::RoundMoves { id: line.id })).collect()
 }
 

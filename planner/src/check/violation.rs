@@ -112,7 +112,7 @@ pub enum Violation {
     #[error("the proof claims {found:?}, but the goals show {expected:?}")]
     Status { found: ProofStatus, expected: ProofStatus },
 
-    #[error("{host} is in two rounds or in none")]
+    #[error("{host} is not in exactly one round, nor left over, as each host is that is to be maintained")]
     RoundHosts { host: HostName },
     #[error("move {id} is in two rounds or in none")]
     RoundMoves { id: MoveId },

@@ -90,6 +90,14 @@ fn a_short_window_takes_the_most_valuable_hosts_and_says_which_would_do() {
     assert_eq!(plan_of(make(), &[], rounds(1e6)).rounds.len(), 0);
 }
 
+#[test]
+fn an_empty_host_without_a_spare_one_is_left_over() {
+    let document = document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60)]);
+    let plan = plan_of(document, &[], RollingOptions { spare_hosts: 1, ..rounds(1e6) });
+    assert_eq!(plan.left, ["a".into(), "b".into(), "c".into()], "with any of them out, no other may fail");
+    assert_eq!(plan.outcome, Outcome::Partial);
+}
+
 /// How a plan of rounds is spoilt, and what the checker must say of it.
 type Mistake = (&'static str, fn(&mut Plan), fn(&Violation) -> bool);
 
@@ -104,7 +112,13 @@ fn every_mistake_in_rounds_is_found() {
             change(rounds);
         }
     };
-    let mistakes: [Mistake; 9] = [
+    let mistakes: [Mistake; 11] = [
+        ("a host done and left over", |plan| plan.left.push("a".into()), |v| matches!(v, Violation::RoundHosts { .. })),
+        (
+            "a host left over by a plan that says it is complete",
+            |plan| plan.left.extend(plan.rounds.pop().into_iter().flat_map(|round| round.hosts)),
+            |v| matches!(v, Violation::Outcome { .. }),
+        ),
         ("a host without a turn", |plan| plan.rounds[0].hosts.clear(), |v| matches!(v, Violation::RoundHosts { .. })),
         ("a move in no round", |plan| plan.rounds[1].moves.clear(), |v| matches!(v, Violation::RoundMoves { .. })),
         ("empty too early", |plan| plan.rounds[1].empty_at_s -= 1.0, |v| matches!(v, Violation::RoundNotEmpty { .. })),

@@ -20,7 +20,7 @@ pub(crate) fn plan(view: PlanView<'_>) -> String {
     if !plan.moves.is_empty() {
         add("moves", "Moves", moves(view));
     }
-    if !plan.rounds.is_empty() {
+    if !plan.rounds.is_empty() || !plan.left.is_empty() {
         add("rounds", "Rounds", rounds(view));
     }
     if !plan.hosts.is_empty() {
@@ -184,6 +184,7 @@ fn rounds(view: PlanView<'_>) -> Markup {
     };
     html! {
         @if let Some(least) = words::rounds(plan) { p { (least) "." } }
+        @if let Some(left) = words::left(plan) { p { (left) "." } }
         (list("round", &headings, &rows))
     }
 }

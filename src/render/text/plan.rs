@@ -18,7 +18,7 @@ pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
         text.push_str(&moves(view, extent));
         text.push_str(&timeline(view, extent));
     }
-    if !view.plan.rounds.is_empty() {
+    if !view.plan.rounds.is_empty() || !view.plan.left.is_empty() {
         text.push_str(&rounds(view));
     }
     if !view.plan.hosts.is_empty() {
@@ -202,7 +202,8 @@ fn rounds(view: PlanView<'_>) -> String {
     }
     let rows = drawn(rows, &[0, 2, 3, 4, 5]);
     let least = words::rounds(plan).map_or_else(String::new, |least| format!("{least}.\n"));
-    format!("\nRounds\n{least}{rows}\n")
+    let left = words::left(plan).map_or_else(String::new, |left| format!("{left}.\n"));
+    format!("\nRounds\n{least}{left}{rows}\n")
 }
 
 /// Every touched host by class: before, at its fullest, after.
