@@ -79,6 +79,10 @@ fn pick(tally: &Tally<'_>, host: HostIdx, kind: KindIdx, count: u32, task: Task)
     there
 }
 
+/// Hosts whose movers are asked to make way for one mover at most: in large pools, beyond a few hundred it is repair that
+/// finds a place sooner.
+const TRIED_MAX: usize = 256;
+
 /// The slots of one kind and who is in them.
 struct Matching {
     free: BTreeMap<HostIdx, u32>,
@@ -102,6 +106,9 @@ impl Matching {
         }
         let hosts: Vec<HostIdx> = self.placed.keys().copied().filter(|host| !tried.contains(host)).collect();
         for host in hosts {
+            if tried.len() >= TRIED_MAX {
+                return false;
+            }
             tried.insert(host);
             for other in self.placed[&host].clone() {
                 if self.swap(tally, mover, other, host, tried) {
