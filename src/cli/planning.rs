@@ -155,7 +155,7 @@ pub(crate) struct PlanningOptions {
     #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
     pub(crate) format: Format,
     /// Stop improving after this long and answer with what there is, saying so.
-    #[arg(long, value_name = "TIME", default_value = "10s", env = "DECANT_TIME_LIMIT")]
+    #[arg(long, value_name = "TIME", default_value = "60s", env = "DECANT_TIME_LIMIT")]
     pub(crate) time_limit: Seconds,
     /// Move nobody but the instances that were asked for.
     #[arg(long, env = "DECANT_NO_DISPLACE")]
