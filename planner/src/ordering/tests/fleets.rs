@@ -30,7 +30,10 @@ fn load_text(fleets: &std::path::Path, name: &str) -> Result<String, decant_sche
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn has_a_short_order(name: &str, times_bound: f64) {
+/// Two percent: how far from the bound an order may end where ports bind.
+const TIMES_BOUND: f64 = 1.02;
+
+fn has_a_short_order(name: &str) {
     let Some(problem) = evacuation(name) else { return };
     let placed = placement::place(&problem, &Limits::UNTIMED, &[]);
     let schedule = order(&problem, &placed.placement, &Limits::UNTIMED).unwrap();
@@ -44,7 +47,7 @@ fn has_a_short_order(name: &str, times_bound: f64) {
         schedule.leaving_bound_s,
         schedule.stepped_aside.len()
     );
-    assert!(schedule.duration_s <= schedule.duration_bound_s * times_bound);
+    assert!(schedule.duration_s <= schedule.duration_bound_s * TIMES_BOUND);
     if problem.hosts.len() <= 200 {
         holds_in_every_execution(&problem, &schedule, 1);
     }
@@ -53,28 +56,20 @@ fn has_a_short_order(name: &str, times_bound: f64) {
 #[test]
 fn two_hundred_hosts_are_emptied_within_two_percent_of_the_busiest_port() {
     for name in ["S97", "M92", "M95", "M97", "MO97"] {
-        has_a_short_order(name, 1.02);
+        has_a_short_order(name);
     }
 }
 
 #[test]
 fn a_thousand_hosts_are_emptied_within_two_percent_of_the_busiest_port() {
-    has_a_short_order("L92", 1.02);
-}
-
-/// Where every host is filled to the last gigabyte, third parties wait for each other in long chains: the order is
-/// safe, but the chains and not the ports bind.
-#[test]
-fn a_thousand_hosts_filled_to_the_brim_are_emptied_without_a_deadlock() {
-    for name in ["L97", "LO97"] {
-        has_a_short_order(name, 8.0);
+    for name in ["L92", "L97", "LO97"] {
+        has_a_short_order(name);
     }
 }
 
 #[test]
-#[ignore = "placing ten thousand hosts takes long"]
 fn ten_thousand_hosts_are_emptied_within_two_percent_of_the_busiest_port() {
     for name in ["XL97", "XLone97"] {
-        has_a_short_order(name, 1.02);
+        has_a_short_order(name);
     }
 }
