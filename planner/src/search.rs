@@ -75,28 +75,47 @@ impl Ordered {
         Self::from(problem, placement::place(problem, limits, &[]), limits)
     }
 
-    /// The same, beginning with a placement. Each round leaves fewer that may move, so that it ends.
+    /// The same, beginning with a placement. Each round leaves fewer that may move, so that it ends; what refuses the
+    /// fewest is taken.
     fn from(problem: &Problem, start: Placed, limits: &Limits<'_>) -> Self {
         let mut eased = problem.clone();
         let mut unordered: Vec<InstanceIdx> = Vec::new();
         let mut start = start;
-        let (placed, schedule) = loop {
+        let mut in_part: Option<Self> = None;
+        loop {
             match with_order(&eased, start, limits) {
-                Attempt::AsPlaced(found) => break found,
-                Attempt::InPart { salvaged: Some(salvaged), .. } if limits.out_of_time() => break salvaged,
-                Attempt::InPart { stuck, .. } => {
+                Attempt::AsPlaced(found) => return Self::new(found, &unordered).or_fewer_refused(in_part),
+                Attempt::InPart { salvaged, stuck } => {
+                    if let Some(salvaged) = salvaged.map(|found| Self::new(found, &unordered)) {
+                        let best = salvaged.or_fewer_refused(in_part);
+                        if limits.out_of_time() {
+                            return best;
+                        }
+                        in_part = Some(best);
+                    }
                     unordered.extend(stuck.iter().filter(|at| is_asked(&eased, **at)));
                     keep(&mut eased, &stuck);
                 }
             }
             start = placement::place(&eased, limits, &[]);
-        };
+        }
+    }
+
+    /// A placement with its order, where these were given up before.
+    fn new((placed, schedule): Found, unordered: &[InstanceIdx]) -> Self {
         let nodes = (!unordered.is_empty()).then_some(StoppedBy::Nodes);
         let stopped_by = placed.stopped_by.or(schedule.stopped_by).or(nodes);
         let mut refused = schedule.placement.refused.clone();
         refused.extend(unordered);
         refused.sort_unstable();
         Self { schedule, refused, stopped_by }
+    }
+
+    fn or_fewer_refused(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.refused.len() < self.refused.len() => other,
+            _ => self,
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use decant_schema::plan::StoppedBy;
+
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
 
 use super::affinity::{self, Unit};
@@ -41,13 +43,12 @@ fn salvage_pool(ground: &Ground<'_>, pool: &Pool, before: &PoolPlaced, order: &W
         }
     }
     let left: Vec<InstanceIdx> = pool.asked.iter().copied().filter(|at| !tally.is_moved(*at)).collect();
-    let placed = PoolPlaced {
-        refused: TierBound { value: left.len() as u64, ..before.refused },
-        displaced: TierBound { value: tally.displaced(), ..before.displaced },
-        moved: tally.moved().collect(),
-        left,
-        ..before.clone()
-    };
+    let refused = TierBound { value: left.len() as u64, ..before.refused };
+    let displaced = TierBound { value: tally.displaced(), ..before.displaced };
+    let proven = refused.value == refused.bound && displaced.value == displaced.bound;
+    let stopped_by = before.stopped_by.or(Some(StoppedBy::Nodes)).filter(|_| !proven);
+    let moved = tally.moved().collect();
+    let placed = PoolPlaced { moved, left, refused, displaced, proofs: before.proofs.clone(), stopped_by };
     (placed, way)
 }
 
