@@ -134,6 +134,7 @@ pub(super) fn unknown_names(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
     for (at, round) in plan.rounds.iter().enumerate() {
         names.hosts(Place::Round(at + 1), &round.hosts);
     }
+    names.hosts(Place::LeftOver, &plan.left);
     for pool in plan.proof.certificate.iter().flat_map(|certificate| &certificate.pools) {
         names.hosts(Place::Certificate, [&pool.host]);
         pool.prices.iter().for_each(|price| names.instance(Place::Certificate, &price.like));

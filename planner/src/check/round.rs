@@ -13,7 +13,10 @@ use super::{rule, spare};
 
 /// Rounds that do not hold along the printed times.
 pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let RequestKind::Rolling { rounds: options, .. } = &scene.request.kind else { return Vec::new() };
+    let RequestKind::Rolling { rounds: options, .. } = &scene.request.kind else {
+        let unasked = !plan.rounds.is_empty() || !plan.left.is_empty();
+        return unasked.then_some(Violation::RoundsUnasked).into_iter().collect();
+    };
     let mut violations = coverage(scene, plan);
     violations.extend(timing(plan, options));
     violations.extend(closed(plan, options));

@@ -114,6 +114,8 @@ pub enum Violation {
 
     #[error("{host} is not in exactly one round, nor left over, as each host is that is to be maintained")]
     RoundHosts { host: HostName },
+    #[error("the plan has rounds, or hosts left over, but no rolling maintenance was asked for")]
+    RoundsUnasked,
     #[error("move {id} is in two rounds or in none")]
     RoundMoves { id: MoveId },
     #[error("round {round}: {host} is to be empty at {empty_at_s} s, but move {id} leaves it only at {end_s} s")]
@@ -160,6 +162,8 @@ pub enum Place {
     Certificate,
     /// In this round, counted from 1.
     Round(usize),
+    /// Among the hosts left over.
+    LeftOver,
 }
 
 impl fmt::Display for Place {
@@ -171,6 +175,7 @@ impl fmt::Display for Place {
             Self::Hosts => write!(f, "hosts"),
             Self::Certificate => write!(f, "certificate"),
             Self::Round(round) => write!(f, "round {round}"),
+            Self::LeftOver => write!(f, "left"),
         }
     }
 }

@@ -120,6 +120,7 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a conflict of others": |plan| plan.refusals[0].conflict = Some(conflict_of("big")) => Violation::FalseConflict { .. },
     "a fix that changes nothing": |plan| plan.refusals[0].fixes = vec![Fix::Unpin { instance: "stuck".into() }]
         => Violation::FalseFix { .. },
+    "a host left over by rounds nobody asked for": |plan| plan.left.push("a".into()) => Violation::RoundsUnasked,
     "a host left out": |plan| plan.hosts.remove(0) => Violation::HostMissing { .. },
     "a host given twice": |plan| { let again = plan.hosts[0].clone(); plan.hosts.push(again) } => Violation::HostTwice { .. },
     "a false amount before": |plan| memory(&mut plan.hosts[1].before, 41) => Violation::HostAmount { found: 41, actual: 40, .. },
