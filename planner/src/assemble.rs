@@ -9,6 +9,7 @@ use decant_schema::request::{RequestKind, Resize};
 
 use crate::Stamp;
 use crate::balance;
+use crate::ordering::peak::peaks;
 use crate::ordering::{Schedule, ScheduledMove};
 use crate::problem::{Amounts, HostIdx, InstanceIdx, Problem, Task};
 use crate::search::Answer;
@@ -120,6 +121,7 @@ fn usage(problem: &Problem, schedule: &Schedule) -> Vec<HostUsage> {
     let mut touched: BTreeSet<HostIdx> = schedule.moves.iter().flat_map(|line| [line.source, line.target]).collect();
     touched.extend((0..problem.hosts.len()).map(HostIdx::new).filter(|host| problem.hosts[host.at()].evacuated));
     let free_after = balance::free_after(problem, &schedule.placement);
+    let peaks = peaks(problem, &schedule.moves);
     touched
         .into_iter()
         .map(|host| {
@@ -129,7 +131,7 @@ fn usage(problem: &Problem, schedule: &Schedule) -> Vec<HostUsage> {
             let after = before.iter().zip(freed).map(|(used, (after, before))| used - (after - before)).collect();
             HostUsage {
                 name: problem.fleet.hosts()[host.at()].name.clone(),
-                peak: named_amounts(problem, &schedule.peak[host.at()]),
+                peak: named_amounts(problem, &peaks[host.at()]),
                 after: named_amounts(problem, &after),
                 before: named_amounts(problem, &before),
             }

@@ -27,7 +27,7 @@ mod chain;
 mod detour;
 mod knot;
 mod leaving;
-mod peak;
+pub(crate) mod peak;
 mod ports;
 mod room;
 mod search;
@@ -44,7 +44,7 @@ use decant_schema::plan::{MoveMode, MoveReason, StoppedBy};
 use decant_schema::units::Mib;
 
 use crate::Limits;
-use crate::problem::{Amounts, HostIdx, InstanceIdx, Placement, Problem, Task};
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use carry::{Haul, seconds};
 use room::{Room, Step};
@@ -62,9 +62,6 @@ pub struct Schedule {
     pub duration_bound_s: f64,
     /// What no placement can beat that empties the hosts of the same instances and displaces no more memory, seconds.
     pub leaving_bound_s: f64,
-    /// By host, then class: the most its instances claim at any moment of the printed timeline, both ends counted.
-    /// `other_usage` is not in it.
-    pub peak: Vec<Amounts>,
     /// Who is where in the end: the placement that was asked for, but for third parties that stepped aside for good.
     pub placement: Placement,
     /// Third parties that move only so that the others can: the placement did not ask for it. By index.
@@ -206,7 +203,6 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let after = chain::chain(start, steps, &durations);
     let bound = bound::of_placement(problem, wanted);
     let timeline = timeline::in_window(problem, &hauls, &after, bound);
-    let peak = peak::peaks(problem, steps, &timeline.log);
 
     let started = |event: &Event| if let Event::Started(at) = event { Some(*at) } else { None };
     let by_start: Vec<usize> = timeline.log.iter().filter_map(started).collect();
@@ -245,7 +241,6 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
         duration_s: seconds(timeline.end()),
         duration_bound_s: seconds(bound),
         leaving_bound_s: leaving::bound_s(problem, &leaving, displaced),
-        peak,
         placement: reached,
         stepped_aside: moved.into_iter().filter(|instance| !asked.contains(instance)).collect(),
         stopped_by: sequence.stopped_by,

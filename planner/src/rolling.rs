@@ -66,7 +66,6 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
         duration_s,
         duration_bound_s: 0.0,
         leaving_bound_s: 0.0,
-        peak: course.stitched.peak,
         stepped_aside: Vec::new(),
         stopped_by: None,
         placement,
@@ -168,7 +167,7 @@ impl Course {
     fn run(problem: &Problem, order: Vec<HostIdx>, options: &RollingOptions, limits: &Limits<'_>) -> Self {
         let mut course = Self {
             state: State::new(problem, &order),
-            stitched: Stitched::new(problem),
+            stitched: Stitched::default(),
             rounds: Vec::new(),
             remaining: order,
             clock_s: 0.0,

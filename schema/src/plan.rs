@@ -498,7 +498,7 @@ pub struct HostUsage {
     pub name: HostName,
     /// Before the first move.
     pub before: Resources,
-    /// The most at any moment of the printed timeline.
+    /// The most at any moment of any execution that respects `after`, however long each move takes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub peak: Resources,
     /// After the last move.

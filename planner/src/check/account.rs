@@ -1,6 +1,6 @@
 //! The figures: what the hosts hold before, at their fullest and after; the goals, the outcome and the status.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use decant_schema::fleet::Resources;
 use decant_schema::plan::{Outcome, Plan, ProofStatus, TierName};
@@ -8,8 +8,8 @@ use decant_schema::request::RequestKind;
 
 use super::certificate::Certified;
 use super::itinerary::Itinerary;
-use super::room::usage_at_end;
-use super::scene::{Amounts, Scene, add, subtract};
+use super::room::{fullest, usage_at_end};
+use super::scene::{Amounts, Scene};
 use super::violation::{Moment, Unproven, Violation};
 
 /// Figures are printed rounded; this much apart they are the same.
@@ -18,7 +18,7 @@ const TOLERANCE: f64 = 1e-6;
 /// Figures of hosts that are not so.
 pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
     let ends = usage_at_end(scene, itinerary);
-    let peaks = peaks(scene, itinerary);
+    let peaks = fullest(scene, itinerary);
     let mut violations = Vec::new();
     let mut listed = BTreeSet::new();
     for usage in &plan.hosts {
@@ -28,14 +28,13 @@ pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
             continue;
         }
         let start = &scene.usage[host];
-        let (least, most) = peaks.get(&host).map_or((start, start), |peak| (&peak.least, &peak.most));
         let figures = [
-            (Moment::Before, &usage.before, start, start),
-            (Moment::Peak, &usage.peak, least, most),
-            (Moment::After, &usage.after, &ends[host], &ends[host]),
+            (Moment::Before, &usage.before, start),
+            (Moment::Peak, &usage.peak, peaks.get(&host).unwrap_or(start)),
+            (Moment::After, &usage.after, &ends[host]),
         ];
-        for (moment, printed, least, most) in figures {
-            violations.extend(amounts(scene, host, moment, printed, least, most));
+        for (moment, printed, actual) in figures {
+            violations.extend(amounts(scene, host, moment, printed, actual));
         }
     }
     let touched: BTreeSet<usize> = itinerary.steps.iter().flat_map(|step| [step.source, step.target]).collect();
@@ -44,62 +43,20 @@ pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
     violations
 }
 
-/// Printed amounts that are outside of what is so. They are what instances claim, without what the fleet does not
+/// Printed amounts that are not so. They are what instances claim, without what the fleet does not
 /// list; a class that is not printed is taken for 0.
-fn amounts(
-    scene: &Scene<'_>,
-    host: usize,
-    moment: Moment,
-    printed: &Resources,
-    least: &Amounts,
-    most: &Amounts,
-) -> Vec<Violation> {
+fn amounts(scene: &Scene<'_>, host: usize, moment: Moment, printed: &Resources, actual: &Amounts) -> Vec<Violation> {
     let unlisted = scene.dense(&scene.host(host).other_usage);
     let mut violations = Vec::new();
     for (at, class) in scene.classes.iter().enumerate() {
         let found = i128::from(printed.get(*class).copied().unwrap_or(0));
-        let (least, most) = (least[at] - unlisted[at], most[at] - unlisted[at]);
-        if !(least..=most).contains(&found) {
+        let actual = actual[at] - unlisted[at];
+        if found != actual {
             let (host, class) = (scene.host(host).name.clone(), (*class).clone());
-            violations.push(Violation::HostAmount { host, class, moment, found, actual: found.clamp(least, most) });
+            violations.push(Violation::HostAmount { host, class, moment, found, actual });
         }
     }
     violations
-}
-
-/// A host's fullest moment of the printed timeline, by class. Where a move ends at the instant another starts, both
-/// orders are that timeline: `least` lets the end come first, `most` the start.
-struct Peak {
-    least: Amounts,
-    most: Amounts,
-}
-
-fn peaks(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> BTreeMap<usize, Peak> {
-    let mut changes: BTreeMap<usize, Vec<(f64, bool, Amounts)>> = BTreeMap::new();
-    for step in &itinerary.steps {
-        changes.entry(step.target).or_default().push((step.line.start_s, true, step.arriving()));
-        changes.entry(step.source).or_default().push((step.line.end_s, false, step.leaving()));
-    }
-    let peak = |(host, mut changes): (usize, Vec<(f64, bool, Amounts)>)| {
-        changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let least = fullest(&scene.usage[host], &changes);
-        changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-        (host, Peak { least, most: fullest(&scene.usage[host], &changes) })
-    };
-    changes.into_iter().map(peak).collect()
-}
-
-fn fullest(start: &Amounts, changes: &[(f64, bool, Amounts)]) -> Amounts {
-    let (mut now, mut peak) = (start.clone(), start.clone());
-    for (_, arrives, amounts) in changes {
-        if *arrives {
-            add(&mut now, amounts);
-        } else {
-            subtract(&mut now, amounts);
-        }
-        peak.iter_mut().zip(&now).for_each(|(peak, now)| *peak = (*peak).max(*now));
-    }
-    peak
 }
 
 /// Goals, outcome and status that are not so.

@@ -128,18 +128,35 @@ fn blocks(places: Vec<Place>) -> Vec<Vec<Place>> {
 }
 
 fn of_block(scene: &Scene<'_>, itinerary: &Itinerary<'_>, block: &[Place]) -> Vec<Violation> {
+    let over_limit = |place: &Place, found: &Worst| {
+        (place.start + signed(found.amount) > place.limit).then(|| over(scene, itinerary, place, found))
+    };
+    let worst = worst_of(itinerary, block);
+    block.iter().zip(&worst).filter_map(|(place, found)| over_limit(place, found)).collect()
+}
+
+/// The worst moment of each place.
+fn worst_of(itinerary: &Itinerary<'_>, block: &[Place]) -> Vec<Worst> {
     let departures: BTreeSet<usize> =
         block.iter().flat_map(|place| &place.departures).map(|departure| departure.step).collect();
     let departures: Vec<usize> = departures.into_iter().collect();
     let followers = Followers::of(&itinerary.steps, &departures);
     let follows = |later: usize, earlier: usize| followers.follows(later, earlier);
-    block
-        .iter()
-        .filter_map(|place| {
-            let found = worst(&place.arrivals, &place.departures, follows);
-            (place.start + signed(found.amount) > place.limit).then(|| over(scene, itinerary, place, &found))
-        })
-        .collect()
+    block.iter().map(|place| worst(&place.arrivals, &place.departures, follows)).collect()
+}
+
+/// By host that moves touch: the most that is taken at any moment of any execution, by class.
+pub(super) fn fullest(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> BTreeMap<usize, Amounts> {
+    let mut fullest: BTreeMap<usize, Amounts> = BTreeMap::new();
+    let blocks = blocks(class_places(scene, itinerary));
+    let worst: Vec<Vec<Worst>> = blocks.par_iter().map(|block| worst_of(itinerary, block)).collect();
+    for (place, found) in blocks.iter().zip(&worst).flat_map(|(block, worst)| block.iter().zip(worst)) {
+        if let Counted::Class(class) = place.counted {
+            let most = fullest.entry(place.host).or_insert_with(|| scene.usage[place.host].clone());
+            most[class] = place.start + signed(found.amount);
+        }
+    }
+    fullest
 }
 
 fn over(scene: &Scene<'_>, itinerary: &Itinerary<'_>, place: &Place, found: &Worst) -> Violation {

@@ -13,7 +13,7 @@ use decant_schema::plan::{MoveMode, MoveReason};
 use decant_schema::request::{Options, Request, RequestKind, Resize};
 use decant_schema::units::{mbps, mib};
 
-use super::{Lack, Schedule, order};
+use super::{Lack, Schedule, order, peak};
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
 use crate::small_fleet::{document, evacuate, fleet, group, instance};
@@ -191,7 +191,26 @@ fn a_resize_in_place_waits_for_the_room_it_grows_into() {
     assert_eq!(lines(&problem, &schedule), ["b h1→h2 []", "a h1→h1 [0]"]);
     assert_eq!(schedule.moves[1].mode, MoveMode::Cold);
     assert_eq!(schedule.moves[1].why, MoveReason::Resize);
-    assert_eq!(schedule.peak[0][0], 8);
+    assert_eq!(peak::peaks(&problem, &schedule.moves)[0][0], 8);
+}
+
+#[test]
+fn the_peak_counts_everybody_who_is_not_sure_to_have_left() {
+    // h1 has room for `in` beside `out`: the one waits for nothing, and may come while the other is still there.
+    let fleet = document(&[("e", 8), ("h1", 12), ("h2", 8)], &[("in", "e", 4), ("out", "h1", 8)]);
+    let problem = problem(fleet, evacuate(&["e"]));
+    let schedule = ordered(&problem, &[("in", "h1"), ("out", "h2")]);
+    assert_eq!(lines(&problem, &schedule), ["out h1→h2 []", "in e→h1 []"]);
+    let memory: Vec<i64> = peak::peaks(&problem, &schedule.moves).iter().map(|host| host[0]).collect();
+    assert_eq!(memory, [4, 12, 8]);
+}
+
+#[test]
+fn the_peak_counts_out_whom_every_arrival_waits_for() {
+    let fleet = document(&[("e", 8), ("h1", 8), ("h2", 8)], &[("in", "e", 6), ("out", "h1", 8)]);
+    let problem = problem(fleet, evacuate(&["e"]));
+    let schedule = ordered(&problem, &[("in", "h1"), ("out", "h2")]);
+    assert_eq!(peak::peaks(&problem, &schedule.moves)[1][0], 8);
 }
 
 #[test]

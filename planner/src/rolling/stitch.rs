@@ -10,36 +10,18 @@ use decant_schema::plan::MoveReason;
 
 use crate::ordering::ancestors::Ancestors;
 use crate::ordering::{Schedule, ScheduledMove};
-use crate::problem::{Amounts, HostIdx, InstanceIdx, Problem, Task};
+use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
 
 /// The moves of all rounds so far.
+#[derive(Default)]
 pub(super) struct Stitched {
     pub(super) moves: Vec<ScheduledMove>,
-    /// By host, then class: the most at any moment of the printed timeline.
-    pub(super) peak: Vec<Amounts>,
     ancestors: Ancestors,
     departures: BTreeMap<HostIdx, Vec<usize>>,
     last_of: BTreeMap<InstanceIdx, usize>,
 }
 
 impl Stitched {
-    pub(super) fn new(problem: &Problem) -> Self {
-        let claims = |host: usize| -> Amounts {
-            let mut sum = vec![0; problem.classes.len()];
-            for instance in &problem.hosts[host].instances {
-                sum.iter_mut().zip(&problem.kind(*instance).claim).for_each(|(sum, claim)| *sum += claim);
-            }
-            sum.into()
-        };
-        Self {
-            moves: Vec::new(),
-            peak: (0..problem.hosts.len()).map(claims).collect(),
-            ancestors: Ancestors::default(),
-            departures: BTreeMap::new(),
-            last_of: BTreeMap::new(),
-        }
-    }
-
     /// Adds a schedule that begins at a time; the time of its last end.
     pub(super) fn add(&mut self, schedule: &Schedule, from_s: f64) -> f64 {
         let offset = self.moves.len();
@@ -59,9 +41,6 @@ impl Stitched {
             self.last_of.insert(line.instance, offset + nth);
             let (start_s, end_s) = (from_s + line.start_s, from_s + line.end_s);
             self.moves.push(ScheduledMove { after, start_s, end_s, ..line.clone() });
-        }
-        for (peak, of_round) in self.peak.iter_mut().zip(&schedule.peak) {
-            peak.iter_mut().zip(of_round).for_each(|(peak, of_round)| *peak = (*peak).max(*of_round));
         }
         self.moves[offset..].iter().map(|line| line.end_s).fold(from_s, f64::max)
     }

@@ -91,12 +91,12 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a rebuild from a host that is up": |plan| plan.moves[0].mode = MoveMode::Rebuild => Violation::Mode { .. },
     "a flavor nobody asked for": |plan| { plan.moves[2].flavor = Some("m10".into()); plan.moves[2].mode = MoveMode::Cold } => Violation::FlavorUnasked { .. },
     "memory that is not carried": |plan| plan.moves[1].transfer_mb = decant_schema::units::mib(79) => Violation::Transfer { .. },
-    "a start before the move it waits for ends": |plan| { plan.moves[1].start_s = 4.0; plan.hosts[1].peak = amounts(120, 3) } => Violation::StartsEarly { .. },
+    "a start before the move it waits for ends": |plan| plan.moves[1].start_s = 4.0 => Violation::StartsEarly { .. },
     "an end before the start": |plan| plan.moves[2].end_s = -1.0 => Violation::EndsBeforeStart { .. },
     "a time that is no number": |plan| plan.moves[2].end_s = f64::NAN => Violation::EndsBeforeStart { .. },
     "a start outside of the window": |plan| plan.request.options.window_s = Some(4.0) => Violation::OutsideWindow { .. },
     "an arrival that does not wait for its room":
-        |plan| plan.moves[1].after.clear() => Violation::Overfull { worst: 120, limit: 100, .. },
+        |plan| { plan.moves[1].after.clear(); plan.hosts[1].peak = amounts(120, 3) } => Violation::Overfull { worst: 120, limit: 100, .. },
     "more than the request's headroom is used":
         |plan| plan.request.options.headroom_percent = 15.0 => Violation::FullAtEnd { used: 90, limit: 85, .. },
     "twins on one host": |plan| swap_twin_to_b(plan) => Violation::AntiAffinity { worst: 2, limit: 1, .. },

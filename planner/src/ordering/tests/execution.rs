@@ -1,4 +1,5 @@
-//! Executions that respect `after` and nothing else: moves start and end in any order that allows.
+//! Executions that respect `after` and nothing else: moves start and end in any order that allows. None is fuller
+//! anywhere than the peaks say, nor over a limit.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::ordering::Schedule;
-use crate::problem::{InstanceFacts, Problem};
+use crate::ordering::peak::peaks;
+use crate::problem::{Amounts, InstanceFacts, Problem};
 
 /// Executions tried per schedule.
 const EXECUTIONS: u64 = 30;
@@ -49,6 +51,8 @@ struct Execution<'a> {
     place: Vec<(usize, Vec<i64>)>,
     used: Vec<Vec<i64>>,
     members: BTreeMap<(usize, usize), u32>,
+    /// By host: the most it may ever hold, as the schedule's moves say.
+    peaks: Vec<Amounts>,
 }
 
 impl<'a> Execution<'a> {
@@ -63,6 +67,7 @@ impl<'a> Execution<'a> {
             place: problem.instances.iter().map(|facts| (facts.host.at(), claim(facts))).collect(),
             used: problem.hosts.iter().map(|host| vec![0; host.capacity.len()]).collect(),
             members: BTreeMap::new(),
+            peaks: peaks(problem, &schedule.moves),
         };
         for instance in 0..problem.instances.len() {
             let (host, claim) = execution.place[instance].clone();
@@ -154,6 +159,8 @@ impl<'a> Execution<'a> {
         for (class, used) in self.used[host].iter().enumerate() {
             let limit = used_at_start[host][class] + self.problem.hosts[host].free[class].max(0);
             assert!(*used <= limit, "seed {seed}: host {host} holds {used} of {limit}");
+            let peak = self.peaks[host][class];
+            assert!(*used <= peak, "seed {seed}: host {host} holds {used}, its peak is {peak}");
         }
         for group in 0..self.problem.groups.len() {
             let members = self.members.get(&(group, host)).copied().unwrap_or(0);
