@@ -23,6 +23,9 @@ const PASSES: u32 = 3;
 /// Hosts looked at for one instance and pass.
 const TRIALS: usize = 48;
 
+/// Swaps of one host's arrivals at most.
+const SWAPS: usize = 64;
+
 /// What evenness weighs where it counts before time: a host fuller by a thousandth, as much as a thousand seconds.
 const EVEN_FIRST: f64 = 1e12;
 
@@ -45,9 +48,80 @@ pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rn
             improved |= move_on(tally, &mut loads, instance, host, &sample(&receiving, random));
         }
         if !improved {
-            return;
+            break;
         }
     }
+    relieve(tally, pool, &mut loads);
+}
+
+/// Swaps arrivals of hosts to which more comes than leaves any host: where there is no room to move one on, another may
+/// come in its place that is sooner carried.
+fn relieve(tally: &mut Tally<'_>, pool: &Pool, loads: &mut Loads) {
+    let busiest = pool.hosts.iter().map(|host| loads.leaving[host.at()]).fold(0.0, f64::max);
+    let mut crowded: Vec<HostIdx> =
+        pool.hosts.iter().copied().filter(|host| loads.coming[host.at()] > busiest).collect();
+    crowded.sort_by(|a, b| loads.coming[b.at()].total_cmp(&loads.coming[a.at()]).then(a.cmp(b)));
+    for host in crowded {
+        for _ in 0..SWAPS {
+            if loads.coming[host.at()] <= busiest || !swap_best(tally, loads, host) {
+                break;
+            }
+        }
+    }
+}
+
+/// Swaps two arrivals, one of them on this host, where that serves the goals most; says whether any swap does.
+fn swap_best(tally: &mut Tally<'_>, loads: &mut Loads, host: HostIdx) -> bool {
+    let problem = tally.ground.problem;
+    let home = |at: InstanceIdx| problem.instances[at.at()].host;
+    let all: Vec<(InstanceIdx, HostIdx)> =
+        tally.moved().filter(|(at, to)| home(*at) != *to && !tally.ground.is_bound(*at)).collect();
+    let mut best: Option<(Cost, InstanceIdx, (InstanceIdx, HostIdx))> = None;
+    for (one, _) in all.iter().filter(|(_, to)| *to == host) {
+        for (other, there) in all.iter().filter(|(other, there)| *there != host && home(*other) != host) {
+            if home(*one) != *there
+                && let Some(gain) = gain_of_swap(tally, loads, (*one, host), (*other, *there))
+                && best.as_ref().is_none_or(|(most, ..)| compare(*most, gain).is_lt())
+            {
+                best = Some((gain, *one, (*other, *there)));
+            }
+        }
+    }
+    let Some((_, one, (other, there))) = best else { return false };
+    for (instance, from, to) in [(one, host, there), (other, there, host)] {
+        loads.add(problem, instance, from, -1.0);
+        loads.add(problem, instance, to, 1.0);
+        tally.lift(instance);
+    }
+    tally.put(one, there);
+    tally.put(other, host);
+    true
+}
+
+/// By how much the cost falls if two that moved change places; `None` if they cannot, or it does not.
+fn gain_of_swap(
+    tally: &mut Tally<'_>,
+    loads: &mut Loads,
+    (one, here): (InstanceIdx, HostIdx),
+    (other, there): (InstanceIdx, HostIdx),
+) -> Option<Cost> {
+    let problem = tally.ground.problem;
+    for (instance, host) in [(one, here), (other, there)] {
+        tally.lift(instance);
+        loads.add(problem, instance, host, -1.0);
+    }
+    let fits = tally.accepts(one, there) && tally.accepts(other, here);
+    let sum = |a: Cost, b: Cost| (a.0 + b.0, a.1 + b.1);
+    let gain = fits.then(|| {
+        let now = sum(cost(tally, loads, one, here), cost(tally, loads, other, there));
+        let then = sum(cost(tally, loads, one, there), cost(tally, loads, other, here));
+        (now.0 - then.0, now.1 - then.1 - now.1 * 1e-9)
+    });
+    for (instance, host) in [(one, here), (other, there)] {
+        tally.put(instance, host);
+        loads.add(problem, instance, host, 1.0);
+    }
+    gain.filter(|gain| compare(*gain, (0.0, 0.0)).is_gt())
 }
 
 /// All hosts, or some of many.
