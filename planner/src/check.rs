@@ -13,6 +13,7 @@ mod answer;
 mod certificate;
 mod chain;
 mod closure;
+mod company;
 mod conflict;
 mod earning;
 mod fitting;

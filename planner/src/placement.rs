@@ -9,6 +9,7 @@
 
 mod affinity;
 mod assign;
+mod company;
 mod direct;
 mod eject;
 mod flow;

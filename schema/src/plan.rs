@@ -196,6 +196,16 @@ pub struct Tier {
 ///   request, mobility other than `none`, and displacement neither forbidden by the request nor put before refusals by
 ///   its tier order. One departs or stays.
 ///
+/// Hard affinity keeps an evacuee or resized instance that no host can take: it counts as one that a rule about the
+/// instance alone forbids to move. A host can take it if it is admitted and can be joined in each of its hard affinity
+/// groups of two or more members. A group whose members all start on one host joins as a whole: every other member can
+/// be there, and all have room. A group on several hosts joins if another member can be there, both have room, and that
+/// host with those of the members that never depart is on no more hosts than the group starts on. A member can be where
+/// it started, or where it is admitted if it may depart; this is repeated until nobody more is kept. There is room
+/// where, in every class the instance needs, the capacity less what is kept and used otherwise holds the needs of
+/// those and the smaller of need and claim of everybody who never departs from there. None of this applies to a
+/// rolling request.
+///
 /// Instances with equal need, claim and admitted hosts are of one *kind*, whatever their groups and priorities.
 ///
 /// # Pools

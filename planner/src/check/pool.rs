@@ -9,6 +9,7 @@ use decant_schema::fleet::{Mobility, Resources};
 use decant_schema::id::{PoolName, ZoneName};
 use petgraph::unionfind::UnionFind;
 
+use super::company;
 use super::rule::{Wish, immobile, objections, staying};
 use super::scene::{Amounts, Asked, Scene};
 
@@ -38,6 +39,15 @@ impl Role {
         match self {
             Self::Evacuee { stuck } => Self::Evacuee { stuck: stuck || hosts.is_empty() },
             Self::Resized { departs, in_place } => Self::Resized { departs: departs && !hosts.is_empty(), in_place },
+            Self::ThirdParty => Self::ThirdParty,
+        }
+    }
+
+    /// The same for one that nothing lets leave.
+    fn staying(self) -> Self {
+        match self {
+            Self::Evacuee { .. } => Self::Evacuee { stuck: true },
+            Self::Resized { in_place, .. } => Self::Resized { departs: false, in_place },
             Self::ThirdParty => Self::ThirdParty,
         }
     }
@@ -77,8 +87,9 @@ impl Pools {
         let mut kinds = Interned::default();
         let mut admission = Admission::default();
         let mut parties: Vec<Vec<Party>> = (0..hosts).map(|_| Vec::new()).collect();
-        for instance in 0..scene.fleet.instances().len() {
-            let Some(role) = role(scene, instance) else { continue };
+        let roles = roles(scene);
+        for (instance, role) in roles.into_iter().enumerate() {
+            let Some(role) = role else { continue };
             let wish = Wish::of(scene, instance);
             let own_host = matches!(role, Role::Resized { in_place: true, .. }).then_some(scene.home[instance]);
             let admitted = admission.of(scene, wish, role.may_depart(), own_host);
@@ -112,6 +123,16 @@ impl Pools {
     pub(super) fn parties_of(&self, pool: usize) -> impl Iterator<Item = &Party> {
         self.hosts(pool).flat_map(|host| &self.parties[host])
     }
+}
+
+/// By instance: what it has to decide, if anything.
+fn roles(scene: &Scene<'_>) -> Vec<Option<Role>> {
+    let mut roles: Vec<Option<Role>> = (0..scene.fleet.instances().len()).map(|at| role(scene, at)).collect();
+    let movable: Vec<bool> = roles.iter().map(|role| role.is_some_and(Role::may_depart)).collect();
+    for at in company::without(scene, &movable) {
+        roles[at] = roles[at].map(Role::staying);
+    }
+    roles
 }
 
 fn role(scene: &Scene<'_>, at: usize) -> Option<Role> {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::TierName;
 
+use super::company;
 use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, KindIdx, Problem, Task};
 
 /// What every tally of a problem starts from.
@@ -33,7 +34,11 @@ impl<'a> Ground<'a> {
         let may_displace = options.rank(TierName::Refused) < options.rank(TierName::DisplacedMemoryMb);
         let fixed =
             (0..problem.instances.len()).map(|at| is_fixed(problem, InstanceIdx::new(at), may_displace)).collect();
-        Self { problem, members, fixed, banned }
+        let mut ground = Self { problem, members, fixed, banned };
+        for instance in company::stranded(&ground) {
+            ground.fixed[instance.at()] = true;
+        }
+        ground
     }
 
     /// Whether the instance can depart from its host at all.

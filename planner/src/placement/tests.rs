@@ -49,6 +49,38 @@ fn holds_on_fuller_fleets_that_are_too_large_to_try_everything() {
     }
 }
 
+/// How many of three on the first host, bound by affinity, are refused after a change of the fleet.
+fn refused_together(change: impl Fn(&mut FleetDocument)) -> TierBound {
+    let hosts = [("a", 16), ("b", 16), ("c", 4)];
+    let mut document = document(&hosts, &[("i", "a", 4), ("j", "a", 4), ("k", "a", 4), ("x", "b", 2)]);
+    document.server_groups = vec![group("together", GroupPolicy::Affinity, &["i", "j", "k"])];
+    change(&mut document);
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
+    place(&problem, &Limits::UNTIMED, &[]).refused
+}
+
+#[test]
+fn a_group_on_one_host_that_no_host_can_hold_is_proven_to_stay() {
+    let all = |refused| TierBound { value: refused, bound: refused };
+    assert_eq!(refused_together(|_| {}), all(0));
+    assert_eq!(refused_together(|document| document.instances[0].pinned = true), all(3), "one of them cannot leave");
+    assert_eq!(refused_together(|document| document.instances[3].pinned = true), all(0), "beside one that stays");
+    let narrow = |document: &mut FleetDocument| document.hosts[1].other_usage = [("MEMORY_MB".into(), 5)].into();
+    assert_eq!(refused_together(narrow), all(3), "not even if the third party left");
+}
+
+#[test]
+fn a_group_on_several_hosts_needs_the_company_of_one() {
+    let all = |refused| TierBound { value: refused, bound: refused };
+    let joined = |document: &mut FleetDocument| document.server_groups[0].members.push("x".into());
+    assert_eq!(refused_together(joined), all(0));
+    let pinned = |document: &mut FleetDocument| {
+        joined(document);
+        document.instances[0].pinned = true;
+    };
+    assert_eq!(refused_together(pinned), all(1), "the others go where the fourth is");
+}
+
 #[test]
 fn who_would_rather_refuse_displaces_nobody() {
     let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);

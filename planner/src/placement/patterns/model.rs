@@ -216,10 +216,15 @@ fn rows_of(tally: &Tally<'_>, mobile: &[InstanceIdx]) -> Rows {
     let mut rows = Rows { order: Vec::new(), of: BTreeMap::new() };
     for at in mobile {
         let kind = tally.ground.problem.instances[at.at()].kind;
-        rows.of.entry(kind).or_insert_with(|| {
+        let row = *rows.of.entry(kind).or_insert_with(|| {
             rows.order.push((kind, *at));
             rows.order.len() - 1
         });
+        // One that may depart stands for the kind, if there is any: prices are about those.
+        let like = &mut rows.order[row].1;
+        if !tally.ground.departs(*like) {
+            *like = *at;
+        }
     }
     rows
 }
