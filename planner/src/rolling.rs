@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::id::{HostName, MoveId};
-use decant_schema::plan::{Fix, Reason, Refusal, Round, RoundsBound, RuleName};
+use decant_schema::plan::{Fix, Reason, Refusal, Round, RoundsBound, RuleName, StoppedBy};
 use decant_schema::request::{RequestKind, RollingOptions};
 use rayon::prelude::*;
 
@@ -45,6 +45,9 @@ pub(crate) struct Rolled {
     pub(crate) least: RoundsBound,
 }
 
+/// Time for the rounds, percent of all there is: reasons and remedies come after.
+const ROUNDS_PERCENT: u32 = 80;
+
 /// Plans the rounds. The problem's request must be one for a rolling maintenance; any other has no hosts to maintain.
 pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let (listed, options) = asked(&problem);
@@ -53,7 +56,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
             problem.instances[instance.at()].task = Task::Leave;
         }
     }
-    let course = Course::best(&problem, &listed, &options, limits);
+    let course = Course::best(&problem, &listed, &options, &limits.percent(ROUNDS_PERCENT));
     let served: Vec<HostIdx> = course.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();
     let least = bound::least(&problem, &served, &options);
     let refusals = course.refusals(&problem, limits);
@@ -61,6 +64,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let placement = Placement { host: course.state.host.clone(), refused };
     let rounds = course.rounds.iter().map(Turn::named(&problem)).collect();
     let left = course.left(&problem);
+    let stopped_by = course.cut_short.then_some(StoppedBy::Time);
     let duration_s = course.stitched.moves.iter().map(|line| line.end_s).fold(0.0, f64::max);
     let schedule = Schedule {
         duration_s,
@@ -72,7 +76,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
         moves: stitch::with_reasons(&problem, course.stitched.moves),
     };
     let answer =
-        Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by: None };
+        Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by };
     Rolled { problem, answer, rounds, left, least }
 }
 
@@ -93,6 +97,8 @@ enum End {
     Stuck,
     /// No further host can be emptied within the window.
     Window,
+    /// The time to plan was up.
+    Time,
 }
 
 /// One round.
@@ -125,6 +131,8 @@ struct Course {
     /// When the next round may begin, seconds.
     clock_s: f64,
     end: End,
+    /// Whether it, or another it was compared with, ended because the time to plan was up.
+    cut_short: bool,
 }
 
 impl Course {
@@ -133,14 +141,18 @@ impl Course {
         let run = |orders: Vec<Vec<HostIdx>>| -> Option<Self> {
             let courses: Vec<Self> =
                 orders.into_par_iter().map(|order| Self::run(problem, order, options, limits)).collect();
-            courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)))
+            let cut_short = courses.iter().any(|course| course.cut_short);
+            let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
+            best.map(|best| Self { cut_short, ..best })
         };
         let usual = run(round::usual_orders(problem, listed, options)).expect("there are orders to try");
-        if usual.is_least(problem, options) {
+        if usual.cut_short || usual.is_least(problem, options) {
             return usual;
         }
         let every = run(round::every_order(listed));
-        every.filter(|other| other.worth(problem, options) < usual.worth(problem, options)).unwrap_or(usual)
+        let cut_short = every.as_ref().is_some_and(|every| every.cut_short);
+        let better = every.filter(|other| other.worth(problem, options) < usual.worth(problem, options));
+        Self { cut_short, ..better.unwrap_or(usual) }
     }
 
     /// Whether no other order could do better but for time: whoever had no turn cannot, and the bounds are met.
@@ -172,6 +184,7 @@ impl Course {
             remaining: order,
             clock_s: 0.0,
             end: End::Done,
+            cut_short: false,
         };
         let calendar = Calendar::new(options);
         while !course.remaining.is_empty() {
@@ -190,6 +203,7 @@ impl Course {
                 }
             }
         }
+        course.cut_short = course.end == End::Time;
         course
     }
 
@@ -233,23 +247,32 @@ impl Course {
         if refused.is_empty() {
             return Vec::new();
         }
-        let placement = Placement { host: self.state.host.clone(), refused };
-        let mut refusals = refusal::explain_all(problem, &placement);
         let remedies = self.remedies(problem, limits);
-        for (refusal, instance) in refusals.iter_mut().zip(&placement.refused) {
-            let host = problem.instances[instance.at()].host;
-            let neighbours = &problem.hosts[host.at()].instances;
-            let held = neighbours.iter().find(|other| *other != instance && self.cannot_leave(**other));
-            if self.cannot_leave(*instance) {
-                continue;
-            }
-            if let Some(other) = held {
-                *refusal = kept_by(problem, *instance, *other);
-            } else if let Some(remedy) = remedies.iter().find(|remedy| remedy.hosts.contains(&host)) {
-                *refusal = remedy.refusal(problem, *instance);
-            }
+        let answered = |instance: &InstanceIdx| self.refusal(problem, &remedies, *instance);
+        let answers: Vec<Option<Refusal>> = refused.iter().map(answered).collect();
+        let unanswered = refused.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
+        let refused = unanswered.map(|(instance, _)| *instance).collect();
+        let placement = Placement { host: self.state.host.clone(), refused };
+        let mut explained = refusal::explain_all(problem, &placement).into_iter();
+        answers.into_iter().filter_map(|answer| answer.or_else(|| explained.next())).collect()
+    }
+
+    /// Why an instance stays, where that is a matter of its host's turn and not of its own.
+    fn refusal(&self, problem: &Problem, remedies: &[Remedy], instance: InstanceIdx) -> Option<Refusal> {
+        let host = problem.instances[instance.at()].host;
+        let neighbours = &problem.hosts[host.at()].instances;
+        let held = neighbours.iter().find(|other| **other != instance && self.cannot_leave(**other));
+        if self.cannot_leave(instance) {
+            return None;
         }
-        refusals
+        if let Some(other) = held {
+            return Some(kept_by(problem, instance, *other));
+        }
+        if self.end == End::Time {
+            return Some(out_of_time(problem, instance));
+        }
+        let remedy = remedies.iter().find(|remedy| remedy.hosts.contains(&host));
+        remedy.map(|remedy| remedy.refusal(problem, instance))
     }
 
     /// Whether nothing lets an instance leave its host, or no host takes it, whatever the room.
@@ -263,6 +286,9 @@ impl Course {
     fn remedies(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Remedy> {
         let (listed, options) = asked(problem);
         let mut remedies = Vec::new();
+        if self.cut_short || limits.out_of_time() {
+            return remedies;
+        }
         if self.end == End::Window {
             let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options.clone() };
             let open = Self::best(problem, &listed, &open, limits);
@@ -318,6 +344,14 @@ fn kept_by(problem: &Problem, instance: InstanceIdx, other: InstanceIdx) -> Refu
     let would_fit = format!("{other} being able to leave: a host that cannot be emptied has no turn");
     let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
     refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(format!("{other} stays on its host")));
+    refusal
+}
+
+/// The refusal of an instance whose host has no turn because the planner had no time left for it.
+fn out_of_time(problem: &Problem, instance: InstanceIdx) -> Refusal {
+    let would_fit = "more time to plan: it was up before its host had a turn".to_owned();
+    let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
+    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some("the time to plan was up".to_owned()));
     refusal
 }
 

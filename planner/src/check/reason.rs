@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use decant_schema::fleet::GroupPolicy;
-use decant_schema::plan::{Plan, Reason, Refusal, RuleName};
+use decant_schema::plan::{Plan, Reason, Refusal, RuleName, StoppedBy};
 use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
@@ -197,6 +197,9 @@ impl<'a> Judge<'a> {
             (RuleName::Window, None) => truth(rounds.window_s.is_finite(), || "there is no window".into()),
             (RuleName::Together, Some("a spare host is kept")) => {
                 truth(rounds.spare_hosts > 0, || "no spare host is asked for".into())
+            }
+            (RuleName::Together, Some("the time to plan was up")) => {
+                truth(plan.proof.stopped_by == Some(StoppedBy::Time), || "the plan was not cut short".into())
             }
             (RuleName::Together, Some(subject)) => {
                 let other = subject.strip_suffix(" stays on its host")?;

@@ -114,6 +114,9 @@ pub(super) fn choose(
     let mut end = End::Stuck;
     let mut others = remaining.to_vec();
     for _ in 0..PASSED_OVER_MAX {
+        if limits.out_of_time() {
+            return Err(End::Time);
+        }
         match round.of_these(&others) {
             Ok(chosen) => return Ok(chosen),
             Err(Failed { first: None, .. }) => break,
@@ -158,7 +161,7 @@ impl RoundPlanner<'_> {
         let mut failed = Failed { first: None, end: End::Stuck };
         for (hosts, placed) in trials {
             let first = hosts.first().copied();
-            match self.as_many_as_hold(hosts, &placed) {
+            match self.as_many_as_hold(&hosts, &placed) {
                 Ok(chosen) => return Ok(chosen),
                 Err(end) => failed = Failed { first: first.or(failed.first), end: failed.end.max(end) },
             }
@@ -205,24 +208,36 @@ impl RoundPlanner<'_> {
     }
 
     /// The first so many of these hosts that can be out together: in the window, with the spare hosts kept. Why not even
-    /// the first, if it cannot.
-    fn as_many_as_hold(&self, mut hosts: Vec<HostIdx>, placed: &Assignments) -> Result<Chosen, End> {
-        let mut end = End::Stuck;
-        while !hosts.is_empty() {
-            let problem = self.emptied(&hosts);
-            let mut placement = problem.standing();
-            for (instance, target) in placed {
-                if hosts.contains(&problem.instances[instance.at()].host) {
-                    placement.host[instance.at()] = *target;
+    /// the first, if it cannot. Of many hosts the number is bisected: ordering a round takes longer than filling it.
+    fn as_many_as_hold(&self, hosts: &[HostIdx], placed: &Assignments) -> Result<Chosen, End> {
+        let (mut holding, mut beyond, mut next) = (0, hosts.len() + 1, hosts.len());
+        let mut best = Err(End::Stuck);
+        while next > holding {
+            if self.limits.out_of_time() {
+                return best.map_err(|_| End::Time);
+            }
+            match self.first_of(&hosts[..next], placed) {
+                Ok(chosen) => (holding, best) = (next, Ok(chosen)),
+                Err(why) => {
+                    beyond = next;
+                    best = best.map_err(|_| why);
                 }
             }
-            match self.checked(&problem, hosts.clone(), &placement) {
-                Ok(chosen) => return Ok(chosen),
-                Err(why) => end = why,
-            }
-            hosts.pop();
+            next = usize::midpoint(holding, beyond);
         }
-        Err(end)
+        best
+    }
+
+    /// All of these hosts out together, their instances where they were placed.
+    fn first_of(&self, hosts: &[HostIdx], placed: &Assignments) -> Result<Chosen, End> {
+        let problem = self.emptied(hosts);
+        let mut placement = problem.standing();
+        for (instance, target) in placed {
+            if problem.hosts[problem.instances[instance.at()].host.at()].evacuated {
+                placement.host[instance.at()] = *target;
+            }
+        }
+        self.checked(&problem, hosts.to_vec(), &placement)
     }
 
     fn checked(&self, problem: &Problem, hosts: Vec<HostIdx>, placement: &Placement) -> Result<Chosen, End> {
@@ -232,13 +247,16 @@ impl RoundPlanner<'_> {
 
     /// Adds the way home, if one is asked for, and refuses what is outside the window or leaves no spare hosts.
     fn complete(&self, hosts: Vec<HostIdx>, out: Schedule) -> Result<Chosen, End> {
+        if self.open.start + out.last_start_s() >= self.open.end {
+            return Err(End::Window);
+        }
+        if self.options.spare_hosts == 0 && !self.options.way_back {
+            return Ok(Chosen { hosts, out, back: None });
+        }
         let moved: Assignments = out.moves.iter().map(|line| (line.instance, line.target)).collect();
         let after = self.state.after(&hosts, &moved);
         if !spares(&after, &hosts, self.options.spare_hosts as usize, self.limits) {
             return Err(End::Stuck);
-        }
-        if self.open.start + out.last_start_s() >= self.open.end {
-            return Err(End::Window);
         }
         let returned_s = self.open.start + out.duration_s + self.options.outage_s;
         let back = self.options.way_back.then(|| self.way_back(&after, &moved, returned_s)).transpose()?;
@@ -263,6 +281,9 @@ impl RoundPlanner<'_> {
     fn displacing(&self, remaining: &[HostIdx]) -> Result<Chosen, End> {
         let mut end = End::Stuck;
         for host in remaining.iter().take(DISPLACEMENTS_MAX) {
+            if self.limits.out_of_time() {
+                return Err(End::Time);
+            }
             let problem = self.emptied(&[*host]);
             let placed = placement::place(&problem, self.limits, &[]);
             if placed.refused.value > 0 {

@@ -213,6 +213,32 @@ fn what_one_night_is_too_short_for_goes_on_in_the_next() {
 }
 
 #[test]
+fn what_the_time_to_plan_was_too_short_for_is_left_over() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let hosts = [("a", 100), ("b", 100), ("c", 100), ("d", 100)];
+    let document = document(&hosts, &[("i", "a", 60), ("j", "b", 60), ("k", "c", 60)]);
+    let mut sizes = Vec::new();
+    for seconds in [1, 8, 12, 60] {
+        let fleet = fleet(document.clone());
+        let hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
+        let request =
+            Request { kind: RequestKind::Rolling { hosts, rounds: rounds(1e6) }, options: Options::default() };
+        let stamp = Stamp { id: Uuid::nil(), created_at: Timestamp::UNIX_EPOCH };
+        let looks = AtomicU64::new(0);
+        let elapsed = || std::time::Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
+        let time = Some(std::time::Duration::from_secs(seconds));
+        let limits = Limits { elapsed: &elapsed, time, effort: 1 };
+        let plan = crate::plan(Arc::clone(&fleet), request, stamp, &limits).unwrap();
+        let violations = check::check(&fleet, &plan).violations;
+        assert!(violations.is_empty(), "{violations:#?}");
+        assert_eq!(plan.proof.stopped_by.is_some(), seconds < 60, "{seconds} s");
+        assert_eq!(plan.outcome == Outcome::Complete, plan.left.is_empty());
+        sizes.push(plan.left.len());
+    }
+    assert_eq!((sizes[0], sizes[3]), (4, 0), "{sizes:?}");
+}
+
+#[test]
 fn every_plan_by_chance_empties_each_host_once_or_says_why_not() {
     for (at, seed) in (0..24_u64).enumerate() {
         let options = RollingOptions {
