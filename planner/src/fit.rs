@@ -5,7 +5,8 @@
 
 mod exchange;
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use decant_schema::fleet::GroupPolicy;
 
@@ -80,11 +81,50 @@ impl<'a> Room<'a> {
         &self.placed
     }
 
-    /// Places all of these, or none. Members of a hard affinity group go together or not at all, which is more than a
-    /// direct fit decides.
+    /// Places all of these, or none. Those of one host that share a hard affinity group go together; one that is in
+    /// several such groups is more than a direct fit decides.
     pub(crate) fn fit(&mut self, instances: &[InstanceIdx]) -> bool {
         let before = self.placed.len();
-        let fits = self.by_size(instances).into_iter().all(|instance| !self.is_bound(instance) && self.place(instance));
+        let (bound, free): (Vec<_>, Vec<_>) = instances.iter().copied().partition(|at| self.is_bound(*at));
+        let fits = self.fit_companies(&bound) && self.by_size(&free).into_iter().all(|instance| self.place(instance));
+        if !fits {
+            self.put_back(before);
+        }
+        fits
+    }
+
+    /// Places those bound by affinity, group by group; all of them, or not for good.
+    fn fit_companies(&mut self, bound: &[InstanceIdx]) -> bool {
+        let mut companies: BTreeMap<GroupIdx, Vec<InstanceIdx>> = BTreeMap::new();
+        for instance in bound {
+            let mut groups = self.binding_groups(*instance);
+            let (Some(group), None) = (groups.next(), groups.next()) else { return false };
+            companies.entry(group).or_default().push(*instance);
+        }
+        companies.iter().all(|(group, company)| self.place_together(*group, company))
+    }
+
+    /// Places members of a group that leave one host: where others of it are or, if they are company enough, anywhere.
+    fn place_together(&mut self, group: GroupIdx, company: &[InstanceIdx]) -> bool {
+        let first = company[0];
+        let joined = |host: HostIdx| self.members.get(&(group, host)).is_some_and(|members| *members > 0);
+        let complete = company.len() == self.problem.groups[group.at()].members.len();
+        let open = self.open_hosts(first).filter(|host| company.len() > 1 || complete || joined(*host));
+        let mut hosts: Vec<HostIdx> = open.collect();
+        hosts.sort_by(|a, b| self.prefer(*a, *b));
+        hosts.into_iter().any(|host| self.put_all(company, host))
+    }
+
+    /// Puts all of these on the host, or none.
+    fn put_all(&mut self, company: &[InstanceIdx], host: HostIdx) -> bool {
+        let before = self.placed.len();
+        let fits = company.iter().all(|instance| {
+            let fits = self.problem.kind(*instance).eligible.contains(host) && self.takes(*instance, host);
+            if fits {
+                self.put(*instance, host, false);
+            }
+            fits
+        });
         if !fits {
             self.put_back(before);
         }
@@ -208,12 +248,20 @@ impl<'a> Room<'a> {
 
     /// The host that would have the least left, measured by its scarcest classes.
     fn best_host(&self, instance: InstanceIdx) -> Option<HostIdx> {
+        self.open_hosts(instance).min_by(|a, b| self.prefer(*a, *b))
+    }
+
+    /// The hosts that take an instance now.
+    fn open_hosts(&self, instance: InstanceIdx) -> impl Iterator<Item = HostIdx> + '_ {
         let home = self.problem.instances[instance.at()].host;
-        let hosts = self.problem.kind(instance).eligible.iter();
         let open = |host: &HostIdx| !self.out.contains(*host) && self.rank[host.at()] <= self.rank_max;
-        let fitting = hosts.filter(|host| *host != home && open(host) && self.takes(instance, *host));
-        let rank = |host: &HostIdx| self.rank[host.at()];
-        fitting.min_by(|a, b| rank(a).cmp(&rank(b)).then(self.left(*a).total_cmp(&self.left(*b))).then(a.cmp(b)))
+        let hosts = self.problem.kind(instance).eligible.iter();
+        hosts.filter(move |host| *host != home && open(host) && self.takes(instance, *host))
+    }
+
+    fn prefer(&self, a: HostIdx, b: HostIdx) -> Ordering {
+        let rank = |host: HostIdx| self.rank[host.at()];
+        rank(a).cmp(&rank(b)).then(self.left(a).total_cmp(&self.left(b))).then(a.cmp(&b))
     }
 
     fn takes(&self, instance: InstanceIdx, host: HostIdx) -> bool {
@@ -247,11 +295,17 @@ impl<'a> Room<'a> {
     }
 
     fn is_bound(&self, instance: InstanceIdx) -> bool {
-        let groups = &self.problem.instances[instance.at()].groups;
-        groups
-            .iter()
-            .map(|group| &self.problem.groups[group.at()])
-            .any(|group| group.policy == GroupPolicy::Affinity && group.members.len() > 1)
+        self.binding_groups(instance).next().is_some()
+    }
+
+    /// The hard affinity groups of more than itself that hold this instance.
+    fn binding_groups(&self, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + use<'a> {
+        let problem = self.problem;
+        let binds = |group: &GroupIdx| {
+            let facts = &problem.groups[group.at()];
+            facts.policy == GroupPolicy::Affinity && facts.members.len() > 1
+        };
+        problem.instances[instance.at()].groups.iter().copied().filter(binds)
     }
 }
 

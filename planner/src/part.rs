@@ -40,7 +40,7 @@ pub(crate) fn hosts_with(problem: &Problem, host: HostIdx) -> HashSet<HostIdx> {
 }
 
 /// For every host one that stands for its part.
-fn roots(problem: &Problem) -> Vec<usize> {
+pub(crate) fn roots(problem: &Problem) -> Vec<usize> {
     let mut union = UnionFind::new(problem.hosts.len());
     let mut joined: HashSet<*const _> = HashSet::new();
     for facts in &problem.instances {

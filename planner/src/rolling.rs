@@ -3,7 +3,7 @@
 //! Round by round on the fleet as the rounds before leave it. A round takes as many hosts as find room for their
 //! instances, the most important first and the least used first among equals ([`round`]). Hosts already done are
 //! preferred as targets, then hosts that have no turn; a host whose turn is still to come is used only where there is
-//! no other way to begin, because whoever goes there moves twice. What the rounds do is then one plan, whose `after`
+//! no other way to begin, because whoever goes there moves twice, or where that makes the rounds fewer. What the rounds do is then one plan, whose `after`
 //! lines join the rounds ([`stitch`]).
 //!
 //! A host that is done has the newest hypervisor of the fleet, so that live moves to it are always allowed and live
@@ -29,7 +29,7 @@ use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
 use crate::refusal;
 use crate::search::Answer;
 use calendar::Calendar;
-use round::{Chosen, choose};
+use round::{Chosen, Reach, choose};
 use state::State;
 use stitch::Stitched;
 
@@ -139,8 +139,10 @@ impl Course {
     /// The best of the courses that take hosts in different orders.
     fn best(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
         let run = |orders: Vec<Vec<HostIdx>>| -> Option<Self> {
-            let courses: Vec<Self> =
-                orders.into_par_iter().map(|order| Self::run(problem, order, options, limits)).collect();
+            let ways = orders.iter().flat_map(|order| round::REACHES.map(|reach| (order.clone(), reach)));
+            let ways: Vec<(Vec<HostIdx>, Reach)> = ways.collect();
+            let course = |(order, reach)| Self::run(problem, order, reach, options, limits);
+            let courses: Vec<Self> = ways.into_par_iter().with_max_len(1).map(course).collect();
             let cut_short = courses.iter().any(|course| course.cut_short);
             let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
             best.map(|best| Self { cut_short, ..best })
@@ -176,7 +178,13 @@ impl Course {
     }
 
     /// The rounds, hosts being taken in this order.
-    fn run(problem: &Problem, order: Vec<HostIdx>, options: &RollingOptions, limits: &Limits<'_>) -> Self {
+    fn run(
+        problem: &Problem,
+        order: Vec<HostIdx>,
+        reach: Reach,
+        options: &RollingOptions,
+        limits: &Limits<'_>,
+    ) -> Self {
         let mut course = Self {
             state: State::new(problem, &order),
             stitched: Stitched::default(),
@@ -193,7 +201,7 @@ impl Course {
                 break;
             };
             course.clock_s = from_s;
-            match choose(&course.state, &course.remaining, options, from_s..until_s, limits) {
+            match choose(&course.state, &course.remaining, options, reach, from_s..until_s, limits) {
                 Ok(chosen) => course.take(chosen, options),
                 // What is left of this interval is of no use; another night there may be time.
                 Err(End::Window) => course.clock_s = until_s,

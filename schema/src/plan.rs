@@ -113,7 +113,9 @@ pub struct Proof {
 /// Moves: one for each instance that was on those hosts before the first round. Rounds: as many as `max_out` asks for,
 /// and as many as room asks for. While hosts are out, all that instances claim is on the others; so of every class the
 /// room of the hosts that are out (capacity, or what is used where that is more, less what the fleet does not list) is
-/// at most the room of all hosts less all that is claimed. Hosts that never receive have no more room than is used.
+/// at most the room of all hosts less all that is claimed. Hosts that never receive have no more room than is used. Where
+/// all hypervisors are alike, this holds in every part of the fleet that nobody may leave, and the part that takes longest
+/// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundsBound {

@@ -39,6 +39,10 @@ pub(super) struct Views<'a> {
     scene: &'a Scene<'a>,
     before: View,
     after: View,
+    /// By group: the positions of its members.
+    members: Vec<Vec<usize>>,
+    /// By instance: the positions of its groups.
+    groups: Vec<Vec<usize>>,
 }
 
 struct View {
@@ -54,7 +58,14 @@ impl<'a> Views<'a> {
         let before = View { usage: scene.usage.clone(), place: scene.home.iter().enumerate().map(stands).collect() };
         let place = itinerary.ends(scene).into_iter().map(Some).collect();
         let after = View { usage: usage_at_end(scene, itinerary), place };
-        Self { scene, before, after }
+        let mut groups = vec![Vec::new(); scene.home.len()];
+        let mut members = Vec::new();
+        for (group, facts) in scene.fleet.server_groups().iter().enumerate() {
+            let of_group = facts.members.iter().filter_map(|id| scene.fleet.instance_index(id.as_str()));
+            members.push(of_group.collect::<Vec<usize>>());
+            members[group].iter().for_each(|member| groups[*member].push(group));
+        }
+        Self { scene, before, after, members, groups }
     }
 
     /// What room and groups put between an instance and a host that no other rule keeps it from.
@@ -107,11 +118,9 @@ impl<'a> Views<'a> {
 
     fn groups(&self, view: &View, at: usize, host: usize) -> Vec<Obstacle> {
         let scene = self.scene;
-        let id = &scene.instance(at).id;
         let mut obstacles = Vec::new();
-        for group in scene.fleet.server_groups().iter().filter(|group| group.members.contains(id)) {
-            let members = group.members.iter().filter_map(|member| scene.fleet.instance_index(member.as_str()));
-            let members: Vec<usize> = members.collect();
+        for position in &self.groups[at] {
+            let (group, members) = (&scene.fleet.server_groups()[*position], &self.members[*position]);
             let others = || members.iter().filter(|member| **member != at).filter_map(|member| view.place[*member]);
             let there = others().filter(|place| *place == host).count();
             let at_start = members.iter().filter(|member| scene.home[**member] == host).count();

@@ -7,6 +7,7 @@ use decant_schema::plan::{Plan, Round};
 use decant_schema::request::{RequestKind, RollingOptions};
 
 use super::itinerary::Itinerary;
+use super::pool::Pools;
 use super::scene::Scene;
 use super::violation::Violation;
 use super::{rule, spare};
@@ -102,14 +103,23 @@ fn boast(scene: &Scene<'_>, plan: &Plan, options: &RollingOptions) -> Option<Vio
         .collect();
     let leaving = scene.home.iter().filter(|home| served.contains(home)).count();
     let turns = options.max_out.map_or(1, |most| served.len().div_ceil(most.max(1) as usize));
-    let most = (0..scene.classes.len()).map(|class| rounds_for_room(scene, &served, class)).max().unwrap_or(0);
+    let pools = pools(scene);
+    let most = (0..scene.classes.len()).map(|class| rounds_for_room(scene, &pools, &served, class));
+    let most = most.max().unwrap_or(0);
     let rounds = if served.is_empty() { 0 } else { most.max(turns as i128) };
     let beyond = i128::from(claimed.rounds) > rounds || claimed.moves > leaving as u64;
     beyond.then_some(Violation::RoundsBound { rounds: claimed.rounds, moves: claimed.moves })
 }
 
-/// Rounds that the room for a class asks for: all that must be out once, by what can be out at a time.
-fn rounds_for_room(scene: &Scene<'_>, served: &BTreeSet<usize>, class: usize) -> i128 {
+/// By host: its pool. All hosts are one where hypervisors differ, since rounds change them.
+fn pools(scene: &Scene<'_>) -> Vec<usize> {
+    let versions: BTreeSet<_> = scene.fleet.hosts().iter().map(|host| host.hypervisor_version).collect();
+    if versions.len() > 1 { vec![0; scene.fleet.hosts().len()] } else { Pools::new(scene).pool }
+}
+
+/// Rounds that the room for a class asks for: all that must be out once, by what can be out at a time, in the pool where
+/// that takes longest.
+fn rounds_for_room(scene: &Scene<'_>, pools: &[usize], served: &BTreeSet<usize>, class: usize) -> i128 {
     let receives = |at: usize| {
         let host = scene.host(at);
         host.up && host.enabled && !scene.options().exclude_hosts.contains(&host.name)
@@ -120,10 +130,14 @@ fn rounds_for_room(scene: &Scene<'_>, served: &BTreeSet<usize>, class: usize) ->
         let most = if receives(at) { scene.capacity[at][class] - unlisted(at) } else { 0 };
         most.max(claimed(at))
     };
-    let hosts = 0..scene.fleet.hosts().len();
-    let at_a_time: i128 = hosts.map(|at| room(at) - claimed(at)).sum();
-    let in_all: i128 = served.iter().map(|at| room(*at)).sum();
-    if at_a_time > 0 { (in_all + at_a_time - 1) / at_a_time } else { 0 }
+    let rounds = |pool: usize| {
+        let hosts = (0..pools.len()).filter(|at| pools[*at] == pool);
+        let at_a_time: i128 = hosts.map(|at| room(at) - claimed(at)).sum();
+        let in_all: i128 = served.iter().filter(|at| pools[**at] == pool).map(|at| room(*at)).sum();
+        if at_a_time > 0 { (in_all + at_a_time - 1) / at_a_time } else { 0 }
+    };
+    let pools: BTreeSet<usize> = pools.iter().copied().collect();
+    pools.into_iter().map(rounds).max().unwrap_or(0)
 }
 
 fn out(round: &Round, at_s: f64) -> bool {

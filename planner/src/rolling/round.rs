@@ -1,6 +1,7 @@
 //! Which hosts have their turn next, and where their instances go.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use decant_schema::request::RollingOptions;
@@ -9,7 +10,7 @@ use crate::capacity::{emptied, spares};
 use crate::fit::Room;
 use crate::ordering::{self, Schedule};
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
-use crate::{Limits, placement};
+use crate::{Limits, part, placement};
 
 use super::End;
 use super::calendar::Calendar;
@@ -54,6 +55,18 @@ enum First {
     /// Those with the largest instances, which find a place while there is most choice.
     LargestInstance,
 }
+
+/// Where those go for whom there is no room on hosts that are done or have no turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nowhere, but in the first rounds, where there is no other way to begin.
+    Frugal,
+    /// To hosts whose turn is still to come, wherever that widens a round: more moves, and fewer rounds.
+    Generous,
+}
+
+/// Both, the one of fewer moves first.
+pub(super) const REACHES: [Reach; 2] = [Reach::Frugal, Reach::Generous];
 
 /// Every order that is tried of many hosts: none is best for all fleets, and each takes little time.
 const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
@@ -107,10 +120,11 @@ pub(super) fn choose(
     state: &State,
     remaining: &[HostIdx],
     options: &RollingOptions,
+    reach: Reach,
     open: Range<f64>,
     limits: &Limits<'_>,
 ) -> Result<Chosen, End> {
-    let round = RoundPlanner { state, options, open, calendar: Calendar::new(options), limits };
+    let round = RoundPlanner { state, options, reach, open, calendar: Calendar::new(options), limits };
     let mut end = End::Stuck;
     let mut others = remaining.to_vec();
     for _ in 0..PASSED_OVER_MAX {
@@ -139,6 +153,7 @@ struct Failed {
 struct RoundPlanner<'a> {
     state: &'a State,
     options: &'a RollingOptions,
+    reach: Reach,
     open: Range<f64>,
     calendar: Calendar,
     limits: &'a Limits<'a>,
@@ -150,42 +165,37 @@ impl RoundPlanner<'_> {
     /// A round of these, the first of which matter most.
     fn of_these(&self, remaining: &[HostIdx]) -> Result<Chosen, Failed> {
         let most = self.options.max_out.map_or(usize::MAX, |most| most as usize);
-        let frugal = self.direct(remaining, most, OUTSIDE);
-        let begun = self.state.done.contains(&true);
-        let trials = if frugal.0.len() < most.min(remaining.len()) && (!begun || frugal.0.is_empty()) {
-            let generous = self.direct(remaining, most, LATER);
-            if generous.0.len() > frugal.0.len() { vec![generous, frugal] } else { vec![frugal] }
-        } else {
-            vec![frugal]
-        };
-        let mut failed = Failed { first: None, end: End::Stuck };
-        for (hosts, placed) in trials {
-            let first = hosts.first().copied();
-            match self.as_many_as_hold(&hosts, &placed) {
-                Ok(chosen) => return Ok(chosen),
-                Err(end) => failed = Failed { first: first.or(failed.first), end: failed.end.max(end) },
-            }
-        }
-        Err(failed)
+        let (hosts, placed) = self.direct(remaining, most);
+        let first = hosts.first().copied();
+        self.as_many_as_hold(&hosts, &placed).map_err(|end| Failed { first, end })
     }
 
-    /// The hosts, in their order, whose instances find room as things stand, on targets up to a rank.
-    fn direct(&self, remaining: &[HostIdx], most: usize, rank_max: u8) -> (Vec<HostIdx>, Assignments) {
+    /// The hosts, in their order, whose instances find room as things stand. Hosts whose turn is still to come take
+    /// somebody in where that widens rounds; in a part of the fleet that has not begun or would go without a host, too.
+    fn direct(&self, remaining: &[HostIdx], most: usize) -> (Vec<HostIdx>, Assignments) {
         let now = self.state.now();
+        let parts = part::roots(now);
+        let done = (0..parts.len()).filter(|at| self.state.done[*at]);
+        let begun: BTreeSet<usize> = done.map(|at| parts[at]).collect();
         let mut room = Room::new(now);
-        room.rank_max = rank_max;
         room.rank = (0..now.hosts.len()).map(|at| self.rank(at)).collect();
-        let mut hosts = Vec::new();
-        for host in remaining {
-            let receives = room.placed().iter().any(|(_, target)| target == host);
-            if hosts.len() == most || receives {
-                continue;
-            }
-            room.out.insert(*host);
-            if room.fit(&now.hosts[host.at()].instances) {
-                hosts.push(*host);
-            } else {
-                room.out.remove(*host);
+        let mut hosts: Vec<HostIdx> = Vec::new();
+        for stuck in [false, true] {
+            let served: BTreeSet<usize> = hosts.iter().map(|host| parts[host.at()]).collect();
+            for host in remaining {
+                let part = parts[host.at()];
+                let receives = room.placed().iter().any(|(_, target)| target == host);
+                if hosts.len() == most || receives || stuck && served.contains(&part) {
+                    continue;
+                }
+                let later = stuck || self.reach == Reach::Generous || !begun.contains(&part);
+                room.rank_max = if later { LATER } else { OUTSIDE };
+                room.out.insert(*host);
+                if room.fit(&now.hosts[host.at()].instances) {
+                    hosts.push(*host);
+                } else {
+                    room.out.remove(*host);
+                }
             }
         }
         (hosts, room.placed().to_vec())

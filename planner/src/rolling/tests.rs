@@ -218,7 +218,7 @@ fn what_the_time_to_plan_was_too_short_for_is_left_over() {
     let hosts = [("a", 100), ("b", 100), ("c", 100), ("d", 100)];
     let document = document(&hosts, &[("i", "a", 60), ("j", "b", 60), ("k", "c", 60)]);
     let mut sizes = Vec::new();
-    for seconds in [1, 8, 12, 60] {
+    for seconds in [1, 8, 1_000_000] {
         let fleet = fleet(document.clone());
         let hosts = fleet.hosts().iter().map(|host| host.name.clone()).collect();
         let request =
@@ -235,7 +235,7 @@ fn what_the_time_to_plan_was_too_short_for_is_left_over() {
         assert_eq!(plan.outcome == Outcome::Complete, plan.left.is_empty());
         sizes.push(plan.left.len());
     }
-    assert_eq!((sizes[0], sizes[3]), (4, 0), "{sizes:?}");
+    assert_eq!((sizes[0], sizes[2]), (4, 0), "{sizes:?}");
 }
 
 #[test]
