@@ -1,7 +1,7 @@
 //! Which hosts have their turn next, and where their instances go.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use decant_schema::request::RollingOptions;
@@ -16,7 +16,7 @@ use super::End;
 use super::calendar::Calendar;
 use super::state::State;
 
-/// Hosts for which displacement is tried when none can be emptied directly: each takes a placement.
+/// Hosts of a part of the fleet for which displacement is tried when none can be emptied directly: each takes a placement.
 const DISPLACEMENTS_MAX: usize = 8;
 
 /// Hosts that may be passed over in one round because they have no turn now.
@@ -36,6 +36,8 @@ pub(super) struct Chosen {
     pub(super) out: Schedule,
     /// The moves home, once they are back.
     pub(super) back: Option<Back>,
+    /// Hosts that displacement does not empty, as their part of the fleet stands.
+    pub(super) stuck: Vec<HostIdx>,
 }
 
 /// The moves home.
@@ -141,7 +143,7 @@ pub(super) fn choose(
             }
         }
     }
-    round.displacing(remaining).map_err(|why| end.max(why))
+    Err(if limits.out_of_time() { End::Time } else { end })
 }
 
 /// No round: the host that could not be out even alone, and why.
@@ -166,8 +168,17 @@ impl RoundPlanner<'_> {
     fn of_these(&self, remaining: &[HostIdx]) -> Result<Chosen, Failed> {
         let most = self.options.max_out.map_or(usize::MAX, |most| most as usize);
         let (hosts, placed) = self.direct(remaining, most);
-        let first = hosts.first().copied();
-        self.as_many_as_hold(&hosts, &placed).map_err(|end| Failed { first, end })
+        let more = self.displacing(remaining, &hosts, most);
+        let first = hosts.first().or(more.hosts.first()).copied();
+        let mut chosen = Err(End::Stuck);
+        if !more.hosts.is_empty() {
+            chosen = self.all_of(&[&hosts[..], &more.hosts].concat(), &[&placed[..], &more.moves].concat());
+        }
+        if chosen.is_err() && !hosts.is_empty() {
+            chosen = self.as_many_as_hold(&hosts, &placed);
+        }
+        let chosen = chosen.map_err(|end| Failed { first, end })?;
+        Ok(Chosen { stuck: more.stuck, ..chosen })
     }
 
     /// The hosts, in their order, whose instances find room as things stand. Hosts whose turn is still to come take
@@ -226,7 +237,8 @@ impl RoundPlanner<'_> {
             if self.limits.out_of_time() {
                 return best.map_err(|_| End::Time);
             }
-            match self.first_of(&hosts[..next], placed) {
+            let of_these = |(at, _): &&(InstanceIdx, HostIdx)| hosts[..next].contains(&self.home(*at));
+            match self.all_of(&hosts[..next], &placed.iter().filter(of_these).copied().collect::<Assignments>()) {
                 Ok(chosen) => (holding, best) = (next, Ok(chosen)),
                 Err(why) => {
                     beyond = next;
@@ -238,14 +250,16 @@ impl RoundPlanner<'_> {
         best
     }
 
-    /// All of these hosts out together, their instances where they were placed.
-    fn first_of(&self, hosts: &[HostIdx], placed: &Assignments) -> Result<Chosen, End> {
+    fn home(&self, instance: InstanceIdx) -> HostIdx {
+        self.state.now().instances[instance.at()].host
+    }
+
+    /// All of these hosts out together, everybody where they were placed.
+    fn all_of(&self, hosts: &[HostIdx], placed: &[(InstanceIdx, HostIdx)]) -> Result<Chosen, End> {
         let problem = self.emptied(hosts);
         let mut placement = problem.standing();
         for (instance, target) in placed {
-            if problem.hosts[problem.instances[instance.at()].host.at()].evacuated {
-                placement.host[instance.at()] = *target;
-            }
+            placement.host[instance.at()] = *target;
         }
         self.checked(&problem, hosts.to_vec(), &placement)
     }
@@ -261,7 +275,7 @@ impl RoundPlanner<'_> {
             return Err(End::Window);
         }
         if self.options.spare_hosts == 0 && !self.options.way_back {
-            return Ok(Chosen { hosts, out, back: None });
+            return Ok(Chosen { hosts, out, back: None, stuck: Vec::new() });
         }
         let moved: Assignments = out.moves.iter().map(|line| (line.instance, line.target)).collect();
         let after = self.state.after(&hosts, &moved);
@@ -270,7 +284,7 @@ impl RoundPlanner<'_> {
         }
         let returned_s = self.open.start + out.duration_s + self.options.outage_s;
         let back = self.options.way_back.then(|| self.way_back(&after, &moved, returned_s)).transpose()?;
-        Ok(Chosen { hosts, out, back })
+        Ok(Chosen { hosts, out, back, stuck: Vec::new() })
     }
 
     /// Everybody home, but those that would have to go live to an older hypervisor, as soon as there is time.
@@ -287,24 +301,48 @@ impl RoundPlanner<'_> {
         Ok(Back { schedule, begins_s })
     }
 
-    /// The first host that can be emptied if third parties make room.
-    fn displacing(&self, remaining: &[HostIdx]) -> Result<Chosen, End> {
-        let mut end = End::Stuck;
-        for host in remaining.iter().take(DISPLACEMENTS_MAX) {
-            if self.limits.out_of_time() {
-                return Err(End::Time);
-            }
-            let problem = self.emptied(&[*host]);
-            let placed = placement::place(&problem, self.limits, &[]);
-            if placed.refused.value > 0 {
+    /// One host more for each part of the fleet that would go without, if third parties make room for its instances.
+    fn displacing(&self, remaining: &[HostIdx], hosts: &[HostIdx], most: usize) -> Displacing {
+        let parts = part::roots(self.state.now());
+        let mut served: BTreeSet<usize> = hosts.iter().map(|host| parts[host.at()]).collect();
+        let mut tried: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut found = Displacing::default();
+        for host in remaining.iter().filter(|host| !self.state.stuck.contains(*host)) {
+            let part = parts[host.at()];
+            let tries = tried.entry(part).or_default();
+            let enough = hosts.len() + found.hosts.len() >= most || *tries == DISPLACEMENTS_MAX;
+            if enough || served.contains(&part) || self.limits.out_of_time() {
                 continue;
             }
-            let Ok(out) = ordering::order(&problem, &placed.placement, self.limits) else { continue };
-            match self.complete(vec![*host], out) {
-                Ok(chosen) => return Ok(chosen),
-                Err(why) => end = end.max(why),
+            *tries += 1;
+            match self.displaced_for(*host) {
+                Some(moves) => {
+                    served.insert(part);
+                    found.hosts.push(*host);
+                    found.moves.extend(moves);
+                }
+                None => found.stuck.push(*host),
             }
         }
-        Err(end)
+        found
     }
+
+    /// Where everybody goes so that a host is emptied by displacing others; `None` if none is found.
+    fn displaced_for(&self, host: HostIdx) -> Option<Assignments> {
+        let problem = self.emptied(&[host]);
+        let placed = placement::place(&problem, self.limits, &[]);
+        let all = placed.placement.host.iter().enumerate().map(|(at, host)| (InstanceIdx::new(at), *host));
+        let moves = all.filter(|(at, host)| problem.instances[at.at()].host != *host).collect();
+        let holds = placed.refused.value == 0 && ordering::order(&problem, &placed.placement, self.limits).is_ok();
+        holds.then_some(moves)
+    }
+}
+
+/// Hosts that displacement empties, and where everybody goes.
+#[derive(Default)]
+struct Displacing {
+    hosts: Vec<HostIdx>,
+    moves: Assignments,
+    /// Hosts that it does not, as long as nothing changes in their part of the fleet.
+    stuck: Vec<HostIdx>,
 }
