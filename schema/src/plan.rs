@@ -448,7 +448,9 @@ pub struct Conflict {
     pub irreducible: bool,
 }
 
-/// A change that would let a refused instance move.
+/// A change that would let a refused instance move, found by planning again. The cheapest come first: what takes a word (let
+/// others move, unpin, keep less headroom, open a host, relax a group), then what moves a pinned third party, then room to be
+/// freed, then another host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fix {
@@ -467,7 +469,7 @@ pub enum Fix {
         /// The host it is like.
         like: HostName,
     },
-    /// Free this much on this host.
+    /// Free this much on this host: an eighth less of what is missing there would not do, if there was time to try.
     FreeRoom {
         /// Which host.
         host: HostName,

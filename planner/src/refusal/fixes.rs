@@ -1,6 +1,6 @@
 //! Changes that would let a refused instance move, each tried by planning again, the cheapest first.
 
-use decant_schema::fleet::Resources;
+use decant_schema::fleet::{Mobility, Resources};
 use decant_schema::plan::{Fix, Refusal, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
@@ -8,7 +8,7 @@ use crate::rules::HOST_RULES;
 use crate::{Limits, assemble, search};
 
 use super::change::{Change, relaxations};
-use super::obstacle::{Obstacle, nearest_by_room};
+use super::obstacle::{Obstacle, nearest_by_room, room_missing};
 use super::view::want;
 
 /// Plans made to try fixes, over all refusals of a plan: each takes as long as the plan itself.
@@ -22,6 +22,12 @@ const LARGE_HOSTS: usize = 500;
 
 /// Fixes named for one instance: beyond a few, they are a list nobody reads.
 const FIXES_MAX: usize = 4;
+
+/// Pinned third parties tried for one instance.
+const UNPINNED_MAX: usize = 2;
+
+/// Parts of the missing room, the least of which that does is sought.
+const SHARES: u64 = 8;
 
 /// Adds to each refusal the fixes that were found to work. `ruled_out` says for each what stands between it and every
 /// host.
@@ -42,18 +48,38 @@ pub(super) fn add(
                 && !redundant
                 && let Some(fix) = trials.fix(&change, *instance)
             {
-                refusal.fixes.push(fix);
+                let less = trials.with_less(&change, *instance);
+                refusal.fixes.push(less.unwrap_or(fix));
             }
         }
     }
 }
 
-/// What might help an instance, the cheapest first.
+/// What might help an instance, the cheapest first: see [`Fix`].
 fn candidates(problem: &Problem, instance: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Vec<Change> {
     let mut changes = relaxations(problem, instance);
+    changes.extend(pinned_in_the_way(problem, ruled_out));
     changes.extend(nearest_room(problem, ruled_out));
     changes.extend(host_like(problem, instance).map(Change::AddHost));
     changes
+}
+
+/// Pinned third parties in whose place there would be room, those of least memory first.
+fn pinned_in_the_way(problem: &Problem, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Vec<Change> {
+    let options = &problem.request.options;
+    let pinned = |at: InstanceIdx| {
+        let vm = &problem.fleet.instances()[at.at()];
+        vm.mobility != Mobility::None && (vm.pinned || options.pins.contains(&vm.id))
+    };
+    let mut found: Vec<(i64, InstanceIdx)> = Vec::new();
+    for (host, missing) in ruled_out.iter().filter_map(|(host, obstacles)| Some((host, room_missing(obstacles)?))) {
+        let there = problem.hosts[host.at()].instances.iter().copied().filter(|at| pinned(*at));
+        let claim = |at: InstanceIdx| &problem.kind(at).claim;
+        let enough = there.filter(|at| missing.iter().all(|(class, amount)| claim(*at)[*class] >= *amount));
+        found.extend(enough.map(|at| (problem.kind(at).memory, at)));
+    }
+    found.sort_unstable();
+    found.into_iter().take(UNPINNED_MAX).map(|(_, at)| Change::Unpin(at)).collect()
 }
 
 /// All that is missing on the nearest host, where only room is.
@@ -114,6 +140,23 @@ impl Trials<'_> {
         };
         let outcome = self.tried[at].1.as_ref()?;
         (!outcome.refused.contains(&instance)).then(|| change.fix(self.problem, outcome.displaced_mb))
+    }
+
+    /// The same fix with the least share of the room that does, by halving: where others make way, all that is missing
+    /// need not be freed.
+    fn with_less(&mut self, change: &Change, instance: InstanceIdx) -> Option<Fix> {
+        let Change::FreeRoom(host, amounts) = change else { return None };
+        let mut least = None;
+        let (mut too_little, mut enough) = (0, SHARES);
+        while enough - too_little > 1 {
+            let share = u64::midpoint(too_little, enough);
+            let part = amounts.iter().map(|(class, amount)| (class.clone(), (amount * share).div_ceil(SHARES)));
+            match self.fix(&Change::FreeRoom(*host, part.collect()), instance) {
+                Some(fix) => (enough, least) = (share, Some(fix)),
+                None => too_little = share,
+            }
+        }
+        least
     }
 }
 

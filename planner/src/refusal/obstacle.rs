@@ -72,8 +72,13 @@ pub(super) fn nearest_by_room(ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<
         .iter()
         .filter(|(_, obstacles)| obstacles.iter().all(lacks_room))
         .min_by(|(_, a), (_, b)| greatest_share_missing(a).total_cmp(&greatest_share_missing(b)))?;
+    Some((*host, room_missing(obstacles)?))
+}
+
+/// How much of each class is missing on a host; `None` where something else is.
+pub(super) fn room_missing(obstacles: &[Obstacle]) -> Option<Vec<(usize, i64)>> {
     let missing = |obstacle: &Obstacle| Some((obstacle.class?, obstacle.need? - obstacle.has?));
-    Some((*host, obstacles.iter().filter_map(missing).collect()))
+    obstacles.iter().all(lacks_room).then(|| obstacles.iter().filter_map(missing).collect())
 }
 
 fn lacks_room(obstacle: &Obstacle) -> bool {

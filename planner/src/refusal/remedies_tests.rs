@@ -67,6 +67,27 @@ fn pins_closed_hosts_headroom_and_groups_are_tried() {
     assert_eq!(refusals[0].fixes[0], Fix::LowerHeadroom { percent: 36.0 });
 }
 
+#[test]
+fn a_pinned_third_party_in_the_way_is_offered_to_be_unpinned() {
+    let mut document =
+        document(&[("a", 100), ("b", 100), ("c", 40)], &[("i", "a", 60), ("x", "b", 35), ("y", "b", 35)]);
+    document.instances[1].pinned = true;
+    document.instances[2].mobility = decant_schema::fleet::Mobility::None;
+    document.instances[2].pinned_reason = Some("a local device".into());
+    let (_, refusals) = refusals_of(document, evacuate(&["a"]));
+    assert_eq!(refusals[0].fixes[0], Fix::Unpin { instance: "x".into() });
+}
+
+#[test]
+fn no_more_room_is_asked_for_than_does_where_others_make_way() {
+    // On b 40 are missing for i; with x on c it is 10.
+    let document = document(&[("a", 100), ("b", 100), ("c", 30)], &[("i", "a", 80), ("x", "b", 30), ("y", "b", 30)]);
+    let (_, refusals) = refusals_of(document, evacuate(&["a"]));
+    let amounts = |fix: &Fix| if let Fix::FreeRoom { amounts, .. } = fix { Some(amounts.clone()) } else { None };
+    let freed = refusals[0].fixes.iter().find_map(amounts).expect("room to be freed");
+    assert_eq!(freed, [(memory_class(), 10)].into());
+}
+
 /// Whether all members find a place at once, every other instance staying: every assignment is tried.
 fn fit_by_brute_force(problem: &Problem, members: &[InstanceIdx], free: &mut [Vec<i64>]) -> bool {
     let Some((first, rest)) = members.split_first() else { return true };
