@@ -111,6 +111,21 @@ fn goes_to_the_quicker_host_or_the_emptier_one_as_the_goals_say() {
 }
 
 #[test]
+fn the_full_host_that_would_end_last_swaps_an_arrival_for_one_that_is_sooner_carried() {
+    // Both targets have room for two of four alike; the two with large disks would do best apart.
+    let moving = [("a", "e1", 8), ("b", "e2", 8), ("c", "e1", 8), ("d", "e2", 8)];
+    let mut document = document(&[("e1", 16), ("e2", 16), ("x", 16), ("y", 16)], &moving);
+    for (instance, disk) in document.instances.iter_mut().zip([100_000, 100_000, 1_000, 1_000]) {
+        instance.local_disk_mb = decant_schema::units::mib(disk);
+    }
+    let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["e1", "e2"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    let target = |id: &str| placed.placement.host[problem.fleet.instance_index(id).unwrap()];
+    assert_ne!(target("a"), target("b"));
+    assert_ne!(target("c"), target("d"));
+}
+
+#[test]
 fn whoever_is_out_of_time_makes_room_all_the_same() {
     let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
     let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
