@@ -85,7 +85,7 @@ impl<'a> Room<'a> {
     /// several such groups is more than a direct fit decides.
     pub(crate) fn fit(&mut self, instances: &[InstanceIdx]) -> bool {
         let before = self.placed.len();
-        let (bound, free): (Vec<_>, Vec<_>) = instances.iter().copied().partition(|at| self.is_bound(*at));
+        let (bound, free): (Vec<_>, Vec<_>) = instances.iter().copied().partition(|at| self.problem.is_bound(*at));
         let fits = self.fit_companies(&bound) && self.by_size(&free).into_iter().all(|instance| self.place(instance));
         if !fits {
             self.put_back(before);
@@ -97,7 +97,7 @@ impl<'a> Room<'a> {
     fn fit_companies(&mut self, bound: &[InstanceIdx]) -> bool {
         let mut companies: BTreeMap<GroupIdx, Vec<InstanceIdx>> = BTreeMap::new();
         for instance in bound {
-            let mut groups = self.binding_groups(*instance);
+            let mut groups = self.problem.binding_groups(*instance);
             let (Some(group), None) = (groups.next(), groups.next()) else { return false };
             companies.entry(group).or_default().push(*instance);
         }
@@ -141,7 +141,7 @@ impl<'a> Room<'a> {
         let instances = self.by_size(&problem.hosts[host.at()].instances);
         let fits = instances
             .into_iter()
-            .all(|instance| !self.is_bound(instance) && (self.place(instance) || self.make_room(instance)));
+            .all(|instance| !self.problem.is_bound(instance) && (self.place(instance) || self.make_room(instance)));
         let memory: i64 = self.displaced.iter().map(|instance| problem.kind(*instance).memory).sum();
         self.put_back(before);
         self.out.remove(host);
@@ -180,7 +180,9 @@ impl<'a> Room<'a> {
     fn leaving(&self, instance: InstanceIdx, host: HostIdx) -> Vec<Vec<InstanceIdx>> {
         let problem = self.problem;
         let movable = |other: &InstanceIdx| {
-            problem.instances[other.at()].task == Task::MayMove && !self.is_bound(*other) && !self.is_moved(*other)
+            problem.instances[other.at()].task == Task::MayMove
+                && !self.problem.is_bound(*other)
+                && !self.is_moved(*other)
         };
         let mut movable: Vec<InstanceIdx> =
             problem.hosts[host.at()].instances.iter().copied().filter(movable).collect();
@@ -292,20 +294,6 @@ impl<'a> Room<'a> {
     #[expect(clippy::cast_precision_loss, reason = "a measure of size; amounts are within 2^53")]
     fn size(&self, instance: InstanceIdx) -> f64 {
         self.mean.iter().zip(&self.problem.kind(instance).need).map(|(mean, need)| *need as f64 / mean).sum()
-    }
-
-    fn is_bound(&self, instance: InstanceIdx) -> bool {
-        self.binding_groups(instance).next().is_some()
-    }
-
-    /// The hard affinity groups of more than itself that hold this instance.
-    fn binding_groups(&self, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + use<'a> {
-        let problem = self.problem;
-        let binds = |group: &GroupIdx| {
-            let facts = &problem.groups[group.at()];
-            facts.policy == GroupPolicy::Affinity && facts.members.len() > 1
-        };
-        problem.instances[instance.at()].groups.iter().copied().filter(binds)
     }
 }
 

@@ -241,6 +241,20 @@ impl Problem {
         self.kind(instance).eligible.contains(host)
     }
 
+    /// The hard affinity groups of more than itself that hold this instance.
+    pub fn binding_groups(&self, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + '_ {
+        let groups = self.instances[instance.at()].groups.iter().copied();
+        groups.filter(|group| {
+            let facts = &self.groups[group.at()];
+            facts.policy == GroupPolicy::Affinity && facts.members.len() > 1
+        })
+    }
+
+    /// Whether others must be where this instance is.
+    pub fn is_bound(&self, instance: InstanceIdx) -> bool {
+        self.binding_groups(instance).next().is_some()
+    }
+
     /// Everything at its present host.
     pub fn standing(&self) -> Placement {
         Placement { host: self.instances.iter().map(|instance| instance.host).collect(), refused: Vec::new() }

@@ -27,7 +27,7 @@ impl Room<'_> {
         self.out.insert(host);
         let instances = self.by_size(&self.problem.hosts[host.at()].instances);
         let fits = instances.into_iter().all(|instance| {
-            !self.is_bound(instance)
+            !self.problem.is_bound(instance)
                 && (self.place(instance) || self.make_room(instance) || self.exchange_for(instance))
         });
         let moves = self.placed[before..].to_vec();
@@ -87,7 +87,8 @@ impl Room<'_> {
     /// Third parties of a host that may leave it and did not yet, one of each kind and groups.
     fn one_of_each_kind(&self, host: HostIdx) -> Vec<InstanceIdx> {
         let facts = |at: &InstanceIdx| &self.problem.instances[at.at()];
-        let movable = |at: &InstanceIdx| facts(at).task == Task::MayMove && !self.is_bound(*at) && !self.is_moved(*at);
+        let movable =
+            |at: &InstanceIdx| facts(at).task == Task::MayMove && !self.problem.is_bound(*at) && !self.is_moved(*at);
         let mut each: Vec<InstanceIdx> =
             self.problem.hosts[host.at()].instances.iter().copied().filter(movable).collect();
         each.sort_by_key(|at| (facts(at).kind, *at));

@@ -6,8 +6,6 @@
 
 use std::collections::HashSet;
 
-use decant_schema::fleet::GroupPolicy;
-
 use crate::problem::{HostIdx, InstanceIdx, Task};
 
 use super::room::{Room, Step};
@@ -79,16 +77,9 @@ impl Detour<'_> {
         let there = wanted.iter().flat_map(|host| problem.hosts[host.at()].instances.iter().copied());
         there
             .filter(|at| problem.instances[at.at()].task == Task::MayMove && !self.moving.contains(at))
-            .filter(|at| !self.is_bound(*at) && self.room.may_hop(*at))
+            .filter(|at| !problem.is_bound(*at) && self.room.may_hop(*at))
             .filter(|at| self.room.host(*at) == problem.instances[at.at()].host)
             .collect()
-    }
-
-    /// Whether others must be where this one is.
-    fn is_bound(&self, instance: InstanceIdx) -> bool {
-        let problem = self.room.problem;
-        let mut groups = problem.instances[instance.at()].groups.iter();
-        groups.any(|group| problem.groups[group.at()].policy == GroupPolicy::Affinity)
     }
 
     /// The step of least transfer that helps.

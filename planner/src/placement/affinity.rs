@@ -23,7 +23,7 @@ pub(super) fn units(ground: &Ground<'_>, asked: &[InstanceIdx]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     let mut unit_of: BTreeMap<GroupIdx, usize> = BTreeMap::new();
     for instance in asked {
-        let groups: Vec<_> = ground.binding_groups(*instance).collect();
+        let groups: Vec<_> = ground.problem.binding_groups(*instance).collect();
         let known = groups.iter().find_map(|group| unit_of.get(group).copied());
         let at = known.unwrap_or(units.len());
         if known.is_none() {
@@ -41,7 +41,7 @@ pub(super) fn units(ground: &Ground<'_>, asked: &[InstanceIdx]) -> Vec<Unit> {
 }
 
 fn followed(ground: &Ground<'_>, members: &[InstanceIdx]) -> Vec<GroupIdx> {
-    let mut groups: Vec<_> = members.iter().flat_map(|member| ground.binding_groups(*member)).collect();
+    let mut groups: Vec<_> = members.iter().flat_map(|member| ground.problem.binding_groups(*member)).collect();
     groups.sort_unstable();
     groups.dedup();
     groups.retain(|group| ground.problem.groups[group.at()].members.iter().any(|member| !members.contains(member)));

@@ -69,7 +69,7 @@ fn pick(tally: &Tally<'_>, host: HostIdx, kind: KindIdx, count: u32, task: Task)
         .iter()
         .copied()
         .filter(|at| problem.instances[at.at()].kind == kind && problem.instances[at.at()].task == task)
-        .filter(|at| !tally.is_moved(*at) && (task != Task::MayMove || !tally.ground.is_bound(*at)))
+        .filter(|at| !tally.is_moved(*at) && (task != Task::MayMove || !tally.ground.problem.is_bound(*at)))
         .collect();
     there.sort_by_key(|at| {
         let facts = &problem.instances[at.at()];

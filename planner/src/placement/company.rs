@@ -18,7 +18,7 @@ pub(super) fn stranded(ground: &Ground<'_>) -> Vec<InstanceIdx> {
     let rolling = matches!(problem.request.kind, RequestKind::Rolling { .. });
     let asked = |at: &InstanceIdx| matches!(problem.instances[at.at()].task, Task::Leave | Task::Resize);
     let all = || (0..problem.instances.len()).map(InstanceIdx::new);
-    let bound = |at: &InstanceIdx| !rolling && asked(at) && ground.departs(*at) && ground.is_bound(*at);
+    let bound = |at: &InstanceIdx| !rolling && asked(at) && ground.departs(*at) && ground.problem.is_bound(*at);
     let mut bound: Vec<InstanceIdx> = all().filter(bound).collect();
     if bound.is_empty() {
         return bound;
@@ -69,7 +69,7 @@ impl Left<'_, '_> {
     /// Whether any host could take it, with all its groups.
     fn has_company(&self, instance: InstanceIdx) -> bool {
         let mut hosts = self.problem().kind(instance).eligible.iter();
-        hosts.any(|host| self.ground.binding_groups(instance).all(|group| self.joins(instance, group, host)))
+        hosts.any(|host| self.ground.problem.binding_groups(instance).all(|group| self.joins(instance, group, host)))
     }
 
     fn joins(&self, instance: InstanceIdx, group: GroupIdx, host: HostIdx) -> bool {

@@ -83,7 +83,7 @@ fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Opti
             && fits[problem.instances[at.at()].kind.at()]
             && tally.ground.departs(*at)
             && tally.stands(*at)
-            && !tally.ground.is_bound(*at)
+            && !tally.ground.problem.is_bound(*at)
     };
     let movable = problem.hosts[host.at()].instances.iter().copied().filter(may_make_way).collect();
     Some(Opening { shortage, movable })

@@ -42,7 +42,7 @@ pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rn
         let mut improved = false;
         for (instance, host) in moved {
             let home = problem.instances[instance.at()].host;
-            if host == home || tally.ground.is_bound(instance) {
+            if host == home || tally.ground.problem.is_bound(instance) {
                 continue;
             }
             improved |= move_on(tally, &mut loads, instance, host, &sample(&receiving, random));
@@ -75,7 +75,7 @@ fn swap_best(tally: &mut Tally<'_>, loads: &mut Loads, host: HostIdx) -> bool {
     let problem = tally.ground.problem;
     let home = |at: InstanceIdx| problem.instances[at.at()].host;
     let all: Vec<(InstanceIdx, HostIdx)> =
-        tally.moved().filter(|(at, to)| home(*at) != *to && !tally.ground.is_bound(*at)).collect();
+        tally.moved().filter(|(at, to)| home(*at) != *to && !tally.ground.problem.is_bound(*at)).collect();
     let mut best: Option<(Cost, InstanceIdx, (InstanceIdx, HostIdx))> = None;
     for (one, _) in all.iter().filter(|(_, to)| *to == host) {
         for (other, there) in all.iter().filter(|(other, there)| *there != host && home(*other) != host) {
@@ -227,7 +227,10 @@ pub(super) fn prefer_important(tally: &mut Tally<'_>, pool: &Pool) {
         placed.sort_by_key(|(at, _)| (priority(*at), *at));
         for (less, host) in placed {
             tally.take_back(less);
-            if tally.accepts(refused, host) && !tally.ground.is_bound(refused) && !tally.ground.is_bound(less) {
+            if tally.accepts(refused, host)
+                && !tally.ground.problem.is_bound(refused)
+                && !tally.ground.problem.is_bound(less)
+            {
                 tally.put(refused, host);
                 break;
             }

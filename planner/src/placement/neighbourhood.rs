@@ -35,7 +35,7 @@ pub(super) fn hosts(tally: &Tally<'_>, pool: &Pool, left: &[InstanceIdx], random
 
 /// A few hosts of the pool on which there are others whom affinity binds to an instance.
 fn company(tally: &Tally<'_>, pool: &Pool, instance: InstanceIdx) -> Vec<HostIdx> {
-    let hosts = tally.ground.binding_groups(instance).flat_map(|group| tally.hosts_of(group));
+    let hosts = tally.ground.problem.binding_groups(instance).flat_map(|group| tally.hosts_of(group));
     hosts.filter(|host| pool.hosts.contains(host)).take(NEIGHBOURS / 2).collect()
 }
 

@@ -63,9 +63,9 @@ fn follow<'a>(ground: &'a Ground<'a>, pool: &Pool, order: &Way) -> (Tally<'a>, W
         way.retain(|(instance, host)| goes(&mut tally, *instance, *host));
         let fails = |instance: InstanceIdx| !tally.is_moved(instance) || !tally.affinity_holds_for(instance);
         let failing = moves.iter().map(|(instance, _)| *instance).filter(|instance| fails(*instance));
-        let groups: HashSet<GroupIdx> = failing.flat_map(|instance| ground.binding_groups(instance)).collect();
+        let groups: HashSet<GroupIdx> = failing.flat_map(|instance| ground.problem.binding_groups(instance)).collect();
         let all = moves.len();
-        moves.retain(|(instance, _)| !ground.binding_groups(*instance).any(|group| groups.contains(&group)));
+        moves.retain(|(instance, _)| !ground.problem.binding_groups(*instance).any(|group| groups.contains(&group)));
         if moves.len() == all {
             return (tally, way);
         }

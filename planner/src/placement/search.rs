@@ -183,14 +183,14 @@ impl<'a> Search<'a> {
     /// Whether patterns say all there is: nobody is bound by affinity and nothing is avoided.
     fn is_plain(&self) -> bool {
         let mut all = self.pool.asked.iter().chain(&self.pool.third_parties);
-        !self.ground.has_bans() && !all.any(|instance| self.ground.is_bound(*instance))
+        !self.ground.has_bans() && !all.any(|instance| self.ground.problem.is_bound(*instance))
     }
 
     /// Those bound by affinity in place, as far as they find one; patterns place the others around them.
     fn units_placed(&self) -> Tally<'a> {
         let mut tally = Tally::new(self.ground);
         let bound: Vec<Unit> =
-            self.units.iter().filter(|unit| self.ground.is_bound(unit.members[0])).cloned().collect();
+            self.units.iter().filter(|unit| self.ground.problem.is_bound(unit.members[0])).cloned().collect();
         let left = direct::fit(&mut tally, &bound, &self.pool.hosts, direct::Order::Sum);
         eject::eject(&mut tally, left, &self.pool.hosts);
         tally

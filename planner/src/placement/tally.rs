@@ -88,17 +88,6 @@ impl<'a> Ground<'a> {
         let groups = &self.problem.instances[instance.at()].groups;
         groups.iter().copied().filter(move |group| self.problem.groups[group.at()].policy == policy)
     }
-
-    /// The hard affinity groups of more than itself that hold this instance.
-    pub(super) fn binding_groups(&self, instance: InstanceIdx) -> impl Iterator<Item = GroupIdx> + '_ {
-        let groups = self.groups_of(instance, GroupPolicy::Affinity);
-        groups.filter(|group| self.problem.groups[group.at()].members.len() > 1)
-    }
-
-    /// Whether others must be where this instance is.
-    pub(super) fn is_bound(&self, instance: InstanceIdx) -> bool {
-        self.binding_groups(instance).next().is_some()
-    }
 }
 
 /// Whether the request would rather refuse anyone than displace anyone: then nobody is displaced.
@@ -291,7 +280,7 @@ impl<'a> Tally<'a> {
     /// The same, for the groups of one that moved.
     pub(super) fn affinity_holds_for(&self, instance: InstanceIdx) -> bool {
         let (home, host) = (self.problem().instances[instance.at()].host, self.host(instance));
-        self.ground.binding_groups(instance).all(|group| {
+        self.ground.problem.binding_groups(instance).all(|group| {
             host.is_none_or(|host| host == home || self.members(group, host) > 1)
                 && self.hosts_of(group).len() <= self.ground.hosts_of(group).len()
         })

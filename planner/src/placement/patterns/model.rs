@@ -106,7 +106,7 @@ impl Model {
             .chain(&pool.third_parties)
             .copied()
             .filter(|at| !tally.is_moved(*at))
-            .filter(|at| relaxed || !tally.ground.is_bound(*at))
+            .filter(|at| relaxed || !tally.ground.problem.is_bound(*at))
             .collect();
         let rows = rows_of(tally, &mobile);
         let classes = binding_classes(tally, pool, &rows.order);
