@@ -9,6 +9,22 @@ pub(crate) struct Ancestors {
 }
 
 impl Ancestors {
+    /// Of moves in order, by those each waits for.
+    pub(crate) fn of<'m>(after: impl Iterator<Item = &'m [usize]>) -> Self {
+        let mut ancestors = Self::default();
+        for (at, after) in after.enumerate() {
+            let mut row = Self::row(at);
+            after.iter().for_each(|earlier| ancestors.join(&mut row, *earlier));
+            ancestors.push(row);
+        }
+        ancestors
+    }
+
+    /// Whether a move starts only when another has ended, which may come after it in the order.
+    pub(crate) fn follows(&self, later: usize, earlier: usize) -> bool {
+        earlier < later && Self::has(&self.rows[later], earlier)
+    }
+
     /// A row for the move at a position, which follows nobody yet.
     pub(crate) fn row(at: usize) -> Box<[u64]> {
         vec![0; at.div_ceil(64)].into()

@@ -4,7 +4,7 @@
 //! those that a started arrival follows are sure. The fullest moment is the choice of arrivals that adds most beyond the
 //! departures they bring along, a heaviest closed set (Picard 1976), found as a minimum cut.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use petgraph::algo::dinics;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -12,6 +12,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::problem::{Amounts, HostIdx, Problem};
 
 use super::ScheduledMove;
+use super::ancestors::Ancestors;
 use super::room::{Room, Step};
 
 /// A move, by position, and what it brings to or takes from a host, by class.
@@ -34,10 +35,10 @@ pub(crate) fn peaks(problem: &Problem, moves: &[ScheduledMove]) -> Vec<Amounts> 
         peaks[instance.host.at()].iter_mut().zip(claim).for_each(|(peak, claim)| *peak += claim);
     }
     let traffic = traffic(problem, moves);
-    let follows = Follows::new(moves, &traffic);
+    let ancestors = Ancestors::of(moves.iter().map(|line| &line.after[..]));
     for (host, traffic) in &traffic {
         for (class, peak) in peaks[host.at()].iter_mut().enumerate() {
-            *peak += traffic.most(class, &follows);
+            *peak += traffic.most(class, &ancestors);
         }
     }
     peaks
@@ -60,20 +61,21 @@ fn traffic(problem: &Problem, moves: &[ScheduledMove]) -> BTreeMap<HostIdx, Traf
 
 impl Traffic {
     /// The most that can be there of a class beyond what was there at the start.
-    fn most(&self, class: usize, follows: &Follows) -> i64 {
+    fn most(&self, class: usize, ancestors: &Ancestors) -> i64 {
         let of_class = |changes: &[Change]| -> Vec<(usize, u64)> {
             let amount = |amounts: &Amounts| u64::try_from(amounts[class]).unwrap_or(0);
             changes.iter().map(|(at, amounts)| (*at, amount(amounts))).filter(|(_, amount)| *amount > 0).collect()
         };
         let (arrivals, departures) = (of_class(&self.arrivals), of_class(&self.departures));
         let all: u64 = arrivals.iter().map(|(_, amount)| amount).sum();
-        let sure = if arrivals.is_empty() || departures.is_empty() { 0 } else { cut(&arrivals, &departures, follows) };
+        let sure =
+            if arrivals.is_empty() || departures.is_empty() { 0 } else { cut(&arrivals, &departures, ancestors) };
         i64::try_from(all - sure).expect("amounts are within 2^53")
     }
 }
 
 /// The least that separates arrivals from the departures they follow.
-fn cut(arrivals: &[(usize, u64)], departures: &[(usize, u64)], follows: &Follows) -> u64 {
+fn cut(arrivals: &[(usize, u64)], departures: &[(usize, u64)], ancestors: &Ancestors) -> u64 {
     let mut network: DiGraph<(), u64> = DiGraph::new();
     let (start, end) = (network.add_node(()), network.add_node(()));
     let leaving: Vec<(usize, NodeIndex)> = departures
@@ -87,44 +89,9 @@ fn cut(arrivals: &[(usize, u64)], departures: &[(usize, u64)], follows: &Follows
     for (at, amount) in arrivals {
         let node = network.add_node(());
         network.add_edge(start, node, *amount);
-        for (_, to) in leaving.iter().filter(|(earlier, _)| follows.holds(*at, *earlier)) {
+        for (_, to) in leaving.iter().filter(|(earlier, _)| ancestors.follows(*at, *earlier)) {
             network.add_edge(node, *to, *amount);
         }
     }
     dinics(&network, start, end).0
-}
-
-/// Which moves follow which departures from hosts where something also arrives, over any number of others.
-struct Follows {
-    column: HashMap<usize, usize>,
-    words: usize,
-    bits: Vec<u64>,
-}
-
-impl Follows {
-    fn new(moves: &[ScheduledMove], traffic: &BTreeMap<HostIdx, Traffic>) -> Self {
-        let both = traffic.values().filter(|traffic| !traffic.arrivals.is_empty());
-        let departures = both.flat_map(|traffic| traffic.departures.iter().map(|(at, _)| *at));
-        let column: HashMap<usize, usize> = departures.enumerate().map(|(column, at)| (at, column)).collect();
-        let words = column.len().div_ceil(64);
-        let mut bits = vec![0; moves.len() * words];
-        for (at, line) in moves.iter().enumerate() {
-            let (before, rest) = bits.split_at_mut(at * words);
-            for earlier in &line.after {
-                for (word, inherited) in rest[..words].iter_mut().zip(&before[earlier * words..]) {
-                    *word |= inherited;
-                }
-                if let Some(column) = column.get(earlier) {
-                    rest[column / 64] |= 1 << (column % 64);
-                }
-            }
-        }
-        Self { column, words, bits }
-    }
-
-    /// Whether `later` starts only when a departure has ended.
-    fn holds(&self, later: usize, departure: usize) -> bool {
-        let column = self.column[&departure];
-        self.bits[later * self.words + column / 64] >> (column % 64) & 1 == 1
-    }
 }

@@ -116,12 +116,11 @@ fn with_room(problem: &Problem, host: HostIdx, amounts: &Resources) -> Problem {
 /// with the most memory free.
 pub(super) fn relaxations(problem: &Problem, instance: InstanceIdx) -> Vec<Change> {
     let options = &problem.request.options;
-    let vm = &problem.fleet.instances()[instance.at()];
     let mut changes = Vec::new();
     if options.no_displace {
         changes.push(Change::AllowDisplacement);
     }
-    if vm.mobility != Mobility::None && (vm.pinned || options.pins.contains(&vm.id)) {
+    if is_pinned(problem, instance) {
         changes.push(Change::Unpin(instance));
     }
     changes.extend(
@@ -136,6 +135,12 @@ pub(super) fn relaxations(problem: &Problem, instance: InstanceIdx) -> Vec<Chang
     };
     changes.extend(problem.instances[instance.at()].groups.iter().filter(hard).map(|group| Change::RelaxGroup(*group)));
     changes
+}
+
+/// Whether it could move if it were unpinned.
+pub(super) fn is_pinned(problem: &Problem, instance: InstanceIdx) -> bool {
+    let vm = &problem.fleet.instances()[instance.at()];
+    vm.mobility != Mobility::None && (vm.pinned || problem.request.options.pins.contains(&vm.id))
 }
 
 /// Hosts that are up and could take the instance, but are disabled or excluded.

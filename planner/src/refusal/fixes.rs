@@ -1,13 +1,13 @@
 //! Changes that would let a refused instance move, each tried by planning again, the cheapest first.
 
-use decant_schema::fleet::{Mobility, Resources};
+use decant_schema::fleet::Resources;
 use decant_schema::plan::{Fix, Refusal, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
 use crate::rules::HOST_RULES;
 use crate::{Limits, assemble, search};
 
-use super::change::{Change, relaxations};
+use super::change::{Change, is_pinned, relaxations};
 use super::obstacle::{Obstacle, nearest_by_room, room_missing};
 use super::view::want;
 
@@ -66,14 +66,9 @@ fn candidates(problem: &Problem, instance: InstanceIdx, ruled_out: &[(HostIdx, V
 
 /// Pinned third parties in whose place there would be room, those of least memory first.
 fn pinned_in_the_way(problem: &Problem, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Vec<Change> {
-    let options = &problem.request.options;
-    let pinned = |at: InstanceIdx| {
-        let vm = &problem.fleet.instances()[at.at()];
-        vm.mobility != Mobility::None && (vm.pinned || options.pins.contains(&vm.id))
-    };
     let mut found: Vec<(i64, InstanceIdx)> = Vec::new();
     for (host, missing) in ruled_out.iter().filter_map(|(host, obstacles)| Some((host, room_missing(obstacles)?))) {
-        let there = problem.hosts[host.at()].instances.iter().copied().filter(|at| pinned(*at));
+        let there = problem.hosts[host.at()].instances.iter().copied().filter(|at| is_pinned(problem, *at));
         let claim = |at: InstanceIdx| &problem.kind(at).claim;
         let enough = there.filter(|at| missing.iter().all(|(class, amount)| claim(*at)[*class] >= *amount));
         found.extend(enough.map(|at| (problem.kind(at).memory, at)));
