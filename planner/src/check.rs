@@ -78,11 +78,12 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(answer::broken(&scene, plan, &itinerary));
     violations.extend(reason::false_reasons(&scene, plan, &itinerary));
     violations.extend(conflict::false_remedies(&scene, plan));
-    violations.extend(room::overfull(&scene, &itinerary));
+    let moments = room::worst_moments(&scene, &itinerary);
+    violations.extend(room::overfull(&scene, &itinerary, &moments));
     violations.extend(room::full_at_end(&scene, &itinerary));
     violations.extend(room::affinity(&scene, &itinerary));
     violations.extend(round::broken(&scene, plan, &itinerary));
-    violations.extend(account::hosts(&scene, plan, &itinerary));
+    violations.extend(account::hosts(&scene, plan, &itinerary, &room::fullest(&scene, &moments)));
     let (certified, weaker) = certificate::evaluate(&scene, plan);
     violations.extend(weaker);
     violations.extend(account::goals(&scene, plan, &itinerary));

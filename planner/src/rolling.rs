@@ -3,8 +3,8 @@
 //! Round by round on the fleet as the rounds before leave it. A round takes as many hosts as find room for their
 //! instances, the most important first and the least used first among equals ([`round`]). Hosts already done are
 //! preferred as targets, then hosts that have no turn; a host whose turn is still to come is used only where there is
-//! no other way to begin, because whoever goes there moves twice, or where that makes the rounds fewer. What the rounds do is then one plan, whose `after`
-//! lines join the rounds ([`stitch`]).
+//! no other way to begin, because whoever goes there moves twice, or where that makes the rounds fewer. What the rounds
+//! do is then one plan, whose `after` lines join the rounds ([`stitch`]).
 //!
 //! A host that is done has the newest hypervisor of the fleet, so that live moves to it are always allowed and live
 //! moves away from it only to others that are done.
@@ -25,11 +25,12 @@ use rayon::prelude::*;
 
 use crate::Limits;
 use crate::ordering::Schedule;
+use crate::part;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
 use crate::refusal;
 use crate::search::Answer;
 use calendar::Calendar;
-use round::{Chosen, Reach, choose};
+use round::{Chosen, Reach, RoundPlanner};
 use state::State;
 use stitch::Stitched;
 
@@ -131,6 +132,8 @@ struct Course {
     /// When the next round may begin, seconds.
     clock_s: f64,
     end: End,
+    /// Hosts that displacement does not empty, as their part of the fleet stands.
+    stuck: BTreeSet<HostIdx>,
     /// Whether it, or another it was compared with, ended because the time to plan was up.
     cut_short: bool,
 }
@@ -192,6 +195,7 @@ impl Course {
             remaining: order,
             clock_s: 0.0,
             end: End::Done,
+            stuck: BTreeSet::new(),
             cut_short: false,
         };
         let calendar = Calendar::new(options);
@@ -201,7 +205,8 @@ impl Course {
                 break;
             };
             course.clock_s = from_s;
-            match choose(&course.state, &course.remaining, options, reach, from_s..until_s, limits) {
+            let round = RoundPlanner::new(&course.state, options, reach, from_s..until_s, limits);
+            match round.choose(&course.remaining, &mut course.stuck) {
                 Ok(chosen) => course.take(chosen, options),
                 // What is left of this interval is of no use; another night there may be time.
                 Err(End::Window) => course.clock_s = until_s,
@@ -226,6 +231,9 @@ impl Course {
             None => returned_at_s,
         };
         self.remaining.retain(|host| !chosen.hosts.contains(host));
+        let parts = part::roots(self.state.now());
+        let changed: BTreeSet<usize> = chosen.hosts.iter().map(|host| parts[host.at()]).collect();
+        self.stuck.retain(|host| !changed.contains(&parts[host.at()]));
         let moves = from..self.stitched.moves.len();
         self.rounds.push(Turn { hosts: chosen.hosts, moves, empty_at_s, returned_at_s });
     }

@@ -1,6 +1,6 @@
 //! The figures: what the hosts hold before, at their fullest and after; the goals, the outcome and the status.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use decant_schema::fleet::Resources;
 use decant_schema::plan::{Outcome, Plan, ProofStatus, TierName};
@@ -8,17 +8,21 @@ use decant_schema::request::RequestKind;
 
 use super::certificate::Certified;
 use super::itinerary::Itinerary;
-use super::room::{fullest, usage_at_end};
+use super::room::usage_at_end;
 use super::scene::{Amounts, Scene};
 use super::violation::{Moment, Unproven, Violation};
 
 /// Figures are printed rounded; this much apart they are the same.
 const TOLERANCE: f64 = 1e-6;
 
-/// Figures of hosts that are not so.
-pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+/// Figures of hosts that are not so; `peaks` are those of the hosts that moves touch.
+pub(super) fn hosts(
+    scene: &Scene<'_>,
+    plan: &Plan,
+    itinerary: &Itinerary<'_>,
+    peaks: &BTreeMap<usize, Amounts>,
+) -> Vec<Violation> {
     let ends = usage_at_end(scene, itinerary);
-    let peaks = fullest(scene, itinerary);
     let mut violations = Vec::new();
     let mut listed = BTreeSet::new();
     for usage in &plan.hosts {
@@ -43,8 +47,8 @@ pub(super) fn hosts(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
     violations
 }
 
-/// Printed amounts that are not so. They are what instances claim, without what the fleet does not
-/// list; a class that is not printed is taken for 0.
+/// Printed amounts that are not so. They are what instances claim, without what the fleet does not list; a class that is
+/// not printed is taken for 0.
 fn amounts(scene: &Scene<'_>, host: usize, moment: Moment, printed: &Resources, actual: &Amounts) -> Vec<Violation> {
     let unlisted = scene.dense(&scene.host(host).other_usage);
     let mut violations = Vec::new();

@@ -25,7 +25,7 @@ enum Counted {
 }
 
 /// A host and what is counted there.
-struct Place {
+pub(super) struct Place {
     host: usize,
     counted: Counted,
     start: i128,
@@ -34,19 +34,32 @@ struct Place {
     departures: Vec<Change>,
 }
 
-/// Places that are over their limit at some moment of some execution.
-pub(super) fn overfull(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let mut tight = class_places(scene, itinerary);
-    tight.extend(group_places(scene, itinerary));
-    tight.retain(|place| place.start + sum(&place.arrivals) > place.limit);
-    tight.sort_by_key(|place| (place.host, place.counted));
-    let violations: Vec<Vec<Violation>> =
-        blocks(tight).par_iter().map(|block| of_block(scene, itinerary, block)).collect();
-    violations.into_iter().flatten().collect()
+/// The worst moment of every place that moves touch, over all executions.
+pub(super) fn worst_moments(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<(Place, Worst)> {
+    let mut places = class_places(scene, itinerary);
+    places.extend(group_places(scene, itinerary));
+    // Where nothing leaves, all that arrives is there in the end, and where nothing arrives, the start is the worst.
+    let is_plain = |place: &Place| place.arrivals.is_empty() || place.departures.is_empty();
+    let (plain, mixed): (Vec<Place>, Vec<Place>) = places.into_iter().partition(is_plain);
+    let of_block = |block: Vec<Place>| {
+        let worst = worst_of(itinerary, &block);
+        block.into_iter().zip(worst).collect::<Vec<_>>()
+    };
+    let mixed: Vec<Vec<(Place, Worst)>> = blocks(mixed).into_par_iter().map(of_block).collect();
+    let plain = plain.into_iter().map(|place| {
+        let amount = place.arrivals.iter().map(|arrival| arrival.amount).sum();
+        let arrivals = place.arrivals.iter().map(|arrival| arrival.step).collect();
+        (place, Worst { amount, arrivals })
+    });
+    let mut moments: Vec<(Place, Worst)> = plain.chain(mixed.into_iter().flatten()).collect();
+    moments.sort_by_key(|(place, _)| (place.host, place.counted));
+    moments
 }
 
-fn sum(changes: &[Change]) -> i128 {
-    changes.iter().map(|change| signed(change.amount)).sum()
+/// Places that are over their limit at some moment of some execution.
+pub(super) fn overfull(scene: &Scene<'_>, itinerary: &Itinerary<'_>, moments: &[(Place, Worst)]) -> Vec<Violation> {
+    let over_limit = |(place, found): &&(Place, Worst)| place.start + signed(found.amount) > place.limit;
+    moments.iter().filter(over_limit).map(|(place, found)| over(scene, itinerary, place, found)).collect()
 }
 
 fn signed(amount: u128) -> i128 {
@@ -127,14 +140,6 @@ fn blocks(places: Vec<Place>) -> Vec<Vec<Place>> {
     blocks
 }
 
-fn of_block(scene: &Scene<'_>, itinerary: &Itinerary<'_>, block: &[Place]) -> Vec<Violation> {
-    let over_limit = |place: &Place, found: &Worst| {
-        (place.start + signed(found.amount) > place.limit).then(|| over(scene, itinerary, place, found))
-    };
-    let worst = worst_of(itinerary, block);
-    block.iter().zip(&worst).filter_map(|(place, found)| over_limit(place, found)).collect()
-}
-
 /// The worst moment of each place.
 fn worst_of(itinerary: &Itinerary<'_>, block: &[Place]) -> Vec<Worst> {
     let departures: BTreeSet<usize> =
@@ -146,11 +151,9 @@ fn worst_of(itinerary: &Itinerary<'_>, block: &[Place]) -> Vec<Worst> {
 }
 
 /// By host that moves touch: the most that is taken at any moment of any execution, by class.
-pub(super) fn fullest(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> BTreeMap<usize, Amounts> {
+pub(super) fn fullest(scene: &Scene<'_>, moments: &[(Place, Worst)]) -> BTreeMap<usize, Amounts> {
     let mut fullest: BTreeMap<usize, Amounts> = BTreeMap::new();
-    let blocks = blocks(class_places(scene, itinerary));
-    let worst: Vec<Vec<Worst>> = blocks.par_iter().map(|block| worst_of(itinerary, block)).collect();
-    for (place, found) in blocks.iter().zip(&worst).flat_map(|(block, worst)| block.iter().zip(worst)) {
+    for (place, found) in moments {
         if let Counted::Class(class) = place.counted {
             let most = fullest.entry(place.host).or_insert_with(|| scene.usage[place.host].clone());
             most[class] = place.start + signed(found.amount);

@@ -36,8 +36,6 @@ pub(super) struct Chosen {
     pub(super) out: Schedule,
     /// The moves home, once they are back.
     pub(super) back: Option<Back>,
-    /// Hosts that displacement does not empty, as their part of the fleet stands.
-    pub(super) stuck: Vec<HostIdx>,
 }
 
 /// The moves home.
@@ -116,43 +114,14 @@ pub(super) fn priority(problem: &Problem, host: HostIdx, options: &RollingOption
     options.priorities.get(&problem.fleet.hosts()[host.at()].name).copied().unwrap_or(0)
 }
 
-/// The next round: as many of the remaining hosts as there is room, time and leave for, emptied by moves that start
-/// within `open`, seconds from the beginning.
-pub(super) fn choose(
-    state: &State,
-    remaining: &[HostIdx],
-    options: &RollingOptions,
-    reach: Reach,
-    open: Range<f64>,
-    limits: &Limits<'_>,
-) -> Result<Chosen, End> {
-    let round = RoundPlanner { state, options, reach, open, calendar: Calendar::new(options), limits };
-    let mut end = End::Stuck;
-    let mut others = remaining.to_vec();
-    for _ in 0..PASSED_OVER_MAX {
-        if limits.out_of_time() {
-            return Err(End::Time);
-        }
-        match round.of_these(&others) {
-            Ok(chosen) => return Ok(chosen),
-            Err(Failed { first: None, .. }) => break,
-            // Where one has no turn now, those that matter less may.
-            Err(Failed { first: Some(first), end: why }) => {
-                end = end.max(why);
-                others.retain(|host| *host != first);
-            }
-        }
-    }
-    Err(if limits.out_of_time() { End::Time } else { end })
-}
-
 /// No round: the host that could not be out even alone, and why.
 struct Failed {
     first: Option<HostIdx>,
     end: End,
 }
 
-struct RoundPlanner<'a> {
+/// Plans one round on the fleet as it stands then.
+pub(super) struct RoundPlanner<'a> {
     state: &'a State,
     options: &'a RollingOptions,
     reach: Reach,
@@ -163,22 +132,54 @@ struct RoundPlanner<'a> {
 
 type Assignments = Vec<(InstanceIdx, HostIdx)>;
 
-impl RoundPlanner<'_> {
+impl<'a> RoundPlanner<'a> {
+    /// A round whose moves start within `open`, seconds from the beginning.
+    pub(super) fn new(
+        state: &'a State,
+        options: &'a RollingOptions,
+        reach: Reach,
+        open: Range<f64>,
+        limits: &'a Limits<'a>,
+    ) -> Self {
+        Self { state, options, reach, open, calendar: Calendar::new(options), limits }
+    }
+
+    /// As many of the remaining hosts as there is room, time and leave for. `stuck` are those that displacement does not
+    /// empty; more are added as they are found.
+    pub(super) fn choose(&self, remaining: &[HostIdx], stuck: &mut BTreeSet<HostIdx>) -> Result<Chosen, End> {
+        let mut end = End::Stuck;
+        let mut others = remaining.to_vec();
+        for _ in 0..PASSED_OVER_MAX {
+            if self.limits.out_of_time() {
+                return Err(End::Time);
+            }
+            match self.of_these(&others, stuck) {
+                Ok(chosen) => return Ok(chosen),
+                Err(Failed { first: None, .. }) => break,
+                // Where one has no turn now, those that matter less may.
+                Err(Failed { first: Some(first), end: why }) => {
+                    end = end.max(why);
+                    others.retain(|host| *host != first);
+                }
+            }
+        }
+        Err(if self.limits.out_of_time() { End::Time } else { end })
+    }
+
     /// A round of these, the first of which matter most.
-    fn of_these(&self, remaining: &[HostIdx]) -> Result<Chosen, Failed> {
+    fn of_these(&self, remaining: &[HostIdx], stuck: &mut BTreeSet<HostIdx>) -> Result<Chosen, Failed> {
         let most = self.options.max_out.map_or(usize::MAX, |most| most as usize);
         let (hosts, placed) = self.direct(remaining, most);
-        let more = self.displacing(remaining, &hosts, most);
-        let first = hosts.first().or(more.hosts.first()).copied();
+        let (more, moves) = self.displacing(remaining, &hosts, most, stuck);
+        let first = hosts.first().or(more.first()).copied();
         let mut chosen = Err(End::Stuck);
-        if !more.hosts.is_empty() {
-            chosen = self.all_of(&[&hosts[..], &more.hosts].concat(), &[&placed[..], &more.moves].concat());
+        if !more.is_empty() {
+            chosen = self.all_of(&[&hosts[..], &more].concat(), &[&placed[..], &moves].concat());
         }
         if chosen.is_err() && !hosts.is_empty() {
             chosen = self.as_many_as_hold(&hosts, &placed);
         }
-        let chosen = chosen.map_err(|end| Failed { first, end })?;
-        Ok(Chosen { stuck: more.stuck, ..chosen })
+        chosen.map_err(|end| Failed { first, end })
     }
 
     /// The hosts, in their order, whose instances find room as things stand. Hosts whose turn is still to come take
@@ -275,7 +276,7 @@ impl RoundPlanner<'_> {
             return Err(End::Window);
         }
         if self.options.spare_hosts == 0 && !self.options.way_back {
-            return Ok(Chosen { hosts, out, back: None, stuck: Vec::new() });
+            return Ok(Chosen { hosts, out, back: None });
         }
         let moved: Assignments = out.moves.iter().map(|line| (line.instance, line.target)).collect();
         let after = self.state.after(&hosts, &moved);
@@ -284,7 +285,7 @@ impl RoundPlanner<'_> {
         }
         let returned_s = self.open.start + out.duration_s + self.options.outage_s;
         let back = self.options.way_back.then(|| self.way_back(&after, &moved, returned_s)).transpose()?;
-        Ok(Chosen { hosts, out, back, stuck: Vec::new() })
+        Ok(Chosen { hosts, out, back })
     }
 
     /// Everybody home, but those that would have to go live to an older hypervisor, as soon as there is time.
@@ -302,29 +303,35 @@ impl RoundPlanner<'_> {
     }
 
     /// One host more for each part of the fleet that would go without, if third parties make room for its instances.
-    fn displacing(&self, remaining: &[HostIdx], hosts: &[HostIdx], most: usize) -> Displacing {
+    fn displacing(
+        &self,
+        remaining: &[HostIdx],
+        hosts: &[HostIdx],
+        most: usize,
+        stuck: &mut BTreeSet<HostIdx>,
+    ) -> (Vec<HostIdx>, Assignments) {
         let parts = part::roots(self.state.now());
         let mut served: BTreeSet<usize> = hosts.iter().map(|host| parts[host.at()]).collect();
         let mut tried: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut found = Displacing::default();
-        for host in remaining.iter().filter(|host| !self.state.stuck.contains(*host)) {
+        let (mut more, mut moves) = (Vec::new(), Assignments::new());
+        for host in remaining {
             let part = parts[host.at()];
             let tries = tried.entry(part).or_default();
-            let enough = hosts.len() + found.hosts.len() >= most || *tries == DISPLACEMENTS_MAX;
-            if enough || served.contains(&part) || self.limits.out_of_time() {
+            let enough = hosts.len() + more.len() >= most || *tries == DISPLACEMENTS_MAX;
+            if enough || served.contains(&part) || stuck.contains(host) || self.limits.out_of_time() {
                 continue;
             }
             *tries += 1;
             match self.displaced_for(*host) {
-                Some(moves) => {
+                Some(of_host) => {
                     served.insert(part);
-                    found.hosts.push(*host);
-                    found.moves.extend(moves);
+                    more.push(*host);
+                    moves.extend(of_host);
                 }
-                None => found.stuck.push(*host),
+                None => _ = stuck.insert(*host),
             }
         }
-        found
+        (more, moves)
     }
 
     /// Where everybody goes so that a host is emptied by displacing others; `None` if none is found.
@@ -336,13 +343,4 @@ impl RoundPlanner<'_> {
         let holds = placed.refused.value == 0 && ordering::order(&problem, &placed.placement, self.limits).is_ok();
         holds.then_some(moves)
     }
-}
-
-/// Hosts that displacement empties, and where everybody goes.
-#[derive(Default)]
-struct Displacing {
-    hosts: Vec<HostIdx>,
-    moves: Assignments,
-    /// Hosts that it does not, as long as nothing changes in their part of the fleet.
-    stuck: Vec<HostIdx>,
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use decant_schema::fleet::Fleet;
 
 use crate::capacity::nothing_asked;
-use crate::part;
 use crate::problem::{HostIdx, InstanceIdx, Problem};
 
 use super::round::Chosen;
@@ -21,8 +20,6 @@ pub(super) struct State {
     pub(super) done: Vec<bool>,
     /// By host: whether it is to have a turn.
     pub(super) listed: Vec<bool>,
-    /// Hosts that displacement does not empty, as their part of the fleet stands.
-    pub(super) stuck: BTreeSet<HostIdx>,
     newest: Option<u64>,
 }
 
@@ -34,7 +31,6 @@ impl State {
             host: problem.standing().host,
             done: vec![false; problem.hosts.len()],
             listed: (0..problem.hosts.len()).map(|at| listed.contains(&HostIdx::new(at))).collect(),
-            stuck: BTreeSet::new(),
             newest: problem.fleet.hosts().iter().filter_map(|host| host.hypervisor_version).max(),
         }
     }
@@ -61,10 +57,6 @@ impl State {
 
     /// Carries a round out.
     pub(super) fn carry_out(&mut self, chosen: &Chosen) {
-        let parts = part::roots(&self.now);
-        let changed: BTreeSet<usize> = chosen.hosts.iter().map(|host| parts[host.at()]).collect();
-        self.stuck.extend(&chosen.stuck);
-        self.stuck.retain(|host| !changed.contains(&parts[host.at()]));
         let back = chosen.back.iter().flat_map(|back| &back.schedule.moves);
         let moved: Vec<(InstanceIdx, HostIdx)> =
             chosen.out.moves.iter().chain(back).map(|line| (line.instance, line.target)).collect();
