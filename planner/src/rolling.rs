@@ -339,10 +339,7 @@ impl Remedy {
         let refused = match &self.fix {
             Fix::FewerSpareHosts { spare_hosts } => {
                 let would_fit = format!("{spare_hosts} spare hosts: with more, its host cannot be out");
-                let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
-                let subject = "a spare host is kept".to_owned();
-                refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(subject.clone()));
-                refusal
+                without_turn(problem, instance, "a spare host is kept", would_fit)
             }
             Fix::LongerWindow { window_s } => {
                 let would_fit = format!("a window of {window_s:.0} seconds, in which its host has its turn");
@@ -358,16 +355,19 @@ impl Remedy {
 fn kept_by(problem: &Problem, instance: InstanceIdx, other: InstanceIdx) -> Refusal {
     let other = &problem.fleet.instances()[other.at()].id;
     let would_fit = format!("{other} being able to leave: a host that cannot be emptied has no turn");
-    let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
-    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(format!("{other} stays on its host")));
-    refusal
+    without_turn(problem, instance, &format!("{other} stays on its host"), would_fit)
 }
 
 /// The refusal of an instance whose host has no turn because the planner had no time left for it.
 fn out_of_time(problem: &Problem, instance: InstanceIdx) -> Refusal {
     let would_fit = "more time to plan: it was up before its host had a turn".to_owned();
-    let mut refusal = everywhere(problem, instance, RuleName::Together, would_fit);
-    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some("the time to plan was up".to_owned()));
+    without_turn(problem, instance, "the time to plan was up", would_fit)
+}
+
+/// The refusal of an instance whose host has no turn for a reason in words.
+fn without_turn(problem: &Problem, instance: InstanceIdx, why: &str, would_fit: String) -> Refusal {
+    let mut refusal = everywhere(problem, instance, RuleName::Turn, would_fit);
+    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(why.to_owned()));
     refusal
 }
 

@@ -431,6 +431,8 @@ pub enum RuleName {
     Order,
     /// It fits alone, but not together with the others that must move.
     Together,
+    /// Its host has no turn in the maintenance; the subject says what keeps the host.
+    Turn,
     /// There is no time left in the window.
     Window,
 }

@@ -195,13 +195,13 @@ impl<'a> Judge<'a> {
         let RequestKind::Rolling { rounds, .. } = &scene.request.kind else { return None };
         let holds = match (reason.rule, reason.subject.as_deref()) {
             (RuleName::Window, None) => truth(rounds.window_s.is_finite(), || "there is no window".into()),
-            (RuleName::Together, Some("a spare host is kept")) => {
+            (RuleName::Turn, Some("a spare host is kept")) => {
                 truth(rounds.spare_hosts > 0, || "no spare host is asked for".into())
             }
-            (RuleName::Together, Some("the time to plan was up")) => {
+            (RuleName::Turn, Some("the time to plan was up")) => {
                 truth(plan.proof.stopped_by == Some(StoppedBy::Time), || "the plan was not cut short".into())
             }
-            (RuleName::Together, Some(subject)) => {
+            (RuleName::Turn, Some(subject)) => {
                 let other = subject.strip_suffix(" stays on its host")?;
                 let at = scene.fleet.instance_index(other).filter(|at| scene.home[*at] == scene.home[self.at]);
                 let stays = at.is_some_and(|at| at != self.at && cannot_leave(scene, plan, at));

@@ -228,10 +228,14 @@ fn what_the_time_to_plan_was_too_short_for_is_left_over() {
         let elapsed = || std::time::Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
         let time = Some(std::time::Duration::from_secs(seconds));
         let limits = Limits { elapsed: &elapsed, time, effort: 1 };
-        let plan = crate::plan(Arc::clone(&fleet), request, stamp, &limits).unwrap();
+        let mut plan = crate::plan(Arc::clone(&fleet), request, stamp, &limits).unwrap();
         let violations = check::check(&fleet, &plan).violations;
         assert!(violations.is_empty(), "{violations:#?}");
-        assert_eq!(plan.proof.stopped_by.is_some(), seconds < 60, "{seconds} s");
+        let cut_short = plan.proof.stopped_by.take().is_some();
+        assert_eq!(cut_short, seconds < 60, "{seconds} s");
+        let denied = check::check(&fleet, &plan).violations;
+        let is_false = |found: &Violation| matches!(found, Violation::FalseReason { rule: RuleName::Turn, .. });
+        assert_eq!(denied.iter().filter(|found| is_false(found)).count(), plan.refusals.len());
         assert_eq!(plan.outcome == Outcome::Complete, plan.left.is_empty());
         sizes.push(plan.left.len());
     }

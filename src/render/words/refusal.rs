@@ -46,6 +46,7 @@ pub(crate) fn reason(of: &Reason) -> String {
                 numbers(of).unwrap_or_default()
             )
         }
+        RuleName::Turn => with_subject("its host has no turn", subject),
         RuleName::Together => with_subject("it fits alone, but not together with the others", subject),
         RuleName::Window => with_subject("there is no time left for it in the window", subject),
     }
@@ -111,6 +112,7 @@ pub(crate) fn advice(rule: RuleName) -> &'static str {
         RuleName::Affinity => "move the whole group, or relax it",
         RuleName::AntiAffinity => "add a host for the group, or allow more of it on each",
         RuleName::Order => "free a little more room, so that moves can pass each other",
+        RuleName::Turn => "do what the reason names; the next plan gives the host its turn",
         RuleName::Together => "free room for one of them, or empty fewer hosts at a time",
         RuleName::Window => "make the window longer",
     }
