@@ -19,4 +19,4 @@ if [ ! -x $peers/bin/python ]; then
 fi
 command -v hbal >/dev/null || apt-get install --yes --quiet --no-install-recommends ganeti-htools >/dev/null \
     || echo "bench: hbal is missing" >&2
-exec cargo bench --profile release --workspace --bench scale -- --peers "$PWD/$peers/bin/python" --page docs/PERFORMANCE.md "$@"
+exec cargo bench --profile release --workspace --bench scale -- --peers "$PWD/$peers/bin/python" --page "$PWD/docs/PERFORMANCE.md" "$@"

@@ -121,6 +121,10 @@ fn main() -> ExitCode {
         options.wanted().for_each(|wanted| drop(write_fleet(folder, &wanted)));
         return ExitCode::SUCCESS;
     }
+    if let Some(path) = &options.page {
+        // Measuring takes long: better to know now that what comes of it cannot be kept.
+        fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     let mut others = Vec::new();
