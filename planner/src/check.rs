@@ -29,6 +29,7 @@ mod rule;
 mod scene;
 mod spare;
 mod violation;
+mod window;
 
 use decant_schema::fleet::Fleet;
 use decant_schema::plan::{FORMAT, Plan};

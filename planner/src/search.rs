@@ -53,7 +53,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,
-        refused_bound: first.refused.bound,
+        refused_bound: first.refused.bound.max(ordering::late_min(problem)),
         displaced_bound: Some(first.displaced_bound(count)),
         certificate: first.certificate(count),
         stopped_by,

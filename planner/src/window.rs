@@ -2,19 +2,20 @@
 //!
 //! Times are estimates, so a window is a goal of the plan, not a promise of its execution. What a window is too short
 //! for is given up by priority: of two sets to give up, the one whose most important instance matters less is better,
-//! and fewer are better than more. Where few are asked, every set that is better than what was found is tried by
-//! planning again; where many are, whoever was given up is tried again alone and in exchange for somebody less
-//! important, until nothing helps.
+//! and fewer are better than more. Moves are put into time so that what is late matters least, and that is given up.
+//! Where few are asked, every set that is better than what was found is then tried by planning again; where many are,
+//! whoever was given up is tried again alone, unless it is proven that as many must stay, and in exchange for somebody
+//! less important, until nothing helps.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::plan::{Fix, Refusal, RuleName};
 
-use crate::Limits;
 use crate::ordering::Schedule;
 use crate::problem::{InstanceIdx, Problem};
 use crate::search::{Ordered, is_asked, keep};
+use crate::{Limits, ordering};
 
 /// Instances of which every set to give up is tried: of one more there are twice as many.
 const EVERY_SET_MAX: usize = 6;
@@ -96,7 +97,7 @@ fn without(problem: &Problem, late: Vec<InstanceIdx>, limits: &Limits<'_>) -> Gi
     GivenUp { ordered, late, worth }
 }
 
-/// Gives up as many as start too late, the least important first, until nobody does.
+/// Gives up whoever starts too late, until nobody does.
 fn thinned(problem: &Problem, whole: Ordered, limits: &Limits<'_>) -> GivenUp {
     let mut thin = GivenUp { ordered: whole, late: Vec::new(), worth: Worth::new() };
     loop {
@@ -153,7 +154,8 @@ impl Search<'_> {
             .iter()
             .flat_map(|back| moving.iter().filter(|out| priority(out) < priority(back)).map(|out| (*back, *out)))
             .collect();
-        let alone = back.iter().map(|back| (*back, None));
+        let fewest = self.best.ordered.refused.len() as u64 <= ordering::late_min(self.problem);
+        let alone = back.iter().filter(|_| !fewest).map(|back| (*back, None));
         let exchanges = exchanges.into_iter().map(|(back, out)| (back, Some(out)));
         let trials: Vec<(InstanceIdx, Option<InstanceIdx>)> = alone.chain(exchanges).collect();
         trials.into_iter().any(|(back, out)| {
@@ -178,32 +180,14 @@ impl Search<'_> {
     }
 }
 
-/// Who is to stay so that fewer moves start after the window: as many as start too late, the least important first.
-/// Nobody, if all start within it or there is none.
+/// Who of those asked starts after the window; where only others do, these, since nobody needs them in time. Nobody, if
+/// all start within it or there is none.
 fn late(problem: &Problem, schedule: &Schedule) -> Vec<InstanceIdx> {
     let Some(window_s) = problem.request.options.window_s else { return Vec::new() };
-    let too_late: BTreeSet<InstanceIdx> =
-        schedule.moves.iter().filter(|line| line.start_s > window_s).map(|line| line.instance).collect();
-    if too_late.is_empty() {
-        return Vec::new();
-    }
-    let asked = |at: &InstanceIdx| is_asked(problem, *at);
-    let count = too_late.iter().filter(|at| asked(at)).count().max(1);
-    let mut order: Vec<(i32, f64, InstanceIdx)> = schedule
-        .moves
-        .iter()
-        .filter(|line| asked(&line.instance))
-        .map(|line| (problem.instances[line.instance.at()].priority, line.start_s, line.instance))
-        .collect();
-    order.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
-    let mut chosen = BTreeSet::new();
-    for (_, _, instance) in order {
-        if chosen.len() < count {
-            chosen.insert(instance);
-        }
-    }
-    // Without anyone who was asked there is nobody to make room for: whoever is late has no errand.
-    if chosen.is_empty() { too_late.into_iter().collect() } else { chosen.into_iter().collect() }
+    let too_late = schedule.moves.iter().filter(|line| line.start_s > window_s).map(|line| line.instance);
+    let too_late: BTreeSet<InstanceIdx> = too_late.collect();
+    let asked: Vec<InstanceIdx> = too_late.iter().copied().filter(|at| is_asked(problem, *at)).collect();
+    if asked.is_empty() { too_late.into_iter().collect() } else { asked }
 }
 
 /// Says of those given up that it was the window, where nothing but a way there was missing, and which window would do
@@ -293,18 +277,59 @@ mod tests {
         assert_eq!(plan.moves[0].instance.as_str(), "low");
     }
 
-    /// What a plan of this request, some being pinned as well, refuses.
+    /// What a plan of this request, some being pinned as well, refuses; when its last move starts.
     fn refused(fleet: &Arc<Fleet>, host: &str, window_s: Option<f64>, pins: &[&str]) -> (Vec<i32>, f64) {
         let options = Options { window_s, pins: pins.iter().map(|pin| (*pin).into()).collect(), ..Options::default() };
         let request = Request { kind: RequestKind::Evacuate { hosts: [host.into()].into() }, options };
         let stamp = Stamp { id: uuid::Uuid::nil(), created_at: jiff::Timestamp::UNIX_EPOCH };
         let plan = plan(Arc::clone(fleet), request, stamp, &Limits::UNTIMED).expect("a plan");
-        assert_eq!(check::check(fleet, &plan).violations, []);
+        let verdict = check::check(fleet, &plan);
+        assert_eq!(verdict.violations, []);
+        assert!(verdict.refused_min <= plan.refusals.len() as u64);
         let at = |id: &str| fleet.instance_index(id).expect("a known instance");
         let mut refused: Vec<i32> =
             plan.refusals.iter().map(|it| fleet.instances()[at(it.instance.as_str())].priority).collect();
         refused.sort_unstable_by_key(|priority| Reverse(*priority));
         (refused, plan.moves.iter().map(|line| line.start_s).fold(0.0, f64::max))
+    }
+
+    /// Ten instances of 1 to 10 GiB, about 9 seconds each GiB, and a host with one slot: as few stay as must. Of two slots the
+    /// second starts nothing while the first has the whole network, which the bound does not know.
+    #[test]
+    fn of_equals_the_largest_stay_and_as_few_as_is_proven() {
+        for (slots, window_s, stay, least) in
+            [(1, 100.0, 5, 5), (1, 300.0, 2, 2), (1, 1.0, 9, 9), (2, 100.0, 5, 4), (2, 400.0, 0, 0)]
+        {
+            let mut document = fleet().document().clone();
+            document.defaults.max_migrations_per_host = slots;
+            document.instances.clear();
+            document.flavors = (1..=10)
+                .map(|gib| {
+                    let mut flavor = fleet().flavors()[0].clone();
+                    flavor.name = format!("f{gib}").as_str().into();
+                    flavor.resources.insert("MEMORY_MB".into(), gib * 1024);
+                    flavor
+                })
+                .collect();
+            let like = fleet().instances()[0].clone();
+            for flavor in document.flavors.iter().rev() {
+                let (id, flavor) = (flavor.name.as_str().into(), flavor.name.clone());
+                document.instances.push(decant_schema::fleet::Instance { id, flavor, ..like.clone() });
+            }
+            let fleet = Arc::new(Fleet::from_document(document).expect("a fleet"));
+            let options = Options { window_s: Some(window_s), ..Options::default() };
+            let request = Request { kind: RequestKind::Evacuate { hosts: ["old".into()].into() }, options };
+            let stamp = Stamp { id: uuid::Uuid::nil(), created_at: jiff::Timestamp::UNIX_EPOCH };
+            let plan = plan(Arc::clone(&fleet), request, stamp, &Limits::UNTIMED).expect("a plan");
+            let verdict = check::check(&fleet, &plan);
+            assert_eq!(verdict.violations, []);
+            let refused: Vec<&str> = plan.refusals.iter().map(|refusal| refusal.instance.as_str()).collect();
+            assert_eq!((refused.len(), verdict.refused_min), (stay, least), "{slots} {window_s}: {refused:?}");
+            let largest: std::collections::BTreeSet<String> = (11 - stay..=10).map(|gib| format!("f{gib}")).collect();
+            assert_eq!(refused.into_iter().map(str::to_owned).collect::<std::collections::BTreeSet<_>>(), largest);
+            let bound = plan.proof.tiers[0].bound.expect("a bound");
+            assert!((bound - f64::from(u32::try_from(least).expect("few"))).abs() < 0.5, "{bound}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::pool::{Kind, Party, Pools, Role};
 use super::room::kept;
 use super::scene::Scene;
 use super::violation::Violation;
+use super::window;
 
 /// Lower bounds of the first two goals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
         *known = proven.max(*known);
         weaker.extend(claims_more(of_pool, *known));
     }
-    let certified = Certified { refused: refused.values().sum(), displaced_mb: displaced.values().sum() };
+    let refused: u64 = refused.values().sum();
+    let certified = Certified { refused: refused.max(window::too_late(scene)), displaced_mb: displaced.values().sum() };
     (certified, weaker)
 }
 

@@ -28,6 +28,53 @@ pub(super) fn bound_s(problem: &Problem, leaving: &[InstanceIdx], displaced: i64
     seconds(bounds.into_iter().max().unwrap_or(0))
 }
 
+/// Seconds in which nothing empties this host, wherever its instances go: its own network and slots are busy with them for
+/// as long. Nothing where it is down, since what is rebuilt elsewhere takes neither.
+pub(crate) fn emptying_s(problem: &Problem, host: HostIdx) -> f64 {
+    let facts = &problem.hosts[host.at()];
+    let hauls = facts.instances.iter().filter(|_| facts.up).map(|at| Haul::away(problem, *at));
+    let (network, slots) = hauls.fold((0, 0), |(network, slots): (Micros, Micros), haul| {
+        (network + haul.floor(), slots + haul.floor() + haul.settle)
+    });
+    seconds(network.max(slots / u64::from(facts.max_migrations.max(1))))
+}
+
+/// How many of those that must leave start after the request's window in every plan. When it closes, as many may be under
+/// way from a host as it has slots, and in all as the fleet has; what started before them has ended, and kept the
+/// host's network and the slots busy until then.
+pub(crate) fn late_min(problem: &Problem) -> u64 {
+    let Some(window_s) = problem.request.options.window_s else { return 0 };
+    let (window, fleet) = (micros(window_s), problem.fleet.document().defaults.max_migrations);
+    let (mut late, mut all) = (0, Vec::new());
+    for facts in problem.hosts.iter().filter(|facts| facts.up) {
+        let leaving = facts.instances.iter().filter(|at| problem.instances[at.at()].task == Task::Leave);
+        let hauls: Vec<Haul> = leaving.map(|at| Haul::away(problem, *at)).collect();
+        let slots = u64::from(facts.max_migrations.max(1));
+        // What shares a network is counted in whole microseconds at its own rate: one less, since that was rounded up.
+        let network = hauls.iter().map(|haul| haul.floor().saturating_sub(1)).collect();
+        let times: Vec<Micros> = hauls.iter().map(|haul| haul.floor().saturating_sub(1) + haul.settle).collect();
+        let ended = ended_by(network, window).min(ended_by(times.clone(), window.saturating_mul(slots)));
+        late += (hauls.len() as u64).saturating_sub(slots + ended);
+        all.extend(times);
+    }
+    let count = all.len() as u64;
+    let in_fleet = fleet.map_or(0, |slots| {
+        let slots = u64::from(slots.max(1));
+        count.saturating_sub(slots + ended_by(all, window.saturating_mul(slots)))
+    });
+    late.max(in_fleet)
+}
+
+/// The most of these that can have ended one after the other.
+fn ended_by(mut times: Vec<Micros>, moment: Micros) -> u64 {
+    times.sort_unstable();
+    let ends = times.into_iter().scan(0, |end: &mut Micros, time| {
+        *end = end.saturating_add(time);
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= moment).count() as u64
+}
+
 /// The least that one instance's leaving takes, each by the door that is best for it.
 struct Exit {
     instance: InstanceIdx,
