@@ -42,6 +42,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
         hosts: usage(problem, &answer.schedule),
         rounds: Vec::new(),
         left: Vec::new(),
+        away: Vec::new(),
     }
 }
 

@@ -72,6 +72,7 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
         let mut plan = assemble::assemble(&rolled.problem, rolled.answer, stamp, seconds);
         plan.rounds = rolled.rounds;
         plan.left = rolled.left;
+        plan.away = rolled.away;
         if !plan.left.is_empty() {
             plan.outcome = Outcome::Partial;
         }

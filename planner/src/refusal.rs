@@ -52,6 +52,11 @@ pub fn explain_with_remedies(problem: &Problem, placement: &Placement, limits: &
 /// Refusals of a plan whose conflict is searched: each takes a placement for every instance in it.
 const CONFLICTS_MAX: usize = 4;
 
+/// The rules about this instance and this host alone by which it is not taken there.
+pub(crate) fn rules_against(problem: &Problem, instance: InstanceIdx, host: HostIdx) -> Vec<RuleName> {
+    host_rule_obstacles(problem, instance, host).into_iter().map(|obstacle| obstacle.rule).collect()
+}
+
 /// The reason of an instance whose place is there in the end but cannot be reached.
 pub(crate) fn without_order() -> Reason {
     Reason {

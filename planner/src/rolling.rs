@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::id::{HostName, MoveId};
-use decant_schema::plan::{Fix, Reason, Refusal, Round, RoundsBound, RuleName, StoppedBy};
+use decant_schema::plan::{Away, Fix, Reason, Refusal, Round, RoundsBound, RuleName, StoppedBy};
 use decant_schema::request::{RequestKind, RollingOptions};
 use rayon::prelude::*;
 
@@ -42,6 +42,8 @@ pub(crate) struct Rolled {
     pub(crate) rounds: Vec<Round>,
     /// Hosts that have no turn, in the order of the fleet.
     pub(crate) left: Vec<HostName>,
+    /// Who was to return and does not, by instance.
+    pub(crate) away: Vec<Away>,
     /// For plans that give the same hosts their turn.
     pub(crate) least: RoundsBound,
 }
@@ -65,6 +67,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let placement = Placement { host: course.state.host.clone(), refused };
     let rounds = course.rounds.iter().map(Turn::named(&problem)).collect();
     let left = course.left(&problem);
+    let away = if options.way_back { course.away(&problem) } else { Vec::new() };
     let stopped_by = course.cut_short.then_some(StoppedBy::Time);
     let duration_s = course.stitched.moves.iter().map(|line| line.end_s).fold(0.0, f64::max);
     let schedule = Schedule {
@@ -78,7 +81,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     };
     let answer =
         Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by };
-    Rolled { problem, answer, rounds, left, least }
+    Rolled { problem, answer, rounds, left, away, least }
 }
 
 fn asked(problem: &Problem) -> (Vec<HostIdx>, RollingOptions) {
@@ -246,6 +249,19 @@ impl Course {
     }
 
     /// Instances of hosts that had no turn; one that moved for another's sake has left after all.
+    /// Instances that are not where they were, and why their hosts do not take them back.
+    fn away(&self, problem: &Problem) -> Vec<Away> {
+        let all = (0..problem.instances.len()).map(InstanceIdx::new);
+        let home = |at: InstanceIdx| problem.instances[at.at()].host;
+        all.filter(|at| self.state.host[at.at()] != home(*at))
+            .map(|at| Away {
+                instance: problem.fleet.instances()[at.at()].id.clone(),
+                host: problem.fleet.hosts()[home(at).at()].name.clone(),
+                rules: refusal::rules_against(self.state.now(), at, home(at)),
+            })
+            .collect()
+    }
+
     fn refused(&self, problem: &Problem) -> Vec<InstanceIdx> {
         let moved: BTreeSet<InstanceIdx> = self.stitched.moves.iter().map(|line| line.instance).collect();
         let mut refused: Vec<InstanceIdx> = self

@@ -53,6 +53,21 @@ pub struct Plan {
     /// nobody is, there is no time or no spare host for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<HostName>,
+    /// Whoever a rolling plan with a way back leaves elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub away: Vec<Away>,
+}
+
+/// An instance that was to return to the host it came from, and stays where it is because that host would not take it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Away {
+    /// Who stays away.
+    pub instance: InstanceId,
+    /// From where.
+    pub host: HostName,
+    /// Every rule about the instance and that host alone by which it is not taken, as both are in the end.
+    pub rules: Vec<RuleName>,
 }
 
 impl Document for Plan {
@@ -63,6 +78,7 @@ impl Document for Plan {
         List::of::<Refusal>("refusals"),
         List::of::<HostUsage>("hosts"),
         List::of::<Round>("rounds"),
+        List::of::<Away>("away"),
     ];
 
     fn format(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use decant_schema::fleet::Resources;
 use decant_schema::id::ResourceClass;
-use decant_schema::plan::{MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
+use decant_schema::plan::{Away, MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
 use decant_schema::request::{Options, RequestKind, RollingOptions};
 use jiff::{SignedDuration, Timestamp};
 
@@ -207,6 +207,16 @@ pub(crate) fn rounds(plan: &Plan) -> Option<String> {
 /// Which hosts of a rolling plan have no turn.
 pub(crate) fn left(plan: &Plan) -> Option<String> {
     (!plan.left.is_empty()).then(|| format!("Without a turn: {}", some_of(plan.left.iter(), plan.left.len())))
+}
+
+/// Who of a rolling plan does not return to its host, and why.
+pub(crate) fn away(plan: &Plan) -> Option<String> {
+    let why = |away: &Away| {
+        let rules: Vec<String> = away.rules.iter().map(|name| rule(*name)).collect();
+        format!("{} from {} ({})", away.instance, away.host, rules.join(", "))
+    };
+    (!plan.away.is_empty())
+        .then(|| format!("Not brought back: {}", some_of(plan.away.iter().map(why), plan.away.len())))
 }
 
 /// The first tier whose value is above its bound.

@@ -132,6 +132,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
         hosts: Vec::new(),
         rounds: Vec::new(),
         left: Vec::new(),
+        away: Vec::new(),
     }
 }
 

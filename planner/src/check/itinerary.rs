@@ -135,9 +135,9 @@ pub(super) fn unknown_names(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
         names.hosts(Place::Round(at + 1), &round.hosts);
     }
     names.hosts(Place::LeftOver, &plan.left);
-    for pool in plan.proof.certificate.iter().flat_map(|certificate| &certificate.pools) {
-        names.hosts(Place::Certificate, [&pool.host]);
-        pool.prices.iter().for_each(|price| names.instance(Place::Certificate, &price.like));
+    for away in &plan.away {
+        names.instance(Place::Away, &away.instance);
+        names.hosts(Place::Away, [&away.host]);
     }
     names.violations
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::itinerary::Itinerary;
 use super::nearness::{Obstacle, Views};
-use super::rule::{Wish, admits_at_end, immobile, objections, staying};
+use super::rule::{Wish, immobile, objections, objections_at_end, staying};
 use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
@@ -227,7 +227,7 @@ impl<'a> Judge<'a> {
 fn cannot_leave(scene: &Scene<'_>, plan: &Plan, at: usize) -> bool {
     let home = scene.home[at];
     let mut others = (0..scene.fleet.hosts().len()).filter(|host| *host != home);
-    immobile(scene, at).is_some() || !others.any(|host| admits_at_end(scene, plan, at, home, host))
+    immobile(scene, at).is_some() || !others.any(|host| objections_at_end(scene, plan, at, home, host).is_empty())
 }
 
 fn truth(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use decant_schema::id::HostName;
-use decant_schema::plan::{Plan, Round};
+use decant_schema::plan::{Away, Plan, Round, RuleName};
 use decant_schema::request::{RequestKind, RollingOptions};
 
 use super::itinerary::Itinerary;
@@ -15,7 +15,7 @@ use super::{rule, spare};
 /// Rounds that do not hold along the printed times.
 pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
     let RequestKind::Rolling { rounds: options, .. } = &scene.request.kind else {
-        let unasked = !plan.rounds.is_empty() || !plan.left.is_empty();
+        let unasked = !(plan.rounds.is_empty() && plan.left.is_empty() && plan.away.is_empty());
         return unasked.then_some(Violation::RoundsUnasked).into_iter().collect();
     };
     let mut violations = coverage(scene, plan);
@@ -51,20 +51,33 @@ fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
     hosts.chain(moves.map(|line| Violation::RoundMoves { id: line.id })).collect()
 }
 
-/// Instances of hosts that had their turn, are to return, and do not though the host would take them.
+/// Instances that are to return and do not, though the host would take them or without a true word on why it would
+/// not; and such words about others.
 fn not_home(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>, options: &RollingOptions) -> Vec<Violation> {
-    if !options.way_back {
-        return Vec::new();
-    }
     let ends = itinerary.ends(scene);
-    let served: BTreeSet<&HostName> = plan.rounds.iter().flat_map(|round| &round.hosts).collect();
-    let away = (0..ends.len()).filter(|at| ends[*at] != scene.home[*at] && served.contains(&scene.instance(*at).host));
-    let could = away.filter(|at| rule::admits_at_end(scene, plan, *at, ends[*at], scene.home[*at]));
-    let violation = |at: usize| {
-        let instance = scene.instance(at);
-        Violation::NotHome { instance: instance.id.clone(), host: instance.host.clone() }
-    };
-    could.map(violation).collect()
+    let mut said: BTreeMap<usize, &Away> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for away in &plan.away {
+        let at = scene.fleet.instance_index(away.instance.as_str()).expect("all names of the plan are known");
+        if said.insert(at, away).is_some() || !options.way_back || ends[at] == scene.home[at] {
+            violations.push(Violation::FalseAway { instance: away.instance.clone() });
+        }
+    }
+    let away = (0..ends.len()).filter(|at| options.way_back && ends[*at] != scene.home[*at]);
+    for at in away {
+        let (instance, host) = (scene.instance(at).id.clone(), scene.instance(at).host.clone());
+        let rules = rule::objections_at_end(scene, plan, at, ends[at], scene.home[at]);
+        match said.get(&at) {
+            _ if rules.is_empty() => violations.push(Violation::NotHome { instance, host }),
+            Some(away) if away.host == host && same(&away.rules, &rules) => {}
+            _ => violations.push(Violation::FalseAway { instance }),
+        }
+    }
+    violations
+}
+
+fn same(some: &[RuleName], others: &[RuleName]) -> bool {
+    some.iter().collect::<BTreeSet<_>>() == others.iter().collect::<BTreeSet<_>>()
 }
 
 /// Rounds that are too short, or out together with too many hosts.

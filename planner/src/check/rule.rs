@@ -90,15 +90,21 @@ fn arriving(scene: &Scene<'_>, plan: &Plan, step: &Step<'_>) -> Vec<RuleName> {
     objections(scene, &wish, &maintained(scene, plan, step.target, step.line.start_s))
 }
 
-/// Whether a host would take an instance from another once all rounds are over, the gentlest way.
-pub(super) fn admits_at_end(scene: &Scene<'_>, plan: &Plan, at: usize, source: usize, target: usize) -> bool {
+/// Every objection to an instance's moving from a host to another once all rounds are over, the gentlest way.
+pub(super) fn objections_at_end(
+    scene: &Scene<'_>,
+    plan: &Plan,
+    at: usize,
+    source: usize,
+    target: usize,
+) -> Vec<RuleName> {
     let wish = Wish::of(scene, at);
     let instance = scene.instance(at);
     let running = matches!(instance.state, InstanceState::Active | InstanceState::Paused);
     let live = running && instance.mobility == Mobility::Live;
     let version = maintained(scene, plan, source, f64::INFINITY).hypervisor_version;
     let wish = Wish { version_min: version.filter(|_| live), ..wish };
-    objections(scene, &wish, &maintained(scene, plan, target, f64::INFINITY)).is_empty()
+    objections(scene, &wish, &maintained(scene, plan, target, f64::INFINITY))
 }
 
 /// A host at a moment of a plan: once back from its round it has the newest hypervisor of the fleet.

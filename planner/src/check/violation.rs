@@ -130,6 +130,8 @@ pub enum Violation {
     NoSpare { round: usize, host: HostName },
     #[error("{instance} is to return to {host} and could, but does not")]
     NotHome { instance: InstanceId, host: HostName },
+    #[error("what is said of {instance} staying away from its host is not so, or not said")]
+    FalseAway { instance: InstanceId },
     #[error("round {round} returns its hosts at {returned_at_s} s, before {earliest_s} s")]
     RoundReturn { round: usize, returned_at_s: f64, earliest_s: f64 },
 }
@@ -172,6 +174,8 @@ impl fmt::Display for Place {
             Self::Request => write!(f, "request"),
             Self::Move(id) => write!(f, "move {id}"),
             Self::Refusals => write!(f, "refusals"),
+    /// Among those who stay away.
+    Away,
             Self::Hosts => write!(f, "hosts"),
             Self::Certificate => write!(f, "certificate"),
             Self::Round(round) => write!(f, "round {round}"),
@@ -184,6 +188,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Before the first move.
+            Self::Away => write!(f, "away"),
     Before,
     /// At its fullest.
     Peak,

@@ -284,20 +284,13 @@ impl<'a> RoundPlanner<'a> {
             return Err(End::Stuck);
         }
         let returned_s = self.open.start + out.duration_s + self.options.outage_s;
-        let back = self.options.way_back.then(|| self.way_back(&after, &moved, returned_s)).transpose()?;
+        let back = self.options.way_back.then(|| self.way_back(&after, returned_s)).transpose()?;
         Ok(Chosen { hosts, out, back })
     }
 
-    /// Everybody home, but those that would have to go live to an older hypervisor, as soon as there is time.
-    fn way_back(&self, after: &Problem, moved: &Assignments, returned_s: f64) -> Result<Back, End> {
-        let mut placement = after.standing();
-        for (instance, _) in moved {
-            let home = self.state.host[instance.at()];
-            if after.admits(*instance, home) {
-                placement.host[instance.at()] = home;
-            }
-        }
-        let schedule = ordering::order(after, &placement, self.limits).map_err(|_| End::Stuck)?;
+    /// Everybody home whose host takes them, as soon as there is time.
+    fn way_back(&self, after: &Problem, returned_s: f64) -> Result<Back, End> {
+        let schedule = ordering::order(after, &self.state.home_from(after), self.limits).map_err(|_| End::Stuck)?;
         let begins_s = self.calendar.beginning(returned_s, schedule.last_start_s()).ok_or(End::Window)?;
         Ok(Back { schedule, begins_s })
     }

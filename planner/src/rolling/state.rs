@@ -6,7 +6,7 @@ use std::sync::Arc;
 use decant_schema::fleet::Fleet;
 
 use crate::capacity::nothing_asked;
-use crate::problem::{HostIdx, InstanceIdx, Problem};
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
 
 use super::round::Chosen;
 
@@ -14,8 +14,10 @@ use super::round::Chosen;
 pub(super) struct State {
     /// The fleet as it is now, in numbers; nothing is asked in it.
     now: Problem,
-    /// By instance.
+    /// By instance: where it is.
     pub(super) host: Vec<HostIdx>,
+    /// By instance: where it was before the first round.
+    home: Vec<HostIdx>,
     /// By host: whether it had its turn.
     pub(super) done: Vec<bool>,
     /// By host: whether it is to have a turn.
@@ -29,6 +31,7 @@ impl State {
         Self {
             now: nothing_asked(Arc::clone(&problem.fleet), problem.request.options.clone()),
             host: problem.standing().host,
+            home: problem.standing().host,
             done: vec![false; problem.hosts.len()],
             listed: (0..problem.hosts.len()).map(|at| listed.contains(&HostIdx::new(at))).collect(),
             newest: problem.fleet.hosts().iter().filter_map(|host| host.hypervisor_version).max(),
@@ -38,6 +41,17 @@ impl State {
     /// The fleet as it is now, in numbers.
     pub(super) fn now(&self) -> &Problem {
         &self.now
+    }
+
+    /// Everybody where they were before the first round, whose host takes them back as the fleet is after a round.
+    pub(super) fn home_from(&self, after: &Problem) -> Placement {
+        let mut placement = after.standing();
+        for (at, host) in placement.host.iter_mut().enumerate() {
+            if after.admits(InstanceIdx::new(at), self.home[at]) {
+                *host = self.home[at];
+            }
+        }
+        placement
     }
 
     /// The fleet as it will be once these instances are there and these hosts have had their turn. Positions stay

@@ -75,6 +75,29 @@ fn the_way_back_brings_everyone_home() {
 }
 
 #[test]
+fn whoever_a_rule_keeps_from_home_is_named_with_it() {
+    let mut document = document(&[("a", 100), ("b", 100)], &[("i", "a", 40)]);
+    document.hosts[0].enabled = false;
+    let home = RollingOptions { way_back: true, ..rounds(1e6) };
+    let plan = plan_of(document.clone(), &["a"], home);
+    let away = |host: &str| Away { instance: "i".into(), host: host.into(), rules: vec![RuleName::HostDisabled] };
+    assert_eq!(plan.away, [away("a")]);
+    let spoils: [fn(&mut Plan); 4] = [
+        |plan| plan.away.clear(),
+        |plan| plan.away[0].rules[0] = RuleName::Zone,
+        |plan| plan.away[0].host = "b".into(),
+        |plan| plan.away.push(plan.away[0].clone()),
+    ];
+    let fleet = fleet(document);
+    for spoil in spoils {
+        let mut spoiled = plan.clone();
+        spoil(&mut spoiled);
+        let found = check::check(&fleet, &spoiled).violations;
+        assert!(matches!(found[..], [Violation::FalseAway { .. }]), "{found:?}");
+    }
+}
+
+#[test]
 fn a_short_window_takes_the_most_valuable_hosts_and_says_which_would_do() {
     let make = || document(&[("a", 100), ("b", 100), ("c", 100)], &[("i", "a", 60), ("j", "b", 60), ("k", "c", 60)]);
     let mut short = rounds(500.0);

@@ -185,6 +185,7 @@ fn rounds(view: PlanView<'_>) -> Markup {
     html! {
         @if let Some(least) = words::rounds(plan) { p { (least) "." } }
         @if let Some(left) = words::left(plan) { p { (left) "." } }
+        @if let Some(away) = words::away(plan) { p { (away) "." } }
         (list("round", &headings, &rows))
     }
 }

@@ -203,7 +203,8 @@ fn rounds(view: PlanView<'_>) -> String {
     let rows = drawn(rows, &[0, 2, 3, 4, 5]);
     let least = words::rounds(plan).map_or_else(String::new, |least| format!("{least}.\n"));
     let left = words::left(plan).map_or_else(String::new, |left| format!("{left}.\n"));
-    format!("\nRounds\n{least}{left}{rows}\n")
+    let away = words::away(plan).map_or_else(String::new, |away| format!("{away}.\n"));
+    format!("\nRounds\n{least}{left}{away}{rows}\n")
 }
 
 /// Every touched host by class: before, at its fullest, after.
