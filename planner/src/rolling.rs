@@ -69,11 +69,12 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let left = course.left(&problem);
     let away = if options.way_back { course.away(&problem) } else { Vec::new() };
     let stopped_by = course.cut_short.then_some(StoppedBy::Time);
-    let duration_s = course.stitched.moves.iter().map(|line| line.end_s).fold(0.0, f64::max);
+    let ends = course.stitched.moves.iter().map(|line| line.end_s);
+    let duration_s = ends.chain(course.rounds.iter().map(|turn| turn.returned_at_s)).fold(0.0, f64::max);
     let schedule = Schedule {
         duration_s,
         duration_bound_s: 0.0,
-        leaving_bound_s: 0.0,
+        leaving_bound_s: bound::duration_s(&problem, &served, &options, least.rounds),
         stepped_aside: Vec::new(),
         stopped_by: None,
         placement,
@@ -248,7 +249,6 @@ impl Course {
         left.into_iter().map(|host| problem.fleet.hosts()[host.at()].name.clone()).collect()
     }
 
-    /// Instances of hosts that had no turn; one that moved for another's sake has left after all.
     /// Instances that are not where they were, and why their hosts do not take them back.
     fn away(&self, problem: &Problem) -> Vec<Away> {
         let all = (0..problem.instances.len()).map(InstanceIdx::new);
@@ -262,6 +262,7 @@ impl Course {
             .collect()
     }
 
+    /// Instances of hosts that had no turn; one that moved for another's sake has left after all.
     fn refused(&self, problem: &Problem) -> Vec<InstanceIdx> {
         let moved: BTreeSet<InstanceIdx> = self.stitched.moves.iter().map(|line| line.instance).collect();
         let mut refused: Vec<InstanceIdx> = self

@@ -171,7 +171,7 @@ pub enum TierName {
     Refused,
     /// Memory of the third parties that move at all, each once, MiB.
     DisplacedMemoryMb,
-    /// Estimated duration, seconds.
+    /// Estimated duration, seconds: until the last move has ended and the last round's hosts are back.
     DurationS,
     /// How unevenly the hosts are filled at the end, 0 to 1: the most by which, on any host and in any class, the
     /// used share of the capacity exceeds the same share over all hosts together. Hosts that are up and not emptied

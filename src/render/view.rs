@@ -92,9 +92,10 @@ impl<'a> PlanView<'a> {
         waves.into_iter().zip(moves.drain(..)).collect()
     }
 
-    /// Seconds from the first start to the last end.
+    /// Seconds until the last move has ended and the last round's hosts are back.
     pub(crate) fn duration_s(&self) -> f64 {
-        self.plan.moves.iter().map(|step| step.end_s).fold(0.0, f64::max)
+        let ends = self.plan.moves.iter().map(|step| step.end_s);
+        ends.chain(self.plan.rounds.iter().map(|round| round.returned_at_s)).fold(0.0, f64::max)
     }
 
     /// A moment of the plan: by the calendar, where the maintenance is planned by it.

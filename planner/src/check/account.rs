@@ -97,7 +97,10 @@ fn value(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>, tier: TierNa
     match tier {
         TierName::Refused => plan.refusals.len() as f64,
         TierName::DisplacedMemoryMb => displaced(scene, itinerary) as f64,
-        TierName::DurationS => plan.moves.iter().map(|line| line.end_s).fold(0.0, f64::max),
+        TierName::DurationS => {
+            let ends = plan.moves.iter().map(|line| line.end_s);
+            ends.chain(plan.rounds.iter().map(|round| round.returned_at_s)).fold(0.0, f64::max)
+        }
         TierName::Imbalance => imbalance(scene, itinerary),
     }
 }

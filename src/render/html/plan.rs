@@ -152,7 +152,7 @@ fn move_row(view: PlanView<'_>, wave: usize, step: &Move, whole: f64) -> Row {
 
 fn rounds(view: PlanView<'_>) -> Markup {
     let plan = view.plan;
-    let whole = plan.rounds.iter().map(|round| round.returned_at_s).fold(0.0, f64::max);
+    let whole = view.duration_s();
     let rows: Vec<_> = plan
         .rounds
         .iter()
