@@ -43,7 +43,7 @@ pub use violation::{Moment, Place, Unproven, Violation};
 pub struct Verdict {
     /// Everything that is wrong.
     pub violations: Vec<Violation>,
-    /// Bounds that go beyond what the certificate proves.
+    /// What goes beyond what the certificates prove.
     pub unproven: Vec<Unproven>,
     /// How many requested instances no plan could move, as far as the plan's certificate proves.
     pub refused_min: u64,
@@ -78,7 +78,8 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
     violations.extend(reason::false_reasons(&scene, plan, &itinerary));
-    violations.extend(conflict::false_remedies(&scene, plan));
+    let (false_remedies, unproven) = conflict::judge(&scene, plan);
+    violations.extend(false_remedies);
     let moments = room::worst_moments(&scene, &itinerary);
     violations.extend(room::overfull(&scene, &itinerary, &moments));
     violations.extend(room::full_at_end(&scene, &itinerary));
@@ -90,7 +91,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(account::goals(&scene, plan, &itinerary));
     Verdict {
         violations,
-        unproven: account::unproven(plan, &certified),
+        unproven: [account::unproven(plan, &certified), unproven].concat(),
         refused_min: certified.refused,
         displaced_mb_min: certified.displaced_mb,
     }

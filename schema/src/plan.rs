@@ -464,6 +464,11 @@ pub struct Conflict {
     pub rules: Vec<Reason>,
     /// Whether removing each member was tried and found to resolve it.
     pub irreducible: bool,
+    /// Prices from which it follows that some of them must stay: a certificate of the tier `refused`, for the fleet and the
+    /// request of its instances alone. None where it follows without prices, or where only the planner's own search
+    /// has found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
 }
 
 /// A change that would let a refused instance move, found by planning again. The cheapest come first: what takes a word (let

@@ -20,6 +20,8 @@ struct Judgement {
     violations: Vec<String>,
     refused_min: u64,
     displaced_mb_min: u64,
+    /// What rests on the planner's word.
+    unproven: Vec<String>,
 }
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
@@ -41,6 +43,7 @@ fn judgement(verdict: &Verdict) -> Judgement {
         violations: verdict.violations.iter().map(ToString::to_string).collect(),
         refused_min: verdict.refused_min,
         displaced_mb_min: verdict.displaced_mb_min,
+        unproven: verdict.unproven.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -55,6 +58,9 @@ fn praise(moves: usize, verdict: &Verdict) -> String {
     if verdict.displaced_mb_min > 0 {
         let least = words::mebibytes(verdict.displaced_mb_min);
         let _ = writeln!(text, "Its certificate proves that at least {least} of other instances' memory must move.");
+    }
+    for claim in &verdict.unproven {
+        let _ = writeln!(text, "Not proven here, but the planner's word: {claim}.");
     }
     text
 }

@@ -147,7 +147,7 @@ pub(super) fn unproven(plan: &Plan, certified: &Certified) -> Vec<Unproven> {
     };
     let bounds = plan.proof.tiers.iter().filter_map(|tier| Some((tier.name, tier.bound?, proven(tier.name)?)));
     let beyond = bounds.filter(|(_, bound, proven)| *bound > *proven as f64);
-    beyond.map(|(tier, bound, proven)| Unproven { tier, bound, proven }).collect()
+    beyond.map(|(tier, bound, proven)| Unproven::Bound { tier, bound, proven }).collect()
 }
 
 fn outcome(plan: &Plan) -> Option<Violation> {

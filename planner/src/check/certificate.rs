@@ -30,22 +30,13 @@ pub(super) struct Certified {
 /// What the fleet and the plan's certificate prove, and the bounds of pools that claim more.
 pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
     let pools = Pools::new(scene);
-    let mut refused = stuck(&pools);
-    let empty = Certificate { pools: Vec::new() };
-    let certificate = plan.proof.certificate.as_ref().unwrap_or(&empty);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
-        return (Certified { refused: refused.values().sum(), displaced_mb: 0 }, Vec::new());
+        return (Certified { refused: stuck(&pools).values().sum(), displaced_mb: 0 }, Vec::new());
     }
-    let of_tier = |tier| certificate.pools.iter().filter(move |of_pool| of_pool.tier == tier);
-    let mut weaker = Vec::new();
-    for of_pool in of_tier(TierName::Refused) {
-        let (pool, proven) = prove(scene, &pools, of_pool, 0);
-        let known = refused.entry(pool).or_default();
-        *known = proven.max(*known);
-        weaker.extend(claims_more(of_pool, *known));
-    }
+    let certificate = plan.proof.certificate.as_ref();
+    let (refused, mut weaker) = least_refused(scene, &pools, certificate);
     let mut displaced: BTreeMap<usize, u64> = BTreeMap::new();
-    for of_pool in of_tier(TierName::DisplacedMemoryMb) {
+    for of_pool in of_tier(certificate, TierName::DisplacedMemoryMb) {
         let pool = pools.pool[position(scene, of_pool)];
         let refusals = refusals_max(&pools, plan, &refused, pool);
         let (pool, proven) = prove(scene, &pools, of_pool, refusals);
@@ -56,6 +47,34 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
     let refused: u64 = refused.values().sum();
     let certified = Certified { refused: refused.max(window::too_late(scene)), displaced_mb: displaced.values().sum() };
     (certified, weaker)
+}
+
+/// How many requested instances no plan moves, as far as this certificate proves, and what of it claims more.
+pub(super) fn refused_min(scene: &Scene<'_>, certificate: Option<&Certificate>) -> (u64, Vec<Violation>) {
+    let (refused, weaker) = least_refused(scene, &Pools::new(scene), certificate);
+    (refused.values().sum(), weaker)
+}
+
+/// The same by pool.
+fn least_refused(
+    scene: &Scene<'_>,
+    pools: &Pools,
+    certificate: Option<&Certificate>,
+) -> (BTreeMap<usize, u64>, Vec<Violation>) {
+    let mut refused = stuck(pools);
+    let mut weaker = Vec::new();
+    for of_pool in of_tier(certificate, TierName::Refused) {
+        let (pool, proven) = prove(scene, pools, of_pool, 0);
+        let known = refused.entry(pool).or_default();
+        *known = proven.max(*known);
+        weaker.extend(claims_more(of_pool, *known));
+    }
+    (refused, weaker)
+}
+
+fn of_tier(certificate: Option<&Certificate>, tier: TierName) -> impl Iterator<Item = &PoolCertificate> {
+    let pools = certificate.into_iter().flat_map(|certificate| &certificate.pools);
+    pools.filter(move |of_pool| of_pool.tier == tier)
 }
 
 fn claims_more(of_pool: &PoolCertificate, proven: u64) -> Option<Violation> {

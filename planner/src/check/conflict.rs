@@ -1,31 +1,44 @@
 //! Whether the conflicts and the fixes of refusals can be so: about what is asked, rules that hold and changes that
-//! change something. That a conflict is one can be refuted here, by a place for everybody in it; that it is irreducible
-//! rests on the planner's word, as does that a fix suffices: both are found by planning.
+//! change something.
+//!
+//! That a conflict is one follows from its certificate, evaluated on the fleet and the request of its instances alone;
+//! without one it can still be refuted, by a place for everybody in it. That it is irreducible rests on the planner's word,
+//! as does that a fix suffices: both are found by planning.
 
 use std::collections::BTreeSet;
 
-use decant_schema::fleet::GroupPolicy;
+use decant_schema::fleet::{Fleet, GroupPolicy};
 use decant_schema::plan::{Conflict, Fix, Plan, Reason, Refusal, RuleName};
-use decant_schema::request::RequestKind;
+use decant_schema::request::{Request, RequestKind};
 
+use super::certificate::refused_min;
 use super::fitting::{Fitting, Seeker};
 use super::rule::{Wish, immobile};
-use super::scene::{Scene, subtract};
-use super::violation::Violation;
+use super::scene::{Asked, Scene, subtract};
+use super::violation::{Unproven, Violation};
 
-/// Conflicts and fixes that cannot be so.
-pub(super) fn false_remedies(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
-    let of = |refusal: &Refusal| {
-        let conflict = refusal.conflict.as_ref().and_then(|conflict| false_conflict(scene, refusal, conflict).err());
-        let conflict = conflict.map(|detail| Violation::FalseConflict { instance: refusal.instance.clone(), detail });
-        let fixes = refusal.fixes.iter().filter_map(|fix| useless(scene, fix));
-        let fixes = fixes.map(|detail| Violation::FalseFix { instance: refusal.instance.clone(), detail });
-        conflict.into_iter().chain(fixes).collect::<Vec<_>>()
-    };
-    plan.refusals.iter().flat_map(of).collect()
+/// Conflicts and fixes that cannot be so, and conflicts that nothing proves.
+pub(super) fn judge(scene: &Scene<'_>, plan: &Plan) -> (Vec<Violation>, Vec<Unproven>) {
+    let (mut violations, mut unproven) = (Vec::new(), Vec::new());
+    for refusal in &plan.refusals {
+        let instance = || refusal.instance.clone();
+        match refusal.conflict.as_ref().map(|conflict| is_proven(scene, refusal, conflict)) {
+            None | Some(Ok(true)) => {}
+            Some(Ok(false)) => unproven.push(Unproven::Conflict { instance: instance() }),
+            Some(Err(detail)) => violations.push(Violation::FalseConflict { instance: instance(), detail }),
+        }
+        let useless = refusal.fixes.iter().filter_map(|fix| useless(scene, fix));
+        violations.extend(useless.map(|detail| Violation::FalseFix { instance: instance(), detail }));
+    }
+    (violations, unproven)
 }
 
-fn false_conflict(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> Result<(), String> {
+/// Whether it is proven that a conflict is one.
+///
+/// # Errors
+///
+/// Why it cannot be one, or is not proven by what it says proves it.
+fn is_proven(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> Result<bool, String> {
     let members: BTreeSet<_> = conflict.instances.iter().collect();
     if members.len() < conflict.instances.len() {
         return Err("an instance is in it twice".to_owned());
@@ -33,7 +46,7 @@ fn false_conflict(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> 
     if !members.contains(&refusal.instance) {
         return Err("the instance is not in it".to_owned());
     }
-    let positions: Vec<usize> = members.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
+    let positions: BTreeSet<usize> = members.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
     if let Some(third) = positions.iter().find(|at| scene.asked(**at).is_none()) {
         return Err(format!("nobody asked {} to move", scene.instance(*third).id));
     }
@@ -43,11 +56,31 @@ fn false_conflict(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> 
     if positions.iter().all(|at| immobile(scene, *at).is_none()) && fit_at_once(scene, &positions) {
         return Err("there is a place for all of them as things stand".to_owned());
     }
-    Ok(())
+    let Some((fleet, request)) = alone(scene, &positions) else { return Ok(false) };
+    let (refused, weaker) = refused_min(&Scene::new(&fleet, &request), conflict.certificate.as_ref());
+    weaker.first().map_or(Ok(refused > 0), |weaker| Err(weaker.to_string()))
+}
+
+/// The fleet and the request of these alone: whoever else is to leave its host is gone, whoever else is to be resized
+/// is not. `None` where that is no fleet.
+fn alone(scene: &Scene<'_>, members: &BTreeSet<usize>) -> Option<(Fleet, Request)> {
+    let gone: BTreeSet<&str> = (0..scene.fleet.instances().len())
+        .filter(|at| !members.contains(at) && scene.asked(*at) == Some(Asked::Leave))
+        .map(|at| scene.instance(at).id.as_str())
+        .collect();
+    let mut document = scene.fleet.document().clone();
+    document.instances.retain(|instance| !gone.contains(instance.id.as_str()));
+    document.server_groups.iter_mut().for_each(|group| group.members.retain(|id| !gone.contains(id.as_str())));
+    document.server_groups.retain(|group| !group.members.is_empty());
+    let mut request = scene.request.clone();
+    if let RequestKind::Resize { resizes } = &mut request.kind {
+        resizes.retain(|resize| members.iter().any(|at| scene.instance(*at).id == resize.instance));
+    }
+    Some((Fleet::from_document(document).ok()?, request))
 }
 
 /// Whether a rule that could be relaxed is there to be relaxed.
-fn is_in_force(scene: &Scene<'_>, rule: &Reason, members: &[usize]) -> bool {
+fn is_in_force(scene: &Scene<'_>, rule: &Reason, members: &BTreeSet<usize>) -> bool {
     let options = scene.options();
     let subject = rule.subject.as_deref().unwrap_or_default();
     let host = || scene.fleet.host_index(subject).map(|at| scene.host(at));
@@ -76,7 +109,7 @@ fn is_pinned(scene: &Scene<'_>, id: &str) -> bool {
 
 /// Whether all of these find a place while everybody else stays, those beside them on emptied hosts being gone. Where
 /// affinity binds one of them, more would have to be known.
-fn fit_at_once(scene: &Scene<'_>, members: &[usize]) -> bool {
+fn fit_at_once(scene: &Scene<'_>, members: &BTreeSet<usize>) -> bool {
     let bound = |at: &usize| {
         let mut groups = scene.fleet.server_groups().iter();
         groups.any(|group| group.policy == GroupPolicy::Affinity && group.members.contains(&scene.instance(*at).id))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use decant_schema::fleet::{Flavor, Fleet};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::plan::{Fix, Move, Plan, Refusal};
+use decant_schema::plan::{Certificate, Fix, Move, Plan, Refusal};
 use decant_schema::request::RequestKind;
 
 use super::scene::{Amounts, Scene};
@@ -139,6 +139,7 @@ pub(super) fn unknown_names(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
         names.instance(Place::Away, &away.instance);
         names.hosts(Place::Away, [&away.host]);
     }
+    plan.proof.certificate.iter().for_each(|certificate| names.of_certificate(certificate));
     names.violations
 }
 
@@ -151,7 +152,10 @@ impl Names<'_> {
     fn of_refusal(&mut self, refusal: &Refusal) {
         self.instance(Place::Refusals, &refusal.instance);
         self.hosts(Place::Refusals, refusal.reasons.iter().filter_map(|reason| reason.best_host.as_ref()));
-        refusal.conflict.iter().flat_map(|it| &it.instances).for_each(|it| self.instance(Place::Refusals, it));
+        if let Some(conflict) = &refusal.conflict {
+            conflict.instances.iter().for_each(|it| self.instance(Place::Refusals, it));
+            conflict.certificate.iter().for_each(|certificate| self.of_certificate(certificate));
+        }
         for fix in &refusal.fixes {
             match fix {
                 Fix::Unpin { instance } => self.instance(Place::Refusals, instance),
@@ -164,6 +168,13 @@ impl Names<'_> {
                 | Fix::LongerWindow { .. }
                 | Fix::FewerSpareHosts { .. } => {}
             }
+        }
+    }
+
+    fn of_certificate(&mut self, certificate: &Certificate) {
+        for pool in &certificate.pools {
+            self.hosts(Place::Certificate, [&pool.host]);
+            pool.prices.iter().for_each(|price| self.instance(Place::Certificate, &price.like));
         }
     }
 

@@ -136,17 +136,25 @@ pub enum Violation {
     RoundReturn { round: usize, returned_at_s: f64, earliest_s: f64 },
 }
 
-/// A bound that goes beyond what the plan's certificate proves: no mistake was found in it, but it rests on the
-/// planner's word.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("the bound of {} is {bound}; the certificate proves {proven}", tier_label(*.tier))]
-pub struct Unproven {
-    /// Which goal.
-    pub tier: TierName,
-    /// What the plan says.
-    pub bound: f64,
-    /// What its certificate proves.
-    pub proven: u64,
+/// What goes beyond what the plan's certificates prove: no mistake was found in it, but it rests on the planner's word.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unproven {
+    /// A goal's bound.
+    #[error("the bound of {} is {bound}; the certificate proves {proven}", tier_label(*.tier))]
+    Bound {
+        /// Which goal.
+        tier: TierName,
+        /// What the plan says.
+        bound: f64,
+        /// What its certificate proves.
+        proven: u64,
+    },
+    /// That some of a conflict must stay.
+    #[error("that {instance} and those it is in conflict with cannot all go has no certificate")]
+    Conflict {
+        /// Whose refusal names the conflict.
+        instance: InstanceId,
+    },
 }
 
 /// Where in a plan a name stands.
@@ -166,6 +174,8 @@ pub enum Place {
     Round(usize),
     /// Among the hosts left over.
     LeftOver,
+    /// Among those who stay away.
+    Away,
 }
 
 impl fmt::Display for Place {
@@ -174,12 +184,11 @@ impl fmt::Display for Place {
             Self::Request => write!(f, "request"),
             Self::Move(id) => write!(f, "move {id}"),
             Self::Refusals => write!(f, "refusals"),
-    /// Among those who stay away.
-    Away,
             Self::Hosts => write!(f, "hosts"),
             Self::Certificate => write!(f, "certificate"),
             Self::Round(round) => write!(f, "round {round}"),
             Self::LeftOver => write!(f, "left"),
+            Self::Away => write!(f, "away"),
         }
     }
 }
@@ -188,7 +197,6 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Before the first move.
-            Self::Away => write!(f, "away"),
     Before,
     /// At its fullest.
     Peak,

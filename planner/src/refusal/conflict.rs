@@ -3,12 +3,17 @@
 //! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
 //! out, one after the other, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by
 //! planning it: a proven bound says yes, an order of moves that refuses nobody says no. On the way a quick look is enough,
-//! as many are taken; what is left in the end is judged thoroughly.
+//! as many are taken; what is left in the end is judged thoroughly, and the prices of its bound go with it, for others to
+//! verify.
 //!
-//! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there. Of the
-//! rules those are members that would do alone: each relaxed, all else being as it is, lets all instances go.
+//! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
+//! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all else being as it is, lets all instances go.
 
-use decant_schema::plan::Conflict;
+use std::sync::Arc;
+
+use decant_schema::id::InstanceId;
+use decant_schema::plan::{Certificate, Conflict, TierName};
+use decant_schema::request::RequestKind;
 
 use crate::problem::{InstanceIdx, Placement, Problem, Task};
 use crate::search::is_asked;
@@ -44,14 +49,16 @@ pub(super) fn conflict(
     if limits.out_of_time() || (members == [refused] && rules.is_empty()) {
         return None;
     }
-    let verdict = judge(problem, &members, limits);
-    if verdict == Verdict::Fits {
-        return None;
-    }
+    let (irreducible, certificate) = match judge(problem, &members, limits) {
+        Verdict::Fits => return None,
+        Verdict::Conflict(certificate) => (true, certificate),
+        Verdict::Unknown => (false, None),
+    };
     Some(Conflict {
-        irreducible: verdict == Verdict::Conflict,
+        irreducible,
         instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
         rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
+        certificate,
     })
 }
 
@@ -99,38 +106,55 @@ fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>)
     rules
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Verdict {
     /// They all find a place.
     Fits,
-    /// It is proven that they do not.
-    Conflict,
+    /// It is proven that they do not: by these prices, where it takes any.
+    Conflict(Option<Certificate>),
     /// No place was found for them all, and none excluded.
     Unknown,
 }
 
 /// Whether these, and nobody else of those asked to move, find a place and a way there.
 fn judge(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Verdict {
-    let mut reduced = problem.clone();
-    for at in (0..problem.instances.len()).map(InstanceIdx::new) {
-        if is_asked(problem, at) && !members.contains(&at) {
-            leave_out(&mut reduced, at);
-        }
-    }
-    let placed = placement::place(&reduced, limits, &[]);
+    let only = only(problem, members);
+    let placed = placement::place(&only, limits, &[]);
     match (placed.refused.value, placed.refused.bound) {
-        (0, _) if ordering::order(&reduced, &placed.placement, limits).is_ok() => Verdict::Fits,
+        (0, _) if ordering::order(&only, &placed.placement, limits).is_ok() => Verdict::Fits,
         (0, _) | (_, 0) => Verdict::Unknown,
-        _ => Verdict::Conflict,
+        (refused, _) => Verdict::Conflict(placed.certificate(refused).and_then(of_refusals)),
     }
 }
 
-fn leave_out(problem: &mut Problem, instance: InstanceIdx) {
-    let facts = &mut problem.instances[instance.at()];
-    if facts.task == Task::Leave {
-        for group in std::mem::take(&mut facts.groups) {
-            problem.groups[group.at()].members.retain(|member| *member != instance);
+/// What of a certificate proves that somebody is refused.
+fn of_refusals(mut certificate: Certificate) -> Option<Certificate> {
+    certificate.pools.retain(|pool| pool.tier == TierName::Refused && pool.bound > 0);
+    (!certificate.pools.is_empty()).then_some(certificate)
+}
+
+/// The problem with nobody asked but these.
+fn only(problem: &Problem, members: &[InstanceIdx]) -> Problem {
+    let mut request = problem.request.clone();
+    if let RequestKind::Resize { resizes } = &mut request.kind {
+        let named = |id: &InstanceId| members.iter().any(|at| problem.fleet.instances()[at.at()].id == *id);
+        resizes.retain(|resize| named(&resize.instance));
+        return Problem::new(Arc::clone(&problem.fleet), request);
+    }
+    let mut only = problem.clone();
+    for at in (0..problem.instances.len()).map(InstanceIdx::new) {
+        if is_asked(problem, at) && !members.contains(&at) {
+            leave_out(&mut only, at);
         }
     }
+    only
+}
+
+/// As if it were gone: it stays on a host that nobody comes to, and its groups do not count it.
+fn leave_out(problem: &mut Problem, instance: InstanceIdx) {
+    let facts = &mut problem.instances[instance.at()];
     facts.task = Task::Stay;
+    for group in std::mem::take(&mut facts.groups) {
+        problem.groups[group.at()].members.retain(|member| *member != instance);
+    }
 }

@@ -3,6 +3,8 @@
 //! The fleet: `a` is emptied. `big` needs the room `small` makes on `b` by going to `c`; `twin-1` and `twin-2` may not
 //! share a host, so `twin-1` goes to `c`; `stuck` may not move at all.
 
+use std::sync::Arc;
+
 use decant_planner::check::{Unproven, Violation, check};
 use decant_schema::fleet::{Fleet, FleetDocument, Resources};
 use decant_schema::id::MoveId;
@@ -11,6 +13,8 @@ use decant_schema::plan::{
     RuleName, TierName,
 };
 use serde_json::json;
+
+use crate::planned::planned;
 
 fn document() -> FleetDocument {
     let host = |name: &str, memory: u64| {
@@ -160,7 +164,7 @@ fn refusal(instance: &str) -> decant_schema::plan::Refusal {
 }
 
 fn conflict_of(instance: &str) -> Conflict {
-    Conflict { instances: vec![instance.into()], rules: Vec::new(), irreducible: true }
+    Conflict { instances: vec![instance.into()], rules: Vec::new(), irreducible: true, certificate: None }
 }
 
 /// Everything of the plan is true but that the twins meet.
@@ -204,7 +208,7 @@ fn a_bound_beyond_the_certificate_is_told_apart_from_a_proven_one() {
     let mut plan = good(&fleet);
     plan.proof.tiers[1].bound = Some(10.0);
     let verdict = check(&fleet, &plan);
-    let claim = Unproven { tier: TierName::DisplacedMemoryMb, bound: 10.0, proven: 0 };
+    let claim = Unproven::Bound { tier: TierName::DisplacedMemoryMb, bound: 10.0, proven: 0 };
     assert_eq!((verdict.unproven, verdict.violations), (vec![claim], vec![]));
     assert_eq!(check(&fleet, &good(&fleet)).unproven, []);
 }
@@ -248,5 +252,33 @@ fn every_rule_of_a_target_is_enforced() {
             |violation: &Violation| matches!(violation, Violation::Target { rule: found, .. } if *found == rule);
         assert!(found.iter().any(broken), "{rule:?}: {found:#?}");
         assert!(found.iter().all(broken), "{rule:?}: {found:#?}");
+    }
+}
+
+/// Two that must stay together leave a host for one that holds both, or only either.
+#[test]
+fn a_certificate_claims_no_more_than_affinity_leaves_without_a_host() {
+    for (room, stay) in [(60, 0), (59, 2)] {
+        let mut document = document();
+        document.hosts.truncate(2);
+        document.hosts[1].inventory.get_mut("MEMORY_MB").unwrap().total = room;
+        document.instances.retain(|instance| ["big", "twin-1"].contains(&instance.id.as_str()));
+        document.instances.iter_mut().for_each(|instance| instance.flavor = "m30".into());
+        document.server_groups.remove(0);
+        document.server_groups[0].members = vec!["big".into(), "twin-1".into()];
+        let fleet = Arc::new(Fleet::from_document(document).unwrap());
+        let request = serde_json::from_value(json!({ "kind": "evacuate", "hosts": ["a"] })).unwrap();
+        let mut plan = planned(&fleet, &request);
+        assert_eq!((plan.refusals.len(), check(&fleet, &plan).refused_min), (stay, stay as u64));
+        let claim = |bound: u64| {
+            let pool = json!({ "host": "a", "tier": "refused", "bound": bound, "classes": [], "denominator": 1,
+                "refusal_price": 1, "refused": 0, "step": 1, "prices": [] });
+            Certificate { pools: vec![serde_json::from_value(pool).unwrap()] }
+        };
+        plan.proof.certificate = Some(claim(stay as u64));
+        assert_eq!(check(&fleet, &plan).violations, []);
+        plan.proof.certificate = Some(claim(stay as u64 + 1));
+        let found = check(&fleet, &plan).violations;
+        assert!(matches!(found[..], [Violation::CertificateWeaker { .. }]), "{found:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use decant_planner::check::{Unproven, Violation, check};
 use decant_schema::fleet::{Fleet, FleetDocument, GroupPolicy};
 use decant_schema::id::InstanceId;
 use decant_schema::plan::{Conflict, Fix, Plan};
@@ -77,6 +78,37 @@ fn without_any_member_of_a_conflict_the_others_fit() {
     }
     println!("{conflicts} conflicts, {of_several} of several instances");
     assert!(conflicts > 0 && of_several > 0);
+}
+
+/// That nothing but the planner's word says so is rare; and the prices of a conflict prove nothing of less than all of it.
+#[test]
+fn conflicts_are_proven_by_prices_that_need_every_member() {
+    let (mut conflicts, mut unproven, mut boasts) = (0, 0, 0);
+    for (seed, fleet, _, plan) in refusing() {
+        conflicts += plan.refusals.iter().filter(|refusal| refusal.conflict.is_some()).count();
+        unproven += check(&fleet, &plan).unproven.iter().filter(|it| matches!(it, Unproven::Conflict { .. })).count();
+        for (at, refusal) in plan.refusals.iter().enumerate() {
+            let Some(conflict) = refusal.conflict.as_ref().filter(|it| it.irreducible) else { continue };
+            let Some(certificate) = conflict.certificate.as_ref() else { continue };
+            let others = conflict.instances.iter().filter(|member| **member != refusal.instance);
+            let fewer = others.map(|without| {
+                let instances = conflict.instances.iter().filter(|member| *member != without).cloned().collect();
+                Conflict { instances, ..conflict.clone() }
+            });
+            let mut more = certificate.clone();
+            more.pools[0].bound = conflict.instances.len() as u64 + 1;
+            let more = Conflict { certificate: Some(more), ..conflict.clone() };
+            for false_one in fewer.chain([more]) {
+                let mut plan = plan.clone();
+                plan.refusals[at].conflict = Some(false_one);
+                let found = check(&fleet, &plan).violations;
+                assert!(matches!(found[..], [Violation::FalseConflict { .. }]), "seed {seed}: {found:?}");
+                boasts += 1;
+            }
+        }
+    }
+    println!("{conflicts} conflicts, {unproven} of them not proven, {boasts} false ones rejected");
+    assert!(boasts > 0 && unproven * 4 < conflicts, "{unproven} of {conflicts} are not proven");
 }
 
 /// The fleet and the request with a fix made by hand; `None` where that takes more than a test knows.
