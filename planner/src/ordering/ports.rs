@@ -72,19 +72,23 @@ impl<'p> Ports<'p> {
         [Some(source), Some(hosts + target), up, down].into_iter().flatten().filter(move |_| crosses)
     }
 
-    /// The rate at which a move could start now and the time its transfer would take, or what it has to wait for.
-    pub(super) fn offer(&self, haul: &Haul) -> Result<(u64, Micros), Shared> {
+    /// The rate at which a move could start now and the time its transfer would take, or what it has to wait for. Shared, it
+    /// leaves half of its rate to another, where it takes no more than twice as long for it.
+    pub(super) fn offer(&self, haul: &Haul, shared: bool) -> Result<(u64, Micros), Shared> {
         if let Some(full) = self.slots_of(haul).find(|slot| self.slots[*slot] == 0) {
             return Err(Shared::Slot(full));
         }
         let full = haul.full_rate.count();
         let tightest = self.ports_of(haul).min_by_key(|port| self.rates[*port]);
         let Some(tightest) = tightest else { return Ok((0, 0)) };
-        let rate = full.min(self.rates[tightest]);
         let time = |rate: u64| haul.transfer(self.problem, mbps(rate));
         let at_most = time(full).unwrap_or(0).saturating_mul(2);
-        let duration = if rate * 2 >= full { time(rate).filter(|time| *time <= at_most || rate == full) } else { None };
-        duration.map(|duration| (rate, duration)).ok_or(Shared::Rate(tightest))
+        let take = |rate: u64| {
+            let enough = rate * 2 >= full && rate <= self.rates[tightest];
+            time(rate).filter(|time| enough && (*time <= at_most || rate == full)).map(|time| (rate, time))
+        };
+        let half = shared.then(|| take(full.div_ceil(2))).flatten();
+        half.or_else(|| take(full.min(self.rates[tightest]))).ok_or(Shared::Rate(tightest))
     }
 
     /// Holds a move's slots and the rate it was offered.

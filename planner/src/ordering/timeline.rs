@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::problem::{InstanceIdx, Problem, Task};
 
-use super::carry::{Haul, Micros, seconds};
+use super::carry::{Haul, Micros, micros, seconds};
 use super::ports::{Ports, Shared};
 
 /// When each move starts and ends.
@@ -45,8 +45,8 @@ enum Phase {
 enum First<'a> {
     /// What would delay the end most, the more so the later it was so far.
     Urgent(&'a Late),
-    /// What has the highest rank, by move.
-    Ranked(&'a [Micros]),
+    /// What has the highest rank, by move. What is under way when the window closes shares its way.
+    Ranked { ranks: &'a [Micros], close: Micros },
 }
 
 /// Times that moves are put into time at most: the first few repair most of what can be.
@@ -69,7 +69,9 @@ pub(super) fn in_window(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>],
         late.sort_unstable_by_key(|importance| Reverse(*importance));
         (late, timeline.starts.iter().copied().max())
     };
-    let ranked = |ranks: Vec<Micros>| Scheduler::new(problem, hauls, after, First::Ranked(&ranks)).run();
+    let close = micros(window_s);
+    let ranked =
+        |ranks: Vec<Micros>| Scheduler::new(problem, hauls, after, First::Ranked { ranks: &ranks, close }).run();
     let shortest = ranked(ranks(problem, hauls, &vec![None; hauls.len()]));
     let important = ranked(ranks(problem, hauls, &importances(problem, hauls, after)));
     let best = [urgent, shortest, important].into_iter().min_by_key(late);
@@ -232,7 +234,7 @@ impl<'p> Scheduler<'p> {
     fn urgency(&self, at: usize) -> Micros {
         let late = match self.first {
             First::Urgent(late) => late,
-            First::Ranked(ranks) => return ranks[at],
+            First::Ranked { ranks, .. } => return ranks[at],
         };
         let late = |port: usize| late.ports.get(&port).copied().unwrap_or(0);
         let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port] + late(port));
@@ -251,11 +253,16 @@ impl<'p> Scheduler<'p> {
                 self.make_ready(at);
                 continue;
             }
-            match self.ports.offer(&self.hauls[at]) {
+            match self.ports.offer(&self.hauls[at], self.is_last(at, now)) {
                 Ok((rate, duration)) => self.start(at, rate, duration, now),
                 Err(shared) => self.blocked.entry(shared).or_default().push(at),
             }
         }
+    }
+
+    /// Whether a move that starts now is still under way when the window closes, even at its full rate.
+    fn is_last(&self, at: usize, now: Micros) -> bool {
+        matches!(self.first, First::Ranked { close, .. } if now + self.transfers[at] > close)
     }
 
     fn start(&mut self, at: usize, rate: u64, duration: Micros, now: Micros) {

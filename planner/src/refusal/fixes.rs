@@ -5,7 +5,7 @@ use decant_schema::plan::{Fix, Refusal, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
 use crate::rules::HOST_RULES;
-use crate::{Limits, assemble, search};
+use crate::{Limits, assemble, ordering, search};
 
 use super::change::{Change, is_pinned, relaxations};
 use super::obstacle::{Obstacle, nearest_by_room, room_missing};
@@ -38,6 +38,10 @@ pub(super) fn add(
     refusals: &mut [Refusal],
     limits: &Limits<'_>,
 ) {
+    // What hosts' networks and slots have no time for, no change here makes time for.
+    if placement.refused.len() as u64 <= ordering::late_min(problem) {
+        return;
+    }
     let budget = if problem.hosts.len() < LARGE_HOSTS { PLANS_MAX } else { PLANS_MAX_LARGE };
     let mut trials = Trials { problem, refused: placement.refused.len(), limits, budget, tried: Vec::new() };
     for ((instance, ruled_out), refusal) in placement.refused.iter().zip(ruled_out).zip(refusals) {
