@@ -6,9 +6,10 @@
 mod exchange;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use decant_schema::fleet::GroupPolicy;
+use rustc_hash::FxHashMap;
 
 use crate::problem::{GroupIdx, HostIdx, HostSet, InstanceIdx, Problem, Task};
 
@@ -18,7 +19,7 @@ pub(crate) struct Room<'a> {
     /// Headroom − kept, by host, then class.
     free: Vec<i64>,
     /// Members of hard anti-affinity groups, by group and host.
-    members: HashMap<(GroupIdx, HostIdx), u32>,
+    members: FxHashMap<(GroupIdx, HostIdx), u32>,
     /// What was put where, so that it can be put back.
     placed: Vec<(InstanceIdx, HostIdx)>,
     /// Those of `placed` that only made room: what they left behind is free.
@@ -39,7 +40,7 @@ impl<'a> Room<'a> {
         let hosts = &problem.hosts;
         let free =
             hosts.iter().flat_map(|host| host.free.iter().zip(&host.keep).map(|(free, keep)| free - keep)).collect();
-        let mut members = HashMap::new();
+        let mut members = FxHashMap::default();
         for (at, group) in problem.groups.iter().enumerate() {
             for member in &group.members {
                 *members.entry((GroupIdx::new(at), problem.instances[member.at()].host)).or_default() += 1;

@@ -12,7 +12,7 @@ pub struct Limits<'a> {
     pub elapsed: &'a (dyn Fn() -> Duration + Sync),
     /// When to stop and answer with what there is; `None`: never.
     pub time: Option<Duration>,
-    /// Scales every search budget; 1 is the usual effort.
+    /// Scales every search budget; 1 is the usual effort, 0 a quick look for any placement at all.
     pub effort: u32,
 }
 

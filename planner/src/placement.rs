@@ -185,7 +185,7 @@ fn visits_left(pool: &Pool) -> usize {
 /// The quick layers, until one has proven enough.
 fn draft(mut search: Search<'_>) -> Search<'_> {
     search.fit_directly();
-    if !search.is_proven() {
+    if !search.is_enough() {
         search.follow_fractions();
     }
     search
@@ -193,10 +193,10 @@ fn draft(mut search: Search<'_>) -> Search<'_> {
 
 /// The thorough layers, until one has proven enough.
 fn refine(mut search: Search<'_>) -> PoolPlaced {
-    if !search.is_proven() {
+    if !search.is_enough() {
         search.follow_patterns();
     }
-    if !search.is_proven() {
+    if !search.is_enough() {
         search.decide_exactly();
     }
     search.make_do();

@@ -56,13 +56,13 @@ fn is_large(problem: &Problem) -> bool {
 /// What a placement of its part of the fleet says of a host, which is `at` in the part.
 fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: &Limits<'_>) -> Emptying {
     let problem = emptied(&part.problem, &[at]);
+    let effort = if is_large(whole) { 0 } else { limits.effort };
+    let limits = &Limits { effort, ..*limits };
     if is_large(whole)
         && let Some(verdict) = by_exchanging(part, &problem, at, limits)
     {
         return verdict;
     }
-    let effort = if is_large(whole) { 0 } else { limits.effort };
-    let limits = &Limits { effort, ..*limits };
     let placed = placement::place(&problem, limits, &[]);
     let not = |placement: &Placement, refused_bound| {
         let whole = emptied(whole, &[host]);

@@ -3,10 +3,9 @@
 //! One move at a time is enough to decide whether an order exists: a partial-order schedule always allows its moves
 //! to run one after the other, and [`super::chain`] makes such a schedule of any order of single moves.
 
-use std::collections::HashMap;
-
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::MoveMode;
+use rustc_hash::FxHashMap;
 
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem, Task};
 
@@ -27,7 +26,7 @@ pub(super) struct Room<'p> {
     hosts: Vec<HostIdx>,
     resized: Vec<bool>,
     /// What hard anti-affinity groups may still put on a host; absent: nobody is there.
-    slots: HashMap<(GroupIdx, HostIdx), i64>,
+    slots: FxHashMap<(GroupIdx, HostIdx), i64>,
 }
 
 impl<'p> Room<'p> {
@@ -35,7 +34,7 @@ impl<'p> Room<'p> {
     pub(super) fn at_start(problem: &'p Problem) -> Self {
         let free = problem.hosts.iter().flat_map(|host| host.free.iter().map(|free| (*free).max(0))).collect();
         let hosts: Vec<HostIdx> = problem.instances.iter().map(|facts| facts.host).collect();
-        let mut slots = HashMap::new();
+        let mut slots = FxHashMap::default();
         for (at, group) in problem.groups.iter().enumerate() {
             if group.policy == GroupPolicy::AntiAffinity {
                 for member in &group.members {

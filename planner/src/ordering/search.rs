@@ -5,11 +5,12 @@
 //! the search dives like the list rule and turns back only from dead ends.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::StoppedBy;
+use rustc_hash::FxHashSet;
 
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
@@ -100,7 +101,7 @@ struct Search<'a, 'p> {
 
 impl Search<'_, '_> {
     fn run(&mut self, room: &mut Room<'_>, budget: usize, limits: &Limits<'_>) -> Answer {
-        let mut seen: HashSet<Rc<[Place]>> = HashSet::new();
+        let mut seen: FxHashSet<Rc<[Place]>> = FxHashSet::default();
         let mut legs = 0;
         while let Some((_, node)) = self.open.pop() {
             let state = self.state(node);

@@ -22,6 +22,9 @@ use super::{Lack, Stuck, Unorderable};
 /// a second at most.
 const LEGS: usize = 2_000_000;
 
+/// The same where a quick look is all that is wanted.
+const LEGS_QUICK: usize = LEGS / 40;
+
 /// The most moves searched all together; beyond, a search without the knots' structure finds nothing in its budget.
 const TOGETHER_MAX: usize = 40;
 
@@ -124,7 +127,7 @@ impl<'p> Untying<'_, 'p> {
         }
         let mut last = Answer::None;
         for (actors, prefer) in attempts {
-            let legs = LEGS * self.limits.effort.max(1) as usize;
+            let legs = if self.limits.effort == 0 { LEGS_QUICK } else { LEGS * self.limits.effort as usize };
             last = search(room, &self.finally, &actors, prefer, legs, self.limits);
             match &last {
                 Answer::Order(order) => {

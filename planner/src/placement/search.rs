@@ -97,6 +97,11 @@ impl<'a> Search<'a> {
         self.value(&self.best) == self.bound
     }
 
+    /// Whether nothing better is sought: at no effort, any placement that refuses nobody will do.
+    pub(super) fn is_enough(&self) -> bool {
+        self.is_proven() || (self.limits.effort == 0 && self.left(&self.best).is_empty())
+    }
+
     fn value(&self, tally: &Tally<'_>) -> Value {
         (self.left(tally).len() as u64, tally.displaced())
     }
