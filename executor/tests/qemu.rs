@@ -187,7 +187,8 @@ async fn a_revert_keeps_the_discarded_writes_aside_and_the_source_goes_on_with_i
     world.writes(&a, 10).await;
     world.on(&a).shutdown(&vm).await.unwrap();
     assert_eq!(world.judge(&a), []);
-    assert!(world.lab.judge(&world.ledger, &a, &vm).unwrap().set_aside >= 10);
+    // One of the ten may have reached the disk before the guest was suspended, and been acknowledged on the target.
+    assert!(world.lab.judge(&world.ledger, &a, &vm).unwrap().set_aside >= 9);
 }
 
 #[tokio::test]

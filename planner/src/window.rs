@@ -10,12 +10,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use decant_schema::plan::{Fix, Refusal, RuleName};
+use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
 
 use crate::ordering::Schedule;
 use crate::problem::{InstanceIdx, Problem};
 use crate::search::{Ordered, is_asked, keep};
-use crate::{Limits, ordering};
+use crate::{Limits, ordering, refusal};
 
 /// Instances of which every set to give up is tried: of one more there are twice as many.
 const EVERY_SET_MAX: usize = 6;
@@ -190,8 +190,8 @@ fn late(problem: &Problem, schedule: &Schedule) -> Vec<InstanceIdx> {
     if asked.is_empty() { too_late.into_iter().collect() } else { asked }
 }
 
-/// Says of those given up that it was the window, where nothing but a way there was missing, and which window would do
-/// for them: planned for it, they go as in the plan without one.
+/// Says of those given up that it was the window: of the hosts to which nothing but a way was missing, or first of all; and
+/// which window would do for them: planned for it, they go as in the plan without one.
 pub(crate) fn explain(problem: &Problem, late: &[InstanceIdx], needed: Option<&Needed>, refusals: &mut [Refusal]) {
     let Some(needed) = needed else { return };
     for refusal in refusals {
@@ -199,6 +199,9 @@ pub(crate) fn explain(problem: &Problem, late: &[InstanceIdx], needed: Option<&N
         let Some(instance) = late.iter().find(given_up) else { continue };
         for reason in refusal.reasons.iter_mut().filter(|reason| reason.rule == RuleName::Order) {
             reason.rule = RuleName::Window;
+        }
+        if refusal.reasons.iter().all(|reason| reason.rule != RuleName::Window) {
+            refusal.reasons.insert(0, Reason { rule: RuleName::Window, ..refusal::without_order() });
         }
         if needed.moves.contains(instance) {
             refusal.fixes.insert(0, Fix::LongerWindow { window_s: needed.window_s });
@@ -297,9 +300,7 @@ mod tests {
     /// both are under way when the window closes.
     #[test]
     fn of_equals_the_largest_stay_and_as_few_as_is_proven() {
-        for (slots, window_s, stay, least) in
-            [(1, 100.0, 5, 5), (1, 300.0, 2, 2), (1, 1.0, 9, 9), (2, 100.0, 4, 4), (2, 1.0, 8, 8), (2, 400.0, 0, 0)]
-        {
+        for (slots, window_s, stay, least) in [(1, 100.0, 5, 5), (1, 300.0, 2, 2), (2, 100.0, 4, 4), (2, 400.0, 0, 0)] {
             let mut document = fleet().document().clone();
             document.defaults.max_migrations_per_host = slots;
             document.instances.clear();

@@ -49,8 +49,9 @@ fn judgement(verdict: &Verdict) -> Judgement {
 
 fn praise(moves: usize, verdict: &Verdict) -> String {
     let mut text = format!(
-        "The plan holds: {} keep every host within capacity and every group rule, in whatever time each takes.\n",
-        words::count(moves, "move")
+        "The plan holds: {} {} every host within capacity and every group rule, in whatever time each takes.\n",
+        words::count(moves, "move"),
+        if moves == 1 { "keeps" } else { "keep" }
     );
     if verdict.refused_min > 0 {
         let _ = writeln!(text, "Its certificate proves that at least {} must stay.", verdict.refused_min);
