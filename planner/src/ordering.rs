@@ -17,13 +17,14 @@
 //! third parties that step aside; where they are too many for a search, hops follow a rule ([`detour`]). [`banker`] then
 //! lets as much as is safe run at once. A placement with no order is handed back as [`Unorderable`]: a no-good.
 //!
-//! The times' model is that of [`carry`] (one move), [`ports`] (what moves share) and [`timeline`].
+//! The times' model is that of [`carry`] (one move), [`ports`] (what moves share), [`timeline`] and [`deadline`].
 
 pub(crate) mod ancestors;
 mod banker;
 mod bound;
 mod carry;
 mod chain;
+mod deadline;
 mod detour;
 mod knot;
 mod leaving;
@@ -203,7 +204,7 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
     let durations: Vec<f64> = hauls.iter().map(|haul| seconds(haul.shortest(problem))).collect();
     let after = chain::chain(start, steps, &durations);
     let bound = bound::of_placement(problem, wanted);
-    let timeline = timeline::in_window(problem, &hauls, &after, bound);
+    let timeline = deadline::in_window(problem, &hauls, &after, bound);
 
     let started = |event: &Event| if let Event::Started(at) = event { Some(*at) } else { None };
     let by_start: Vec<usize> = timeline.log.iter().filter_map(started).collect();

@@ -36,17 +36,34 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
 }
 
 /// Explains every refusal of a placement as [`explain_all`] does, and says for the first few with whom and what they
-/// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none.
-pub fn explain_with_remedies(problem: &Problem, placement: &Placement, limits: &Limits<'_>) -> Vec<Refusal> {
+/// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none. Of
+/// `lacking_time` it is known that more time is what would help.
+pub fn explain_with_remedies(
+    problem: &Problem,
+    placement: &Placement,
+    lacking_time: &[InstanceIdx],
+    limits: &Limits<'_>,
+) -> Vec<Refusal> {
     let explainer = Explainer::new(problem, placement);
     let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| explainer.ruled_out(*refused)).collect();
     let explained = placement.refused.iter().zip(&ruled_out);
     let mut refusals: Vec<Refusal> = explained.map(|(at, ruled_out)| explainer.refusal(*at, ruled_out)).collect();
-    fixes::add(problem, placement, &ruled_out, &mut refusals, limits);
-    for (refused, refusal) in placement.refused.iter().zip(&mut refusals).take(CONFLICTS_MAX) {
-        refusal.conflict = conflict::conflict(problem, placement, *refused, limits);
+    let all = placement.refused.iter().zip(&ruled_out).zip(&mut refusals);
+    let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
+    let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
+    fixes::add(problem, placement.refused.len(), &mut sought, limits);
+    for Case { instance, refusal, .. } in sought.into_iter().take(CONFLICTS_MAX) {
+        refusal.conflict = conflict::conflict(problem, placement, instance, limits);
     }
     refusals
+}
+
+/// A refused instance for which remedies are sought.
+struct Case<'a> {
+    instance: InstanceIdx,
+    /// What stands between it and every host.
+    ruled_out: &'a [(HostIdx, Vec<Obstacle>)],
+    refusal: &'a mut Refusal,
 }
 
 /// Refusals of a plan whose conflict is searched: each takes a placement for every instance in it.

@@ -45,11 +45,13 @@ pub(crate) struct Ordered {
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, &limits.percent(PLACING_PERCENT), &[]);
     let whole = Ordered::from(problem, first.clone(), limits);
-    let window::Fitted { ordered, late, needed_s } = window::fit(problem, whole, limits);
+    let fitted = window::fit(problem, whole, limits);
+    let lacking_time = fitted.lacking_time();
+    let window::Fitted { ordered, late, needed_s } = fitted;
     let Ordered { mut schedule, refused, stopped_by } = ordered;
     let count = refused.len() as u64;
     schedule.placement.refused = refused;
-    let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, limits);
+    let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, &lacking_time, limits);
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,

@@ -38,6 +38,14 @@ pub(crate) struct Fitted {
     pub(crate) needed_s: Option<Needed>,
 }
 
+impl Fitted {
+    /// Those given up who would go if only the window were long enough, by index: nothing else need be sought for them.
+    pub(crate) fn lacking_time(&self) -> Vec<InstanceIdx> {
+        let goes = |at: &InstanceIdx| self.needed_s.as_ref().is_some_and(|needed| needed.moves.contains(at));
+        self.late.iter().copied().filter(goes).collect()
+    }
+}
+
 /// A window that is long enough for everybody for whom there is a place.
 pub(crate) struct Needed {
     window_s: f64,

@@ -8,11 +8,11 @@
 //! and the best is kept.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::problem::{InstanceIdx, Problem, Task};
+use crate::problem::Problem;
 
-use super::carry::{Haul, Micros, micros, seconds};
+use super::carry::{Haul, Micros};
 use super::ports::{Ports, Shared};
 
 /// When each move starts and ends.
@@ -45,70 +45,15 @@ enum Phase {
 enum First<'a> {
     /// What would delay the end most, the more so the later it was so far.
     Urgent(&'a Late),
-    /// What has the highest rank, by move. What is under way when the window closes shares its way.
+    /// What has the greatest rank, by move; a window closes.
     Ranked { ranks: &'a [Micros], close: Micros },
 }
 
 /// Times that moves are put into time at most: the first few repair most of what can be.
 const PASSES: usize = 12;
 
-/// Puts moves into time as [`timeline`] does; where some would start after the request's window, so that what is late
-/// matters least: with what is shortest first, since whatever takes long may end after the window if only it starts
-/// within it; or with what matters most first.
-pub(super) fn in_window(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
-    let urgent = timeline(problem, hauls, after, bound);
-    let Some(window_s) = problem.request.options.window_s else { return urgent };
-    let is_late = |start: &Micros| seconds(*start) > window_s;
-    if !urgent.starts.iter().any(is_late) {
-        return urgent;
-    }
-    let late = |timeline: &Timeline| {
-        let late = timeline.starts.iter().zip(hauls).filter(|(start, _)| is_late(start));
-        let late: BTreeSet<InstanceIdx> = late.map(|(_, haul)| haul.instance).collect();
-        let mut late: Vec<Option<i32>> = late.into_iter().map(|at| importance(problem, at)).collect();
-        late.sort_unstable_by_key(|importance| Reverse(*importance));
-        (late, timeline.starts.iter().copied().max())
-    };
-    let close = micros(window_s);
-    let ranked =
-        |ranks: Vec<Micros>| Scheduler::new(problem, hauls, after, First::Ranked { ranks: &ranks, close }).run();
-    let shortest = ranked(ranks(problem, hauls, &vec![None; hauls.len()]));
-    let important = ranked(ranks(problem, hauls, &importances(problem, hauls, after)));
-    let best = [urgent, shortest, important].into_iter().min_by_key(late);
-    best.expect("there are three")
-}
-
-/// How much an instance's start matters; nothing for one that nobody asked to move.
-fn importance(problem: &Problem, instance: InstanceIdx) -> Option<i32> {
-    let facts = &problem.instances[instance.at()];
-    matches!(facts.task, Task::Leave | Task::Resize).then_some(facts.priority)
-}
-
-/// How much each move matters: as much as its instance, or what waits for it.
-fn importances(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>]) -> Vec<Option<i32>> {
-    let mut importances: Vec<Option<i32>> = hauls.iter().map(|haul| importance(problem, haul.instance)).collect();
-    for at in (0..hauls.len()).rev() {
-        for earlier in &after[at] {
-            importances[*earlier] = importances[*earlier].max(importances[at]);
-        }
-    }
-    importances
-}
-
-/// A rank for each move: those that matter more above, of equal ones the shorter above.
-fn ranks(problem: &Problem, hauls: &[Haul], importances: &[Option<i32>]) -> Vec<Micros> {
-    let key = |at: &usize| (importances[*at], Reverse(hauls[*at].shortest(problem)));
-    let mut order: Vec<usize> = (0..hauls.len()).collect();
-    order.sort_by_key(key);
-    let mut ranks = vec![0; hauls.len()];
-    for (rank, alike) in (0..).zip(order.chunk_by(|a, b| key(a) == key(b))) {
-        alike.iter().for_each(|at| ranks[*at] = rank);
-    }
-    ranks
-}
-
 /// Puts moves into time; `after` holds earlier positions only. Nothing ends before `bound`, so that is good enough.
-fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
+pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
     let mut late = Late { moves: vec![0; hauls.len()], ports: BTreeMap::new() };
     let mut best = Scheduler::new(problem, hauls, after, First::Urgent(&late)).run();
     let mut last = best.end();
@@ -124,6 +69,17 @@ fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micr
         }
     }
     best
+}
+
+/// Puts moves into time by rank, the greatest first; what is under way when the window closes shares its way.
+pub(super) fn by_rank(
+    problem: &Problem,
+    hauls: &[Haul],
+    after: &[Vec<usize>],
+    ranks: &[Micros],
+    close: Micros,
+) -> Timeline {
+    Scheduler::new(problem, hauls, after, First::Ranked { ranks, close }).run()
 }
 
 impl Timeline {

@@ -1,12 +1,13 @@
 //! Changes that would let a refused instance move, each tried by planning again, the cheapest first.
 
 use decant_schema::fleet::Resources;
-use decant_schema::plan::{Fix, Refusal, RuleName};
+use decant_schema::plan::{Fix, RuleName};
 
-use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
+use crate::problem::{HostIdx, InstanceIdx, Problem};
 use crate::rules::HOST_RULES;
-use crate::{Limits, assemble, ordering, search};
+use crate::{Limits, assemble, search};
 
+use super::Case;
 use super::change::{Change, is_pinned, relaxations};
 use super::obstacle::{Obstacle, nearest_by_room, room_missing};
 use super::view::want;
@@ -29,22 +30,11 @@ const UNPINNED_MAX: usize = 2;
 /// Parts of the missing room, the least of which that does is sought.
 const SHARES: u64 = 8;
 
-/// Adds to each refusal the fixes that were found to work. `ruled_out` says for each what stands between it and every
-/// host.
-pub(super) fn add(
-    problem: &Problem,
-    placement: &Placement,
-    ruled_out: &[Vec<(HostIdx, Vec<Obstacle>)>],
-    refusals: &mut [Refusal],
-    limits: &Limits<'_>,
-) {
-    // What hosts' networks and slots have no time for, no change here makes time for.
-    if placement.refused.len() as u64 <= ordering::late_min(problem) {
-        return;
-    }
+/// Adds to each refusal the fixes that were found to work: those that let its instance go and refuse fewer than so many.
+pub(super) fn add(problem: &Problem, refused: usize, cases: &mut [Case<'_>], limits: &Limits<'_>) {
     let budget = if problem.hosts.len() < LARGE_HOSTS { PLANS_MAX } else { PLANS_MAX_LARGE };
-    let mut trials = Trials { problem, refused: placement.refused.len(), limits, budget, tried: Vec::new() };
-    for ((instance, ruled_out), refusal) in placement.refused.iter().zip(ruled_out).zip(refusals) {
+    let mut trials = Trials { problem, refused, limits, budget, tried: Vec::new() };
+    for Case { instance, ruled_out, refusal } in cases {
         for change in candidates(problem, *instance, ruled_out) {
             let redundant = matches!(change, Change::KeepHeadroom(_))
                 && refusal.fixes.iter().any(|fix| matches!(fix, Fix::LowerHeadroom { .. }));

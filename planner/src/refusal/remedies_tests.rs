@@ -13,7 +13,7 @@ use crate::small_fleet::{document, evacuate, fleet, memory_class, random};
 fn refusals_of(document: FleetDocument, request: Request) -> (Problem, Vec<Refusal>) {
     let problem = Problem::new(fleet(document), request);
     let placement = placement::place(&problem, &Limits::UNTIMED, &[]).placement;
-    let refusals = explain_with_remedies(&problem, &placement, &Limits::UNTIMED);
+    let refusals = explain_with_remedies(&problem, &placement, &[], &Limits::UNTIMED);
     (problem, refusals)
 }
 
