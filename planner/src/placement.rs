@@ -39,7 +39,7 @@ use search::Search;
 use tally::Ground;
 
 /// Hosts looked at, once for each instance, when time is out already: a second or two.
-const LATE_VISITS: usize = 1 << 20;
+const LATE_VISITS: usize = 1 << 18;
 
 /// What a tier reaches and what is proven of it: no placement at the values of the tiers before reaches less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -44,6 +44,9 @@ pub fn explain_with_remedies(
     lacking_time: &[InstanceIdx],
     limits: &Limits<'_>,
 ) -> Vec<Refusal> {
+    if limits.out_of_time() {
+        return explain_all(problem, placement);
+    }
     let explainer = Explainer::new(problem, placement);
     let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| explainer.ruled_out(*refused)).collect();
     let explained = placement.refused.iter().zip(&ruled_out);

@@ -97,9 +97,10 @@ impl<'a> Search<'a> {
         self.value(&self.best) == self.bound
     }
 
-    /// Whether nothing better is sought: at no effort, any placement that refuses nobody will do.
+    /// Whether nothing better is sought: there is none, or no time; at no effort, any that refuses nobody will do.
     pub(super) fn is_enough(&self) -> bool {
-        self.is_proven() || (self.limits.effort == 0 && self.left(&self.best).is_empty())
+        let quick = self.limits.effort == 0 && self.left(&self.best).is_empty();
+        quick || self.is_proven() || self.limits.out_of_time()
     }
 
     fn value(&self, tally: &Tally<'_>) -> Value {
@@ -250,6 +251,10 @@ impl<'a> Search<'a> {
             }
         }
         homeless.extend(asked.into_iter().map(Unit::alone));
+        if self.limits.out_of_time() {
+            // Patterns that were cut short leave thousands.
+            homeless.truncate(visits_left(self.pool));
+        }
         eject::eject(tally, homeless, &self.pool.hosts);
     }
 
