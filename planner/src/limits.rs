@@ -25,6 +25,11 @@ impl Limits<'_> {
         Self { time: self.time.map(|time| time * percent / 100), ..self }
     }
 
+    /// The same with so much more time, if it is limited.
+    pub(crate) fn and(self, more: Duration) -> Self {
+        Self { time: self.time.map(|time| time + more), ..self }
+    }
+
     /// What an integer model may spend: so many nodes at the usual effort, and no more time than there is.
     pub(crate) fn search(&self, nodes: i32, target: f64) -> Effort {
         let nodes = nodes.saturating_mul(i32::try_from(self.effort).unwrap_or(i32::MAX));

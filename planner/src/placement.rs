@@ -25,6 +25,7 @@ mod tally;
 mod tests;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use decant_schema::plan::{Certificate, PoolCertificate, StoppedBy, TierName};
 use rayon::prelude::*;
@@ -40,6 +41,9 @@ use tally::Ground;
 
 /// Hosts looked at, once for each instance, when time is out already: a second or two.
 const LATE_VISITS: usize = 1 << 18;
+
+/// Time beyond the limit in which drafts may end: without one, a pool refuses dozens that it need not.
+const DRAFTS: Duration = Duration::from_millis(400);
 
 /// What a tier reaches and what is proven of it: no placement at the values of the tiers before reaches less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,9 +81,10 @@ pub fn place(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood]) -> Pla
     let ground = Ground::new(problem, bans(problem, no_goods));
     let pools = pools::pools(&ground);
     // Every pool has a draft before any is refined: whenever the clock stops the search, there is a plan for all.
+    let drafting = limits.and(DRAFTS);
     let drafts: Vec<Search<'_>> =
-        pools.par_iter().with_max_len(1).map(|pool| draft(Search::new(&ground, pool, limits))).collect();
-    gather(problem, drafts.into_par_iter().with_max_len(1).map(refine).collect())
+        pools.par_iter().with_max_len(1).map(|pool| draft(Search::new(&ground, pool, &drafting))).collect();
+    gather(problem, drafts.into_par_iter().with_max_len(1).map(|draft| refine(draft.within(limits))).collect())
 }
 
 /// Decides again, after another no-good: only the pools in which something is avoided are placed anew, and what

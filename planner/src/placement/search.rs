@@ -84,6 +84,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The same with other limits from here on.
+    pub(super) fn within(self, limits: &'a Limits<'a>) -> Self {
+        Self { limits, ..self }
+    }
+
     /// What is already proven of the pool: bans on assignments do not change it.
     pub(super) fn with_proof_of(mut self, before: &PoolPlaced) -> Self {
         self.bound = (before.refused.bound, before.displaced.bound);
