@@ -34,7 +34,7 @@ pub(crate) fn emptying_s(problem: &Problem, host: HostIdx) -> f64 {
     let facts = &problem.hosts[host.at()];
     let hauls = facts.instances.iter().filter(|_| facts.up).map(|at| Haul::away(problem, *at));
     let (network, slots) = hauls.fold((0, 0), |(network, slots): (Micros, Micros), haul| {
-        (network + haul.floor(), slots + haul.floor() + haul.settle)
+        (network + shared(&haul), slots + shared(&haul) + haul.settle)
     });
     seconds(network.max(slots / u64::from(facts.max_migrations.max(1))))
 }
@@ -50,9 +50,8 @@ pub(crate) fn late_min(problem: &Problem) -> u64 {
         let leaving = facts.instances.iter().filter(|at| problem.instances[at.at()].task == Task::Leave);
         let hauls: Vec<Haul> = leaving.map(|at| Haul::away(problem, *at)).collect();
         let slots = u64::from(facts.max_migrations.max(1));
-        // What shares a network is counted in whole microseconds at its own rate: one less, since that was rounded up.
-        let network = hauls.iter().map(|haul| haul.floor().saturating_sub(1)).collect();
-        let times: Vec<Micros> = hauls.iter().map(|haul| haul.floor().saturating_sub(1) + haul.settle).collect();
+        let network = hauls.iter().map(shared).collect();
+        let times: Vec<Micros> = hauls.iter().map(|haul| shared(haul) + haul.settle).collect();
         let ended = ended_by(network, window).min(ended_by(times.clone(), window.saturating_mul(slots)));
         late += (hauls.len() as u64).saturating_sub(slots + ended);
         all.extend(times);
@@ -63,6 +62,12 @@ pub(crate) fn late_min(problem: &Problem) -> u64 {
         count.saturating_sub(slots + ended_by(all, window.saturating_mul(slots)))
     });
     late.max(in_fleet)
+}
+
+/// What a departure takes of its host's network at least, whatever else is on it: at a lower rate, the microsecond to which
+/// its time at full rate was rounded up need not be there.
+fn shared(haul: &Haul) -> Micros {
+    haul.floor().saturating_sub(1)
 }
 
 /// The most of these that can have ended one after the other.

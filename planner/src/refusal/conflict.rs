@@ -7,7 +7,8 @@
 //! verify.
 //!
 //! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
-//! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all else being as it is, lets all instances go.
+//! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
+//! else being as it is, lets all instances go.
 
 use std::sync::Arc;
 
