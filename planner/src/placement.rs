@@ -88,14 +88,16 @@ pub fn place(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood]) -> Pla
 }
 
 /// Decides again, after another no-good: only the pools in which something is avoided are placed anew, and what
-/// `before` proved of them still holds.
+/// `before` proved of them still holds. Where that was not the best to be had, what it placed is mended: the search that
+/// found it would take as long again.
 pub fn place_again(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood], before: &Placed) -> Placed {
     let bans = bans(problem, no_goods);
     let banned: HashSet<HostIdx> = bans.iter().map(|(_, host)| *host).collect();
     let ground = Ground::new(problem, bans);
     let again = |(pool, before): (&Pool, &PoolPlaced)| {
         if pool.hosts.iter().any(|host| banned.contains(host)) {
-            refine(draft(Search::new(&ground, pool, limits).with_proof_of(before)))
+            let mut search = Search::new(&ground, pool, limits).with_proof_of(before);
+            if search.mend(before) && !before.is_proven() { polish(search) } else { refine(draft(search)) }
         } else {
             before.clone()
         }
@@ -172,6 +174,10 @@ struct PoolPlaced {
 }
 
 impl PoolPlaced {
+    fn is_proven(&self) -> bool {
+        self.refused.value == self.refused.bound && self.displaced.value == self.displaced.bound
+    }
+
     /// The least memory displaced by any placement that refuses at most so many of the pool, MiB.
     fn displaced_bound(&self, refused: u64) -> u64 {
         if refused <= self.refused.value {
@@ -194,6 +200,13 @@ fn draft(mut search: Search<'_>) -> Search<'_> {
         search.follow_fractions();
     }
     search
+}
+
+/// A little more than what was mended.
+fn polish(mut search: Search<'_>) -> PoolPlaced {
+    search.search_some_neighbourhoods();
+    search.improve();
+    search.finish()
 }
 
 /// The thorough layers, until one has proven enough.

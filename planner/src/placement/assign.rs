@@ -19,6 +19,24 @@ pub(super) struct Slots {
     pub(super) in_place: BTreeMap<(HostIdx, KindIdx), u32>,
 }
 
+impl Slots {
+    /// Gives so many places of one kind to another, as far as there are any.
+    pub(super) fn exchange(&mut self, place: KindIdx, taker: KindIdx, times: u32) {
+        let mut left = times;
+        let all = (place, HostIdx::new(0))..=(place, HostIdx::new(u32::MAX as usize));
+        let mut given: Vec<(HostIdx, u32)> = Vec::new();
+        for ((_, host), count) in self.arrive.range_mut(all) {
+            let taken = left.min(*count);
+            *count -= taken;
+            left -= taken;
+            given.push((*host, taken));
+        }
+        for (host, count) in given {
+            *self.arrive.entry((taker, host)).or_default() += count;
+        }
+    }
+}
+
 /// Carries the slots out in the tally; returns those who found none: evacuees where they were, third parties lifted.
 pub(super) fn assign(tally: &mut Tally<'_>, slots: &Slots, asked: &[InstanceIdx]) -> Vec<InstanceIdx> {
     let mut movers: BTreeMap<KindIdx, Vec<InstanceIdx>> = BTreeMap::new();

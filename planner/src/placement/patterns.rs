@@ -9,6 +9,7 @@
 //! ```
 
 mod dive;
+mod exchange;
 mod generate;
 mod integers;
 mod master;
@@ -56,6 +57,11 @@ impl Patterns {
         &self.proof
     }
 
+    /// What displaced memory comes in, MiB.
+    pub(super) fn step_mib(&self) -> u64 {
+        self.model.step.unsigned_abs()
+    }
+
     /// Whole patterns for every host in several ways, as slots; the most promising first.
     pub(super) fn slots(&mut self, way: Way, limits: &Limits<'_>) -> Vec<Slots> {
         let chosen = integers::choose(&self.model, &mut self.generated, way, limits);
@@ -71,7 +77,7 @@ impl Patterns {
     fn fill_in(&self, chosen: &Chosen) -> Option<Slots> {
         let mut slots = Slots::default();
         let mut taken = vec![0; self.model.hosts.len()];
-        for (at, times) in chosen {
+        for (at, times) in &chosen.uses {
             let column = &self.generated.columns[*at];
             for _ in 0..*times {
                 // Alike hosts are taken in turn; a solver that used more of them than there are is not believed.
@@ -79,6 +85,10 @@ impl Patterns {
                 taken[column.host] += 1;
                 self.fill(&mut slots, column, host);
             }
+        }
+        for (exchange, times) in &chosen.exchanged {
+            let kind = |row: usize| self.model.kinds[row].kind;
+            slots.exchange(kind(exchange.place), kind(exchange.taker), *times);
         }
         Some(slots)
     }

@@ -31,11 +31,18 @@ const NEIGHBOURHOOD_COLUMNS: usize = 6000;
 /// Nodes of the exact model of a neighbourhood: one that takes more is given up for another.
 const NEIGHBOURHOOD_NODES: i32 = 100;
 
-/// Neighbourhoods tried in the end, at the usual effort.
-const NEIGHBOURHOODS: u32 = 20;
+/// Sizes of the neighbourhoods tried in the end, hosts: the smaller are decided in tenths of a second, the larger find
+/// what is beyond the smaller.
+const NEIGHBOURS: [usize; 3] = [10, 15, 20];
 
-/// The same, before the thorough ways to whole patterns, which take longer.
-const NEIGHBOURHOODS_BETWEEN: u32 = 8;
+/// Neighbourhoods of a size that come to nothing in a row before larger ones are tried, at the usual effort.
+const VAIN: u32 = 20;
+
+/// Neighbourhoods tried before the thorough ways to whole patterns, which take longer.
+const NEIGHBOURHOODS_FEW: u32 = 8;
+
+/// Steps above the bound from which patterns at the bound are out of reach, and neighbourhoods get further.
+const FAR_FROM_BOUND: u64 = 64;
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
 #[derive(Clone, Copy)]
@@ -95,6 +102,26 @@ impl<'a> Search<'a> {
         self.proofs.clone_from(&before.proofs);
         self.is_bounded = true;
         self
+    }
+
+    /// Begins with what was placed before, those that may not go there any more being placed anew; says whether that
+    /// refuses as few.
+    pub(super) fn mend(&mut self, before: &PoolPlaced) -> bool {
+        let mut tally = Tally::new(self.ground);
+        let mut unmatched = Vec::new();
+        for (instance, host) in &before.moved {
+            if self.ground.admits(*instance, *host) {
+                tally.put(*instance, *host);
+            } else {
+                unmatched.push(*instance);
+            }
+        }
+        let third_party = |at: &&InstanceIdx| self.ground.problem.instances[at.at()].task == Task::MayMove;
+        unmatched.iter().filter(third_party).for_each(|at| tally.lift(*at));
+        self.repair(&mut tally, unmatched);
+        self.offer(tally);
+        self.stopped_by = before.stopped_by;
+        self.value(&self.best).0 <= before.refused.value
     }
 
     /// Whether the best meets the bounds.
@@ -212,17 +239,31 @@ impl<'a> Search<'a> {
         if self.meets(patterns) {
             return;
         }
-        for way in [Way::Quick, Way::Thorough] {
-            for slots in patterns.slots(way, self.limits) {
-                self.carry_out(start, &slots);
-            }
-            if self.meets(patterns) {
+        self.follow_whole(start, patterns, Way::Quick);
+        if self.meets(patterns) {
+            return;
+        }
+        self.search_some_neighbourhoods();
+        for way in [Way::Exchanging, Way::Thorough] {
+            if self.meets(patterns) || self.is_far_from(patterns) {
                 return;
             }
-            if way == Way::Quick {
-                self.search_neighbourhoods(NEIGHBOURHOODS_BETWEEN);
-            }
+            self.follow_whole(start, patterns, way);
         }
+    }
+
+    /// Makes the patterns whole in one way, and carries out what comes of it.
+    fn follow_whole(&mut self, start: &Tally<'a>, patterns: &mut Patterns, way: Way) {
+        for slots in patterns.slots(way, self.limits) {
+            self.carry_out(start, &slots);
+        }
+    }
+
+    /// Whether so much more is displaced than the patterns' bound that they will not meet it.
+    fn is_far_from(&self, patterns: &Patterns) -> bool {
+        let (refused, displaced) = self.value(&self.best);
+        let far = FAR_FROM_BOUND * patterns.step_mib();
+        patterns.proof().tier() == TierName::DisplacedMemoryMb && displaced > patterns.proof().bound(refused) + far
     }
 
     /// Whether the best so far is as good as the patterns' bound.
@@ -289,26 +330,40 @@ impl<'a> Search<'a> {
             }
         }
         if !whole {
-            self.search_neighbourhoods(NEIGHBOURHOODS);
+            self.search_neighbourhoods();
             let cut = if self.limits.out_of_time() { StoppedBy::Time } else { StoppedBy::Nodes };
             self.stopped_by = Some(cut).filter(|_| !self.is_proven());
         }
     }
 
-    /// Frees some hosts at a time and decides them anew, so many times at the usual effort (large neighbourhood search,
-    /// Shaw 1998).
-    fn search_neighbourhoods(&mut self, tries: u32) {
-        for _ in 0..tries.saturating_mul(self.limits.effort) {
-            if self.is_proven() || self.limits.out_of_time() {
-                return;
-            }
-            let hosts = neighbourhood::hosts(&self.best, self.pool, &self.left(&self.best), &mut self.random);
-            let scope = flow::Scope { hosts: &hosts, asked: &self.pool.asked };
-            let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
-            if let Some(tally) = flow::decide(&self.best, &scope, NEIGHBOURHOOD_COLUMNS, effort).tally {
-                self.offer(tally);
+    /// Decides neighbourhoods anew as long as that serves, the larger the less it does (large neighbourhood search, Shaw
+    /// 1998; variable neighbourhoods, Mladenović and Hansen 1997).
+    fn search_neighbourhoods(&mut self) {
+        for size in NEIGHBOURS {
+            let mut vain = 0;
+            while vain < VAIN * self.limits.effort && !self.is_proven() && !self.limits.out_of_time() {
+                vain = if self.search_neighbourhood(size) { 0 } else { vain + 1 };
             }
         }
+    }
+
+    /// Decides a few small neighbourhoods anew.
+    pub(super) fn search_some_neighbourhoods(&mut self) {
+        for _ in 0..NEIGHBOURHOODS_FEW * self.limits.effort {
+            self.search_neighbourhood(NEIGHBOURS[0]);
+        }
+    }
+
+    /// Frees so many hosts and decides them anew; says whether that serves.
+    fn search_neighbourhood(&mut self, size: usize) -> bool {
+        if self.is_proven() || self.limits.out_of_time() {
+            return false;
+        }
+        let hosts = neighbourhood::hosts(&self.best, self.pool, &self.left(&self.best), size, &mut self.random);
+        let scope = flow::Scope { hosts: &hosts, asked: &self.pool.asked };
+        let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
+        let found = flow::decide(&self.best, &scope, NEIGHBOURHOOD_COLUMNS, effort);
+        found.tally.is_some_and(|tally| self.offer(tally))
     }
 
     /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.

@@ -179,6 +179,32 @@ fn a_no_good_is_never_placed_again() {
 }
 
 #[test]
+fn what_was_not_proven_is_mended_around_a_no_good() {
+    let mut mended = 0;
+    for seed in 0..40 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let document = crowded(&mut random);
+        let hosts = document.hosts.iter().take(2).map(|host| host.name.clone()).collect();
+        let request = Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() };
+        let problem = Problem::new(fleet(document), request);
+        let mut first = place(&problem, &Limits::UNTIMED, &[]);
+        let Some((instance, host)) = first.pools.iter().flat_map(|pool| &pool.moved).next().copied() else { continue };
+        for pool in &mut first.pools {
+            // As if it were not known that there is none better.
+            pool.displaced.value += 1;
+        }
+        let no_good = NoGood { assignments: vec![(instance, host)] };
+        let second = place_again(&problem, &Limits::UNTIMED, &[no_good], &first);
+        let value = judge(&problem, &second.placement.host, &second.placement.refused);
+        assert_eq!(value, Some((second.refused.value, second.displaced.value)), "seed {seed}");
+        assert_ne!(second.placement.host[instance.at()], host, "seed {seed}");
+        let elsewhere = |at: &usize| first.placement.host[*at] != second.placement.host[*at];
+        mended += usize::from((0..problem.instances.len()).filter(elsewhere).count() < first.pools[0].moved.len());
+    }
+    assert!(mended > 10, "most stays as it was in {mended} of 40 fleets only");
+}
+
+#[test]
 fn the_important_is_refused_last() {
     let mut document = document(&[("a", 8), ("b", 4)], &[("i", "a", 4), ("j", "a", 4)]);
     document.instances[1].priority = 7;

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::mip::{Model as Mip, Position};
 
 use super::dive;
+use super::exchange::{Exchange, exchanges};
 use super::generate::{Generated, fixed_cost, price};
 use super::master::Column;
 use super::model::Model;
@@ -22,6 +23,8 @@ use super::table::{self, Table};
 enum Attempt {
     /// An integer model over the columns that a solution within this many steps above the bound may use.
     Search { slack: i64 },
+    /// The same over the columns of a solution at the bound, where smaller ones may take the places of larger ones.
+    Exchange,
     /// A dive, which also finds columns for the next search.
     Dive,
     /// Columns for the next search: those that a solution within this many steps above the bound may use, as far as
@@ -35,6 +38,8 @@ pub(crate) enum Way {
     /// Most solutions are at the bound: there the fewer the columns the faster, but a few more than were generated give
     /// many more ways to be whole.
     Quick,
+    /// The same columns with exchanges: more ways again to be whole, but the solver takes longer for each.
+    Exchanging,
     /// Other columns, and more of them.
     Thorough,
 }
@@ -44,6 +49,7 @@ impl Way {
     fn attempts(self) -> &'static [Attempt] {
         match self {
             Self::Quick => &[Attempt::Widen { slack: 0, width: 4 }, Attempt::Search { slack: 0 }],
+            Self::Exchanging => &[Attempt::Exchange],
             Self::Thorough => &[Attempt::Dive, Attempt::Widen { slack: 16, width: 30 }, Attempt::Search { slack: 16 }],
         }
     }
@@ -55,8 +61,13 @@ const COLUMNS: usize = 3000;
 /// Nodes of one integer model.
 const NODES: i32 = 200;
 
-/// How often a column is used, by its position; only those that are.
-pub(super) type Chosen = Vec<(usize, u32)>;
+/// Whole patterns for every host.
+pub(super) struct Chosen {
+    /// How often a column is used, by its position; only those that are.
+    pub(super) uses: Vec<(usize, u32)>,
+    /// How many places are taken by others than those they are for, the largest places first.
+    pub(super) exchanged: Vec<(Exchange, u32)>,
+}
 
 /// Whole patterns for every host, at or near the bound, the best first: which of them is best once everybody is placed
 /// is for repair to say. None if there are none among the columns.
@@ -72,7 +83,8 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits:
         let found = match *attempt {
             // Where a dive does not even place everybody, more columns only make the integer model slower.
             Attempt::Search { .. } if way == Way::Thorough && !all.iter().any(|(cost, _)| places_all(*cost)) => None,
-            Attempt::Search { slack } => search(model, generated, slack, limits),
+            Attempt::Search { slack } => search(model, generated, slack, &[], limits),
+            Attempt::Exchange => search(model, generated, 0, &exchanges(model), limits),
             Attempt::Dive => dive::dive(model, generated, limits),
             Attempt::Widen { slack, width } => {
                 widen(model, generated, slack, width);
@@ -92,7 +104,11 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits:
 fn cost(model: &Model, generated: &Generated, chosen: &Chosen) -> i64 {
     let mut waiting: Vec<i64> = model.kinds.iter().map(|kind| kind.evacuees as i64).collect();
     let mut cost = fixed_cost(model, generated.prices.refusal);
-    for (at, count) in chosen {
+    for (exchange, count) in &chosen.exchanged {
+        waiting[exchange.place] += i64::from(*count);
+        waiting[exchange.taker] -= i64::from(*count);
+    }
+    for (at, count) in &chosen.uses {
         let column = &generated.columns[*at];
         cost += column.cost * i64::from(*count);
         for (row, flow) in column.flow(model) {
@@ -107,11 +123,11 @@ fn whole(generated: &Generated) -> Option<Chosen> {
     let solved = generated.solved.as_ref()?;
     let is_whole = |used: &f64| (used - used.round()).abs() < 1e-6;
     let placed = solved.unplaced.iter().all(|unplaced| *unplaced < 1e-6);
-    (placed && solved.used.iter().all(is_whole)).then(|| rounded(&solved.used))
+    (placed && solved.used.iter().all(is_whole)).then(|| Chosen { uses: rounded(&solved.used), exchanged: Vec::new() })
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of hosts")]
-pub(super) fn rounded(used: &[f64]) -> Chosen {
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of hosts and of instances")]
+fn rounded(used: &[f64]) -> Vec<(usize, u32)> {
     let counts = used.iter().map(|used| used.round() as u32);
     counts.enumerate().filter(|(_, count)| *count > 0).collect()
 }
@@ -127,11 +143,17 @@ pub(super) fn most_used(model: &Model, columns: &[Column], used: &[f64]) -> Chos
         whole[at] = used[at].round().max(1.0).min(*free);
         *free -= whole[at];
     }
-    rounded(&whole)
+    Chosen { uses: rounded(&whole), exchanged: Vec::new() }
 }
 
-/// An integer model over the columns that leave no more than `slack` steps above the bound.
-fn search(model: &Model, generated: &Generated, slack: i64, limits: &Limits<'_>) -> Option<Chosen> {
+/// An integer model over the columns that leave no more than `slack` steps above the bound, and these exchanges.
+fn search(
+    model: &Model,
+    generated: &Generated,
+    slack: i64,
+    exchanges: &[Exchange],
+    limits: &Limits<'_>,
+) -> Option<Chosen> {
     let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
     let columns: Vec<usize> = affordable(model, generated, allowed);
     let step = generated.step as f64;
@@ -153,11 +175,20 @@ fn search(model: &Model, generated: &Generated, slack: i64, limits: &Limits<'_>)
             mip.integer(added);
         }
     }
+    let exchanged: Vec<Position> = exchanges
+        .iter()
+        .map(|exchange| mip.column(0.0, f64::INFINITY, &[(flows[exchange.place], -1.0), (flows[exchange.taker], 1.0)]))
+        .collect();
+    exchanged.iter().for_each(|column| mip.integer(*column));
     let fixed = fixed_cost(model, generated.prices.refusal) as f64 / step;
     let target = generated.bound_steps() as f64 - fixed + 0.5;
     let answer = mip.solve_integer(limits.search(NODES, target));
-    let values = answer.values.get(..columns.len())?;
-    Some(rounded(values).into_iter().map(|(at, count)| (columns[at], count)).collect())
+    let used = answer.values.get(..columns.len())?;
+    let taken: Vec<f64> = exchanged.iter().map(|column| answer.values[*column]).collect();
+    Some(Chosen {
+        uses: rounded(used).into_iter().map(|(at, count)| (columns[at], count)).collect(),
+        exchanged: rounded(&taken).into_iter().map(|(at, count)| (exchanges[at], count)).collect(),
+    })
 }
 
 /// Adds the patterns of every host that earn nearly the best.

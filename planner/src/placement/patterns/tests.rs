@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::pools;
 use super::super::tally::{Ground, Tally};
+use super::exchange::{Exchange, exchanges};
 use super::model::{Content, HostRow, KindRow, Model, Point, Role};
 use super::pricing::{self, Prices};
 use super::table::{self, Table};
@@ -158,4 +159,15 @@ fn a_third_class_counts_where_it_gives_out_first() {
     assert_eq!(counted(&document), 2);
     document.hosts[2].inventory.insert("DISK_GB".into(), inventory(80));
     assert_eq!(counted(&document), 3);
+}
+
+#[test]
+fn who_needs_no_more_takes_a_place_and_chains_need_no_shortcut() {
+    let needs = [[4, 4, 0, 0], [2, 2, 0, 0], [3, 3, 0, 0], [1, 9, 0, 0], [2, 2, 0, 0]];
+    let mut all = model(2, &needs, [0; 4], &[]);
+    let exchange = |place, taker| Exchange { place, taker };
+    assert_eq!(exchanges(&all), [exchange(0, 2), exchange(2, 1), exchange(1, 4)]);
+    // Where a host admits one and not the other, its places are not the other's.
+    all.admitted.push(vec![2]);
+    assert_eq!(exchanges(&all), [exchange(0, 1), exchange(0, 2), exchange(1, 4)]);
 }
