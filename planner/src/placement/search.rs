@@ -4,7 +4,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use decant_schema::plan::{StoppedBy, TierName};
-use decant_schema::request::RequestKind;
 
 use crate::limits::Limits;
 use crate::problem::{InstanceIdx, Task};
@@ -341,13 +340,6 @@ impl<'a> Search<'a> {
     /// Decides neighbourhoods anew as long as that serves, the larger the less it does (large neighbourhood search, Shaw
     /// 1998; variable neighbourhoods, Mladenović and Hansen 1997).
     fn search_neighbourhoods(&mut self) {
-        // A rolling plan takes hundreds of placements: each has its share of the time, not all of it.
-        if matches!(self.ground.problem.request.kind, RequestKind::Rolling { .. }) {
-            (0..VAIN * self.limits.effort).for_each(|_| {
-                self.search_neighbourhood(NEIGHBOURS[0]);
-            });
-            return;
-        }
         for size in NEIGHBOURS {
             let mut vain = 0;
             while vain < VAIN * self.limits.effort && !self.is_proven() && !self.limits.out_of_time() {

@@ -35,11 +35,7 @@ fn agrees_with_brute_force_on_random_resizes() {
 #[test]
 fn holds_on_fuller_fleets_that_are_too_large_to_try_everything() {
     for seed in 0..40 {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let document = crowded(&mut random);
-        let hosts = document.hosts.iter().take(2).map(|host| host.name.clone()).collect();
-        let request = Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() };
-        let problem = Problem::new(fleet(document), request);
+        let problem = crowded_problem(seed);
         let placed = place(&problem, &Limits::UNTIMED, &[]);
         let value = judge(&problem, &placed.placement.host, &placed.placement.refused);
         assert_eq!(value, Some((placed.refused.value, placed.displaced.value)), "seed {seed}");
@@ -182,11 +178,7 @@ fn a_no_good_is_never_placed_again() {
 fn what_was_not_proven_is_mended_around_a_no_good() {
     let mut mended = 0;
     for seed in 0..40 {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let document = crowded(&mut random);
-        let hosts = document.hosts.iter().take(2).map(|host| host.name.clone()).collect();
-        let request = Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() };
-        let problem = Problem::new(fleet(document), request);
+        let problem = crowded_problem(seed);
         let mut first = place(&problem, &Limits::UNTIMED, &[]);
         let Some((instance, host)) = first.pools.iter().flat_map(|pool| &pool.moved).next().copied() else { continue };
         for pool in &mut first.pools {
@@ -259,6 +251,14 @@ fn tiny(random: &mut ChaCha8Rng) -> FleetDocument {
         }
     }
     document
+}
+
+/// The first two hosts of a crowded fleet to be emptied.
+fn crowded_problem(seed: u64) -> Problem {
+    let document = crowded(&mut ChaCha8Rng::seed_from_u64(seed));
+    let hosts = document.hosts.iter().take(2).map(|host| host.name.clone()).collect();
+    let request = Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() };
+    Problem::new(fleet(document), request)
 }
 
 /// A dozen hosts and more, nearly full, with groups: more than the exact model would decide at a stroke.
