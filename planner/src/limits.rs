@@ -25,6 +25,12 @@ impl Limits<'_> {
         Self { time: self.time.map(|time| time * percent / 100), ..self }
     }
 
+    /// The same with half of the time that is left, so that something is left for what comes after.
+    pub(crate) fn half_of_what_is_left(self) -> Self {
+        let half = |time: Duration| time - time.saturating_sub((self.elapsed)()) / 2;
+        Self { time: self.time.map(half), ..self }
+    }
+
     /// The same with so much more time, if it is limited.
     pub(crate) fn and(self, more: Duration) -> Self {
         Self { time: self.time.map(|time| time + more), ..self }

@@ -21,6 +21,7 @@ use rayon::prelude::*;
 
 use crate::Limits;
 use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
+use conflict::Conflicts;
 use obstacle::{Obstacle, host_rule_obstacles};
 use view::View;
 
@@ -54,9 +55,10 @@ pub fn explain_with_remedies(
     let all = placement.refused.iter().zip(&ruled_out).zip(&mut refusals);
     let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
     let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
-    fixes::add(problem, placement.refused.len(), &mut sought, limits);
-    for Case { instance, refusal, .. } in sought.into_iter().take(CONFLICTS_MAX) {
-        refusal.conflict = conflict::conflict(problem, placement, instance, limits);
+    fixes::add(problem, placement.refused.len(), &mut sought, &limits.half_of_what_is_left());
+    let mut conflicts = Conflicts::new(problem, placement, limits);
+    for Case { instance, refusal, .. } in sought {
+        refusal.conflict = conflicts.of(instance);
     }
     refusals
 }
@@ -68,9 +70,6 @@ struct Case<'a> {
     ruled_out: &'a [(HostIdx, Vec<Obstacle>)],
     refusal: &'a mut Refusal,
 }
-
-/// Refusals of a plan whose conflict is searched: each takes a placement for every instance in it.
-const CONFLICTS_MAX: usize = 4;
 
 /// The rules about this instance and this host alone by which it is not taken there.
 pub(crate) fn rules_against(problem: &Problem, instance: InstanceIdx, host: HostIdx) -> Vec<RuleName> {

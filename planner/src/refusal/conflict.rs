@@ -1,8 +1,10 @@
 //! A smallest set of instances and rules that cannot hold together.
 //!
 //! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
-//! out, one after the other, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by
-//! planning it: a proven bound says yes, an order of moves that refuses nobody says no. On the way a quick look is enough,
+//! out, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by planning it: a proven
+//! bound says yes, an order of moves that refuses nobody says no. So that a small conflict among many is found in few
+//! steps, whoever the prices of the first bound do not count goes first, then halves and smaller pieces; of instances that
+//! are alike any so many will do, so that the least number of them is found by halving. On the way a quick look is enough,
 //! as many are taken; what is left in the end is judged thoroughly, and the prices of its bound go with it, for others to
 //! verify.
 //!
@@ -10,101 +12,259 @@
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
 //! else being as it is, lets all instances go.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use decant_schema::id::InstanceId;
 use decant_schema::plan::{Certificate, Conflict, TierName};
 use decant_schema::request::RequestKind;
 
-use crate::problem::{InstanceIdx, Placement, Problem, Task};
+use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Placement, Problem, Task};
 use crate::search::is_asked;
 use crate::{Limits, ordering, part, placement};
 
 use super::change::{Change, relaxations};
 
-/// Hosts of the largest part of a fleet in which a conflict is searched: each step takes a placement of it.
-const HOSTS_MAX: usize = 300;
+/// Hosts placed in one search for a conflict, a part of a fleet counting as often as it is placed again: what is not
+/// irreducible by then is given as it is.
+const HOSTS_PLACED: usize = 100_000;
 
-/// The conflict a refused instance is part of; `None` where its part of the fleet is too large or there is no time to
-/// search it, and where the instance is refused on its own and no rule could be relaxed for it: its reasons say all.
-pub(super) fn conflict(
-    problem: &Problem,
-    placement: &Placement,
-    refused: InstanceIdx,
-    limits: &Limits<'_>,
-) -> Option<Conflict> {
+/// Hosts of a part of the fleet that is placed thoroughly in a moment.
+const SMALL_HOSTS: usize = 100;
+
+/// Conflicts searched for the refusals of one plan.
+const SEARCHED_MAX: usize = 4;
+
+/// The conflicts of a plan's refusals. What was found for one holds for those like it.
+pub(super) struct Conflicts<'a> {
+    problem: &'a Problem,
+    placement: &'a Placement,
+    limits: &'a Limits<'a>,
+    found: BTreeMap<Likeness, (InstanceIdx, Option<Conflict>)>,
+}
+
+impl<'a> Conflicts<'a> {
+    pub(super) fn new(problem: &'a Problem, placement: &'a Placement, limits: &'a Limits<'a>) -> Self {
+        Self { problem, placement, limits, found: BTreeMap::new() }
+    }
+
+    /// The conflict of a refused instance, as far as one is known or may still be searched.
+    pub(super) fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
+        let likeness = Likeness::of(self.problem, refused);
+        if let Some((like, conflict)) = self.found.get(&likeness) {
+            let id = |at: InstanceIdx| &self.problem.fleet.instances()[at.at()].id;
+            return conflict.clone().map(|conflict| with_another(conflict, id(*like), id(refused)));
+        }
+        if self.found.len() >= SEARCHED_MAX {
+            return None;
+        }
+        let conflict = conflict(self.problem, self.placement, refused, self.limits);
+        self.found.insert(likeness, (refused, conflict.clone()));
+        conflict
+    }
+}
+
+/// The conflict with another in one's place.
+fn with_another(mut conflict: Conflict, one: &InstanceId, another: &InstanceId) -> Conflict {
+    let prices = conflict.certificate.iter_mut().flat_map(|certificate| &mut certificate.pools);
+    let named = prices.flat_map(|pool| &mut pool.prices).map(|price| &mut price.like);
+    named.chain(&mut conflict.instances).filter(|id| *id == one).for_each(|id| *id = another.clone());
+    conflict
+}
+
+/// The conflict a refused instance is part of; `None` where there is no time to search it, and where the instance is
+/// refused on its own and no rule could be relaxed for it: its reasons say all.
+fn conflict(problem: &Problem, placement: &Placement, refused: InstanceIdx, limits: &Limits<'_>) -> Option<Conflict> {
     let part = part::hosts_with(problem, problem.instances[refused.at()].host);
-    if part.len() > HOSTS_MAX {
+    let mut steps = Steps::new(problem, limits, part.len());
+    let members = match steps.judge(problem, &[refused])? {
+        Verdict::Fits => {
+            let asked = |at: &InstanceIdx| is_asked(problem, *at) && *at != refused;
+            let elsewhere = |at: &InstanceIdx| !placement.refused.contains(at);
+            let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
+            let all = (0..problem.instances.len()).map(InstanceIdx::new);
+            steps.reduced(refused, all.filter(asked).filter(elsewhere).filter(here).collect())?
+        }
+        Verdict::Conflict(certificate) => {
+            steps.certificate = certificate;
+            vec![refused]
+        }
+        Verdict::Unknown => {
+            steps.irreducible = false;
+            vec![refused]
+        }
+    };
+    let rules = steps.needed_rules(&members);
+    if members == [refused] && rules.is_empty() {
         return None;
     }
-    let members = if judge(problem, &[refused], limits) == Verdict::Fits {
-        let asked = |at: &InstanceIdx| is_asked(problem, *at);
-        let elsewhere = |at: &InstanceIdx| *at == refused || !placement.refused.contains(at);
-        let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
-        let all = (0..problem.instances.len()).map(InstanceIdx::new);
-        reduced(problem, all.filter(asked).filter(elsewhere).filter(here).collect(), limits)?
-    } else {
-        vec![refused]
-    };
-    let rules = needed_rules(problem, &members, limits);
-    if limits.out_of_time() || (members == [refused] && rules.is_empty()) {
-        return None;
-    }
-    let (irreducible, certificate) = match judge(problem, &members, limits) {
-        Verdict::Fits => return None,
-        Verdict::Conflict(certificate) => (true, certificate),
-        Verdict::Unknown => (false, None),
-    };
     Some(Conflict {
-        irreducible,
+        irreducible: steps.irreducible,
         instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
         rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
-        certificate,
+        certificate: steps.certificate,
     })
 }
 
-/// Leaves out of a conflict whatever it is one without: halves first, then smaller and smaller pieces, so that a small
-/// conflict among many is found in few steps. `None` if it is none, or the clock came first.
-fn reduced(problem: &Problem, mut members: Vec<InstanceIdx>, limits: &Limits<'_>) -> Option<Vec<InstanceIdx>> {
-    let quick = Limits { effort: 0, ..*limits };
-    if judge(problem, &members, &quick) == Verdict::Fits {
-        return None;
+/// Instances any of which can stand for any other: of a conflict it matters only how many are in it.
+type Alike = Vec<InstanceIdx>;
+
+/// A search for a conflict, step by step.
+struct Steps<'a> {
+    problem: &'a Problem,
+    limits: &'a Limits<'a>,
+    /// Steps it may still take: each places a part of the fleet again.
+    left: usize,
+    /// Whether the part is so small that what a quick look does not answer is decided thoroughly.
+    is_small: bool,
+    /// What proves the conflict found so far, where it takes prices.
+    certificate: Option<Certificate>,
+    /// Whether all the rest fits whichever member of the conflict is left out, as far as was seen.
+    irreducible: bool,
+}
+
+impl<'a> Steps<'a> {
+    fn new(problem: &'a Problem, limits: &'a Limits<'a>, hosts: usize) -> Self {
+        let left = HOSTS_PLACED / hosts.max(1);
+        Self { problem, limits, left, is_small: hosts <= SMALL_HOSTS, certificate: None, irreducible: true }
     }
-    let mut piece = members.len().div_ceil(2);
-    loop {
-        let count = members.len();
-        let mut from = 0;
-        while from < members.len() {
-            if limits.out_of_time() {
-                return None;
-            }
-            let until = members.len().min(from + piece);
-            let fewer = [&members[..from], &members[until..]].concat();
-            if !fewer.is_empty() && judge(problem, &fewer, &quick) != Verdict::Fits {
-                members = fewer;
-            } else {
-                from = until;
-            }
+
+    /// Whether these find a place and a way there; `None` where no step or no time is left.
+    fn judge(&mut self, problem: &Problem, members: &[InstanceIdx]) -> Option<Verdict> {
+        if self.limits.out_of_time() {
+            return None;
         }
+        self.left = self.left.checked_sub(1)?;
+        match judge(problem, members, &Limits { effort: 0, ..*self.limits }) {
+            Verdict::Unknown if self.is_small => Some(judge(problem, members, self.limits)),
+            verdict => Some(verdict),
+        }
+    }
+
+    /// Whether it is proven that these remain a conflict.
+    fn is_conflict(&mut self, sets: &[Alike]) -> Option<bool> {
+        match self.judge(self.problem, &sets.concat())? {
+            Verdict::Conflict(certificate) => {
+                self.certificate = certificate;
+                return Some(true);
+            }
+            Verdict::Fits => {}
+            Verdict::Unknown => self.irreducible = false,
+        }
+        Some(false)
+    }
+
+    /// A refused instance with those of the others, all of whom find a place without it, that it takes for a conflict.
+    /// `None` if none is proven.
+    fn reduced(&mut self, refused: InstanceIdx, others: Vec<InstanceIdx>) -> Option<Vec<InstanceIdx>> {
+        let mut sets = alike(self.problem, &[vec![refused], others].concat());
+        if !self.is_conflict(&sets)? {
+            return None;
+        }
+        self.irreducible = true;
+        if self.reduce(&mut sets).is_none() {
+            self.irreducible = false;
+        }
+        let mut members = sets.concat();
+        members.sort_unstable();
+        Some(members)
+    }
+
+    /// Leaves out whatever these are a conflict without, but for the first of the first set. `None` where the steps were
+    /// used up first.
+    fn reduce(&mut self, sets: &mut Vec<Alike>) -> Option<()> {
+        if let Some(certificate) = self.certificate.clone() {
+            self.leave_out_uncounted(sets, &certificate)?;
+        }
+        let mut piece = sets.len().div_ceil(2);
+        while piece > 1 {
+            let mut from = 1;
+            while from < sets.len() {
+                let until = sets.len().min(from + piece);
+                let mut fewer = sets.clone();
+                fewer.drain(from..until);
+                if self.is_conflict(&fewer)? {
+                    *sets = fewer;
+                } else {
+                    from = until;
+                }
+            }
+            piece = piece.div_ceil(2);
+        }
+        self.irreducible = true;
         // One that was kept for another's sake, as a shrinking instance is, may be left out once the other is.
-        if piece == 1 && members.len() == count {
-            return Some(members);
+        while self.thin_out(sets)? && matches!(self.problem.request.kind, RequestKind::Resize { .. }) {}
+        Some(())
+    }
+
+    /// Leaves out those that the prices of a bound do not count, if the others are a conflict.
+    fn leave_out_uncounted(&mut self, sets: &mut Vec<Alike>, certificate: &Certificate) -> Option<()> {
+        let prices = certificate.pools.iter().flat_map(|pool| &pool.prices).filter(|price| price.price > 0);
+        let known = prices.filter_map(|price| self.problem.fleet.instance_index(price.like.as_str()));
+        let kind = |at: usize| self.problem.instances[at].kind;
+        let counted: BTreeSet<KindIdx> = known.map(kind).chain([kind(sets[0][0].at())]).collect();
+        let mut fewer = sets.clone();
+        fewer.retain(|set| counted.contains(&kind(set[0].at())));
+        if fewer.len() < sets.len() && self.is_conflict(&fewer)? {
+            *sets = fewer;
         }
-        piece = piece.div_ceil(2);
+        Some(())
+    }
+
+    /// Leaves of each set as few as it takes; whether anybody was left out.
+    fn thin_out(&mut self, sets: &mut Vec<Alike>) -> Option<bool> {
+        let before = sets.iter().map(Vec::len).sum::<usize>();
+        for at in 0..sets.len() {
+            let (mut least, mut enough) = (usize::from(at == 0), sets[at].len());
+            // What the prices count is mostly needed in full: all but one is tried first.
+            let mut next = enough - 1;
+            while least < enough {
+                let mut fewer = sets.clone();
+                fewer[at].truncate(next);
+                if self.is_conflict(&fewer)? {
+                    (*sets, enough) = (fewer, next);
+                } else {
+                    least = next + 1;
+                }
+                next = usize::midpoint(least, enough);
+            }
+        }
+        sets.retain(|set| !set.is_empty());
+        Some(sets.iter().map(Vec::len).sum::<usize>() < before)
+    }
+
+    /// The relaxable rules each of which, relaxed alone, would let all members go; as far as there are steps.
+    fn needed_rules(&mut self, members: &[InstanceIdx]) -> Vec<Change> {
+        let mut rules: Vec<Change> = Vec::new();
+        for rule in members.iter().flat_map(|member| relaxations(self.problem, *member)) {
+            let whole = !matches!(rule, Change::KeepHeadroom(percent) if percent > 0.0);
+            if whole && !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        rules.retain(|rule| self.judge(&rule.applied(self.problem), members) == Some(Verdict::Fits));
+        rules
     }
 }
 
-/// The relaxable rules each of which, relaxed alone, would let all members go.
-fn needed_rules(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Vec<Change> {
-    let mut rules: Vec<Change> = Vec::new();
-    for rule in members.iter().flat_map(|member| relaxations(problem, *member)) {
-        let whole = !matches!(rule, Change::KeepHeadroom(percent) if percent > 0.0);
-        if whole && !rules.contains(&rule) {
-            rules.push(rule);
-        }
+/// These in sets of alike ones, the set of the first before the others.
+fn alike(problem: &Problem, members: &[InstanceIdx]) -> Vec<Alike> {
+    let mut sets: BTreeMap<Likeness, Alike> = BTreeMap::new();
+    members.iter().for_each(|at| sets.entry(Likeness::of(problem, *at)).or_default().push(*at));
+    let first = members.first().and_then(|at| sets.remove(&Likeness::of(problem, *at)));
+    first.into_iter().chain(sets.into_values()).collect()
+}
+
+/// What alike instances have in common: all numbers and rules about them. One that is resized makes room where it is, so
+/// that it matters where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Likeness(KindIdx, Vec<GroupIdx>, Option<HostIdx>);
+
+impl Likeness {
+    fn of(problem: &Problem, instance: InstanceIdx) -> Self {
+        let facts = &problem.instances[instance.at()];
+        Self(facts.kind, facts.groups.clone(), (facts.task == Task::Resize).then_some(facts.host))
     }
-    rules.retain(|rule| judge(&rule.applied(problem), members, limits) == Verdict::Fits);
-    rules
 }
 
 #[derive(Clone, Debug, PartialEq)]

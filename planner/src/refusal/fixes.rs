@@ -15,11 +15,11 @@ use super::view::want;
 /// Plans made to try fixes, over all refusals of a plan: each takes as long as the plan itself.
 const PLANS_MAX: usize = 24;
 
-/// The same where the fleet is so large that a plan takes seconds.
-const PLANS_MAX_LARGE: usize = 4;
+/// The same where the fleet is so large that a plan takes many seconds.
+const PLANS_MIN: usize = 4;
 
-/// Fleets from this size on are large.
-const LARGE_HOSTS: usize = 500;
+/// Hosts planned in all to try fixes, the fleet's counting as often as it is planned.
+const HOSTS_PLANNED: usize = 16_000;
 
 /// Fixes named for one instance: beyond a few, they are a list nobody reads.
 const FIXES_MAX: usize = 4;
@@ -32,7 +32,7 @@ const SHARES: u64 = 8;
 
 /// Adds to each refusal the fixes that were found to work: those that let its instance go and refuse fewer than so many.
 pub(super) fn add(problem: &Problem, refused: usize, cases: &mut [Case<'_>], limits: &Limits<'_>) {
-    let budget = if problem.hosts.len() < LARGE_HOSTS { PLANS_MAX } else { PLANS_MAX_LARGE };
+    let budget = (HOSTS_PLANNED / problem.hosts.len().max(1)).clamp(PLANS_MIN, PLANS_MAX);
     let mut trials = Trials { problem, refused, limits, budget, tried: Vec::new() };
     for Case { instance, ruled_out, refusal } in cases {
         for change in candidates(problem, *instance, ruled_out) {

@@ -135,6 +135,31 @@ fn conflicts_are_irreducible_by_brute_force() {
 }
 
 #[test]
+fn conflicts_are_found_among_many_hosts_and_shared_by_those_alike() {
+    let full: Vec<String> = (0..400).map(|at| format!("full{at}")).collect();
+    let mut hosts = vec![("a", 500), ("b", 100), ("c", 100), ("d", 100)];
+    hosts.extend(full.iter().map(|name| (name.as_str(), 100)));
+    let stays: Vec<String> = (0..400).map(|at| format!("stays{at}")).collect();
+    let large = ["l0", "l1", "l2", "l3", "l4", "l5", "l6"];
+    let mut instances: Vec<(&str, &str, u64)> = large.iter().map(|id| (*id, "a", 50)).collect();
+    instances.extend([("s0", "a", 1), ("s1", "a", 1)]);
+    instances.extend(stays.iter().zip(&full).map(|(id, host)| (id.as_str(), host.as_str(), 100)));
+    let (_, refusals) = refusals_of(document(&hosts, &instances), evacuate(&["a"]));
+    // The three open hosts take six large ones and nothing else, or five and both small ones.
+    assert_eq!(refusals.len(), 2);
+    for refusal in &refusals {
+        let conflict = refusal.conflict.as_ref().expect("a conflict");
+        let count = |letter: char| ids(conflict).iter().filter(|id| id.starts_with(letter)).count();
+        assert!(conflict.irreducible && conflict.instances.contains(&refusal.instance), "{conflict:?}");
+        assert_eq!((count('l'), count('s'), conflict.instances.len()), (6, 1, 7), "{conflict:?}");
+        let prices = conflict.certificate.iter().flat_map(|certificate| &certificate.pools[0].prices);
+        let priced: Vec<&str> = prices.map(|price| price.like.as_str()).collect();
+        let left = |id: &&str| ids(conflict).contains(id) || stays.iter().any(|stays| stays == id);
+        assert!(!priced.is_empty() && priced.iter().all(left), "{priced:?}");
+    }
+}
+
+#[test]
 fn every_fix_holds_when_it_is_planned_from_the_fleet_it_describes() {
     let document = document(&[("a", 200), ("b", 100)], &[("i", "a", 60), ("j", "a", 60)]);
     let (_, refusals) = refusals_of(document.clone(), evacuate(&["a"]));
