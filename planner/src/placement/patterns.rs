@@ -52,6 +52,22 @@ impl Patterns {
         Self { model, generated, proof }
     }
 
+    /// Whether it stopped early since some may have to be refused: how many there must be is to be found out first, see
+    /// [`Self::go_on`].
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.generated.in_doubt
+    }
+
+    /// Goes on where so many of the pool are refused in any case. One that is resized is refused by its host's pattern, so
+    /// that where there are any, no refusals are for nothing.
+    pub(super) fn go_on(self, tally: &Tally<'_>, pool: &Pool, refused: u64, limits: &Limits<'_>) -> Self {
+        let Self { model, generated, .. } = self;
+        let free = if model.has_resizes() { 0 } else { refused.saturating_sub(model.hopeless) };
+        let generated = generate::go_on(&model, generated, free, limits);
+        let proof = prove(tally, pool, Charge::Displaced, &model, &generated);
+        Self { model, generated, proof }
+    }
+
     /// What its prices prove.
     pub(super) fn proof(&self) -> &Proof {
         &self.proof
@@ -119,6 +135,16 @@ fn prove(tally: &Tally<'_>, pool: &Pool, charge: Charge, model: &Model, generate
         like: problem.fleet.instances()[kind.like.at()].id.clone(),
         price: unsigned(*price),
     });
+    // As it is told to others, nothing is for nothing: refusals have the price at which that is as good.
+    let free = generated.free_refusals;
+    let (refusal, pays) = if free == 0 {
+        (generated.prices.refusal, generated.bound)
+    } else {
+        let price = generate::price_of_free_refusals(model, &generated.prices, free);
+        let hopeless = i64::try_from(model.hopeless).expect("instances are few");
+        let of_refused = price * (hopeless + i64::try_from(free).expect("instances are few"));
+        (price, generated.bound - generate::fixed_cost(model, generated.prices.refusal) + of_refused)
+    };
     let certificate = PoolCertificate {
         host: problem.fleet.hosts()[pool.hosts[0].at()].name.clone(),
         tier: match charge {
@@ -128,10 +154,10 @@ fn prove(tally: &Tally<'_>, pool: &Pool, charge: Charge, model: &Model, generate
         bound: 0,
         classes: model.classes.iter().map(|class| problem.classes[*class].clone()).collect(),
         denominator: unsigned(generated.denominator),
-        refusal_price: unsigned(generated.prices.refusal),
+        refusal_price: unsigned(refusal),
         refused: 0,
         step: unsigned(generated.step / generated.denominator),
         prices: prices.collect(),
     };
-    Proof::new(generated.bound, certificate)
+    Proof::new(pays, certificate)
 }

@@ -67,6 +67,8 @@ pub(super) struct Search<'a> {
     is_bounded: bool,
     /// Patterns to be made whole, and the placement around which they are.
     patterns: Option<(Tally<'a>, Patterns)>,
+    /// Patterns that refuse the fewest, displacing whatever that takes; once somebody may have to be refused.
+    refusals: Option<Patterns>,
     /// Chooses neighbourhoods.
     random: ChaCha8Rng,
     stopped_by: Option<StoppedBy>,
@@ -86,6 +88,7 @@ impl<'a> Search<'a> {
             proofs: Vec::new(),
             is_bounded: false,
             patterns: None,
+            refusals: None,
             random: random(ground, pool, Purpose::Neighbourhoods),
             stopped_by: None,
         }
@@ -129,10 +132,11 @@ impl<'a> Search<'a> {
         self.value(&self.best) == self.bound
     }
 
-    /// Whether nothing better is sought: there is none, or no time; at no effort, any that refuses nobody will do.
+    /// Whether nothing better is sought: there is none, or no time; at no effort, any that refuses nobody will do, or a
+    /// proof that there is none.
     pub(super) fn is_enough(&self) -> bool {
-        let quick = self.limits.effort == 0 && self.left(&self.best).is_empty();
-        quick || self.is_proven() || self.limits.out_of_time()
+        let answers = || self.left(&self.best).is_empty() || (self.bound.0 > 0 && self.refusals.is_some());
+        (self.limits.effort == 0 && answers()) || self.is_proven() || self.limits.out_of_time()
     }
 
     fn value(&self, tally: &Tally<'_>) -> Value {
@@ -180,7 +184,7 @@ impl<'a> Search<'a> {
     /// Runs column generation, and follows on every host the pattern it uses most: near the best, and in no time.
     pub(super) fn follow_fractions(&mut self) {
         let start = if self.is_plain() { Tally::new(self.ground) } else { self.units_placed() };
-        let patterns = Patterns::new(&start, self.pool, Charge::Displaced, self.is_plain(), self.limits);
+        let patterns = self.patterns(&start, self.is_plain());
         if let Some(slots) = patterns.most_used() {
             self.carry_out(&start, &slots);
         }
@@ -199,8 +203,32 @@ impl<'a> Search<'a> {
             }
         }
         if !self.is_bounded {
+            let relaxed = self.patterns(&Tally::new(self.ground), true);
+            self.prove(&relaxed);
+        }
+    }
+
+    /// Runs column generation for displaced memory around what is placed already. Where somebody may have to be refused, it is
+    /// proven first how many: displacement is then the least for that many.
+    fn patterns(&mut self, start: &Tally<'a>, relaxed: bool) -> Patterns {
+        let patterns = Patterns::new(start, self.pool, Charge::Displaced, relaxed, self.limits);
+        if !patterns.is_in_doubt() {
+            return patterns;
+        }
+        self.bound_refusals();
+        let is_left_out = |at: &&InstanceIdx| self.ground.problem.is_bound(**at) && !start.is_moved(**at);
+        let left_out = if relaxed { 0 } else { self.pool.asked.iter().filter(is_left_out).count() as u64 };
+        patterns.go_on(start, self.pool, self.bound.0.saturating_sub(left_out), self.limits)
+    }
+
+    /// Proves how many must be refused, by prices of refusals.
+    fn bound_refusals(&mut self) {
+        if self.refusals.is_none() {
             let start = Tally::new(self.ground);
-            self.prove(&Patterns::new(&start, self.pool, Charge::Displaced, true, self.limits));
+            let refusals = Patterns::new(&start, self.pool, Charge::Refused, true, self.limits);
+            self.bound.0 = self.bound.0.max(refusals.proof().bound(0));
+            self.proofs.push(refusals.proof().clone());
+            self.refusals = Some(refusals);
         }
     }
 
@@ -210,7 +238,7 @@ impl<'a> Search<'a> {
             return;
         }
         if self.value(&self.best).0 > self.bound.0 {
-            self.prove_refusals(&Tally::new(self.ground));
+            self.follow_refusals();
         }
         let refused = self.value(&self.best).0;
         self.bound.1 = relaxed.proof().bound(refused);
@@ -245,7 +273,7 @@ impl<'a> Search<'a> {
         }
         self.search_some_neighbourhoods();
         for way in [Way::Exchanging, Way::Thorough] {
-            if self.meets(patterns) || self.is_far_from(patterns) {
+            if self.meets(patterns) || self.is_far_from(patterns) || self.limits.effort == 0 {
                 return;
             }
             self.follow_whole(start, patterns, way);
@@ -305,16 +333,19 @@ impl<'a> Search<'a> {
         eject::eject(tally, homeless, &self.pool.hosts);
     }
 
-    /// Proves how many must be refused, by prices of refusals.
-    fn prove_refusals(&mut self, start: &Tally<'a>) {
-        let mut refusals = Patterns::new(start, self.pool, Charge::Refused, true, self.limits);
-        self.bound.0 = self.bound.0.max(refusals.proof().bound(0));
-        self.proofs.push(refusals.proof().clone());
-        if self.value(&self.best).0 > self.bound.0 && self.is_plain() {
+    /// Refuses the fewest, whatever that displaces.
+    fn follow_refusals(&mut self) {
+        self.bound_refusals();
+        if self.value(&self.best).0 > self.bound.0
+            && self.is_plain()
+            && let Some(mut refusals) = self.refusals.take()
+        {
+            let start = Tally::new(self.ground);
             if let Some(slots) = refusals.most_used() {
-                self.carry_out(start, &slots);
+                self.carry_out(&start, &slots);
             }
-            self.follow(start, &mut refusals);
+            self.follow(&start, &mut refusals);
+            self.refusals = Some(refusals);
         }
     }
 

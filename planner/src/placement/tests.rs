@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::patterns::{Charge, Patterns};
 use super::*;
 use crate::problem::{self, Task};
 use crate::small_fleet::{document, fleet, group, inventory};
@@ -136,6 +137,49 @@ fn who_refuses_more_need_not_displace_as_much() {
     let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
     let placed = place(&problem, &Limits::UNTIMED, &[]);
     assert_eq!((placed.displaced_bound(0), placed.displaced_bound(1)), (2, 0));
+}
+
+#[test]
+fn no_more_is_said_to_be_displaced_than_must_be_where_some_are_refused() {
+    let (mut seen, mut met) = (0, 0);
+    for seed in 0..3000 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut document = tiny(&mut random);
+        let request = evacuation(&mut random, &mut document);
+        let problem = Problem::new(fleet(document), request);
+        let (refused, displaced) = least(&problem);
+        let ground = Ground::new(&problem, HashSet::new());
+        let [pool] = &pools::pools(&ground)[..] else { continue };
+        if refused == 0 {
+            continue;
+        }
+        let start = tally::Tally::new(&ground);
+        let limits = Limits::UNTIMED;
+        let patterns = Patterns::new(&start, pool, Charge::Displaced, true, &limits);
+        let patterns = patterns.go_on(&start, pool, refused, &limits);
+        let bound = patterns.proof().bound(refused);
+        assert!(bound <= displaced, "seed {seed}: {bound} MiB is more than {displaced}");
+        assert!(patterns.proof().bound(refused + 1) <= bound, "seed {seed}: who refuses more displaces more");
+        seen += u32::from(displaced > 0);
+        met += u32::from(displaced > 0 && bound == displaced);
+    }
+    println!("{met} of {seen} bounds are met");
+    assert!(met > 0, "no bound is met");
+}
+
+#[test]
+fn a_pool_that_cannot_take_all_refuses_the_fewest_and_displaces_the_least_for_that() {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let document = crowded(&mut random);
+    let hosts = document.hosts.iter().take(5).map(|host| host.name.clone()).collect();
+    let problem =
+        Problem::new(fleet(document), Request { kind: RequestKind::Evacuate { hosts }, options: Options::default() });
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    let value = judge(&problem, &placed.placement.host, &placed.placement.refused);
+    assert_eq!(value, Some((placed.refused.value, placed.displaced.value)));
+    assert!(placed.refused.value > 0);
+    let proven = |tier: TierBound| tier.value == tier.bound;
+    assert!(proven(placed.refused) && proven(placed.displaced), "{:?} {:?}", placed.refused, placed.displaced);
 }
 
 #[test]

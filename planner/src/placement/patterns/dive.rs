@@ -30,7 +30,7 @@ const WHOLE: f64 = 1e-6;
 /// Dives to whole patterns; adds the patterns found on the way to the columns. Some may find no place in them.
 pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
     let dear: Vec<i64> = generated.caps.iter().map(|cap| (cap * DEAR).min(generated.prices.refusal)).collect();
-    let mut master = Master::new(model, &dear, generated.step, true);
+    let mut master = Master::new(model, &dear, generated.step, true, generated.free_refusals);
     for column in &generated.columns {
         master.add(column.clone());
     }

@@ -4,6 +4,8 @@
 //! [`decant_schema::plan::Certificate`]); the best is kept. Prices are smoothed towards those that gave it, which keeps
 //! them from jumping about (Wentges 1997).
 
+use std::cmp::Reverse;
+
 use rayon::prelude::*;
 
 use crate::limits::Limits;
@@ -15,6 +17,10 @@ use super::table::{self, Table};
 
 /// Rounds of pricing at most; on fleets that were measured 15 to 45 are enough.
 const ROUNDS: u32 = 120;
+
+/// Times that refusals become dearer before one asks how many there must be: where everybody has a place they mostly
+/// become dear enough before, and where not, they never do.
+const DOUBTS: u32 = 12;
 
 /// How far prices are drawn to the best ones so far.
 const SMOOTHING: f64 = 0.6;
@@ -39,6 +45,10 @@ pub(super) struct Generated {
     pub(super) columns: Vec<Column>,
     /// The last answer of the master.
     pub(super) solved: Option<Solved>,
+    /// How many are refused for nothing: the bound is one of what is paid besides.
+    pub(super) free_refusals: u64,
+    /// Whether it stopped early since some may have to be refused.
+    pub(super) in_doubt: bool,
 }
 
 impl Generated {
@@ -59,17 +69,20 @@ fn refusal_price(model: &Model) -> i64 {
     16 * largest.max(1) * PER_MIB
 }
 
-/// Runs column generation for a tier.
+/// Runs column generation for a tier. In doubt whether everybody has a place it stops early.
 pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Generated {
-    let mut generation = Generation::new(model, charge);
-    for _ in 0..ROUNDS {
-        let added = generation.round();
-        if limits.out_of_time() || !generation.solve(added) {
-            break;
-        }
-    }
-    let Generation { master, center, bound, step, denominator, caps, solved, .. } = generation;
-    Generated { prices: center, denominator, bound, step, caps, columns: master.columns, solved }
+    Generation::new(model, charge, 0).run(DOUBTS, limits)
+}
+
+/// Goes on with displaced memory where so many are refused for nothing, with the patterns that were found already.
+pub(super) fn go_on(model: &Model, before: Generated, free_refusals: u64, limits: &Limits<'_>) -> Generated {
+    let mut generation = Generation::new(model, Charge::Displaced, free_refusals);
+    generation.center = before.prices;
+    before.columns.into_iter().for_each(|column| {
+        generation.master.add(column);
+    });
+    generation.solved = generation.master.solve();
+    generation.run(u32::MAX, limits)
 }
 
 /// Column generation between two rounds.
@@ -87,10 +100,13 @@ struct Generation<'a> {
     /// How far the next prices stay at the center.
     smoothing: f64,
     solved: Option<Solved>,
+    free_refusals: u64,
+    /// How often not placing someone became dearer.
+    raised: u32,
 }
 
 impl<'a> Generation<'a> {
-    fn new(model: &'a Model, charge: Charge) -> Self {
+    fn new(model: &'a Model, charge: Charge, free_refusals: u64) -> Self {
         let (refusal, mib, denominator, step) = match charge {
             Charge::Refused => (PER_REFUSAL, 0, PER_REFUSAL, PER_REFUSAL),
             Charge::Displaced => (refusal_price(model), PER_MIB, PER_MIB, PER_MIB * model.step),
@@ -102,7 +118,7 @@ impl<'a> Generation<'a> {
         let caps: Vec<i64> = model.kinds.iter().map(|kind| cap(kind.memory)).collect();
         Self {
             model,
-            master: Master::new(model, &caps, step, false),
+            master: Master::new(model, &caps, step, false, free_refusals),
             center: Prices { rows: first_prices(model, charge), refusal, mib },
             bound: 0,
             step,
@@ -111,7 +127,22 @@ impl<'a> Generation<'a> {
             caps,
             smoothing: 1.0,
             solved: None,
+            free_refusals,
+            raised: 0,
         }
+    }
+
+    /// Rounds until there is nothing to gain, or no time, or more doubts than this.
+    fn run(mut self, doubts: u32, limits: &Limits<'_>) -> Generated {
+        for _ in 0..ROUNDS {
+            let added = self.round();
+            if limits.out_of_time() || self.raised > doubts || !self.solve(added) {
+                break;
+            }
+        }
+        let Self { master, center, bound, step, denominator, caps, solved, free_refusals, raised, .. } = self;
+        let (columns, in_doubt) = (master.columns, raised > doubts);
+        Generated { prices: center, denominator, bound, step, caps, columns, solved, free_refusals, in_doubt }
     }
 
     /// Prices every host, keeps the bound if it is better, adds the patterns that promise something; says if any did.
@@ -121,7 +152,7 @@ impl<'a> Generation<'a> {
             .map_or_else(|| self.center.rows.clone(), |target| between(&self.center.rows, target, self.smoothing));
         let prices = Prices { rows, ..self.center };
         let best = price(self.model, &prices, self.corner);
-        let bound = lagrange(self.model, &prices, &best);
+        let bound = lagrange(self.model, &prices, &best, self.free_refusals);
         let mut added = false;
         for (host, best) in best.into_iter().enumerate() {
             let column = Column::new(self.model, &prices, host, best.pattern);
@@ -155,6 +186,7 @@ impl<'a> Generation<'a> {
         }
         let raised = self.raise_caps();
         if raised {
+            self.raised += 1;
             self.solved = self.master.solve();
         }
         raised
@@ -189,16 +221,38 @@ pub(super) fn price(model: &Model, prices: &Prices, corner: Point) -> Vec<Best> 
     model.hosts.par_iter().map(|host| pricing::best(model, &tables[host.admits], prices, host)).collect()
 }
 
-/// The Lagrangian bound at these prices, in price units.
-pub(super) fn lagrange(model: &Model, prices: &Prices, best: &[Best]) -> i64 {
-    let evacuees: i64 = model
-        .kinds
-        .iter()
-        .zip(&prices.rows)
-        .map(|(kind, price)| kind.evacuees as i64 * (*price).min(prices.refusal))
-        .sum();
+/// The Lagrangian bound at these prices, in price units, where so many are refused for nothing: the dearest.
+pub(super) fn lagrange(model: &Model, prices: &Prices, best: &[Best], free_refusals: u64) -> i64 {
+    let mut evacuees: i64 = 0;
+    let mut free = free_refusals;
+    for (price, count) in dearest_first(model, prices) {
+        evacuees += price * (count - count.min(free)) as i64;
+        free = free.saturating_sub(count);
+    }
     let earned: i64 = model.hosts.iter().zip(best).map(|(host, best)| host.hosts.len() as i64 * best.earns).sum();
     fixed_cost(model, prices.refusal) + evacuees - earned
+}
+
+/// What each evacuee pays at most, with how many do, the dearest first.
+fn dearest_first(model: &Model, prices: &Prices) -> Vec<(i64, u64)> {
+    let evacuees = model.kinds.iter().zip(&prices.rows).filter(|(kind, _)| kind.evacuees > 0);
+    let mut paid: Vec<(i64, u64)> =
+        evacuees.map(|(kind, price)| ((*price).min(prices.refusal), kind.evacuees)).collect();
+    paid.sort_unstable_by_key(|(price, _)| Reverse(*price));
+    paid
+}
+
+/// The price of a refusal at which as many as are refused for nothing would rather be refused: the bound for that many
+/// follows from it.
+pub(super) fn price_of_free_refusals(model: &Model, prices: &Prices, free_refusals: u64) -> i64 {
+    let mut free = free_refusals;
+    for (price, count) in dearest_first(model, prices) {
+        if free <= count {
+            return price;
+        }
+        free -= count;
+    }
+    0
 }
 
 /// Where prices are first sought: memory that must make way costs the more the larger the piece.

@@ -13,7 +13,7 @@ use crate::mip::{Model as Mip, Position};
 use super::dive;
 use super::exchange::{Exchange, exchanges};
 use super::generate::{Generated, fixed_cost, price};
-use super::master::Column;
+use super::master::{Column, refuse_for_nothing};
 use super::model::Model;
 use super::pricing::{self, Pattern};
 use super::table::{self, Table};
@@ -100,7 +100,7 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits:
     all.into_iter().map(|(_, chosen)| chosen).collect()
 }
 
-/// What chosen patterns cost, in price units, those that nobody placed included.
+/// What chosen patterns cost, in price units, those that nobody placed included but for as many as are refused for nothing.
 fn cost(model: &Model, generated: &Generated, chosen: &Chosen) -> i64 {
     let mut waiting: Vec<i64> = model.kinds.iter().map(|kind| kind.evacuees as i64).collect();
     let mut cost = fixed_cost(model, generated.prices.refusal);
@@ -115,10 +115,11 @@ fn cost(model: &Model, generated: &Generated, chosen: &Chosen) -> i64 {
             waiting[row] -= flow * i64::from(*count);
         }
     }
-    cost + generated.prices.refusal * waiting.into_iter().map(|waiting| waiting.max(0)).sum::<i64>()
+    let unplaced: i64 = waiting.into_iter().map(|waiting| waiting.max(0)).sum();
+    cost + generated.prices.refusal * (unplaced - generated.free_refusals as i64).max(0)
 }
 
-/// The master's answer, if it is whole and refuses nobody.
+/// The master's answer, if it is whole and refuses nobody but for nothing.
 fn whole(generated: &Generated) -> Option<Chosen> {
     let solved = generated.solved.as_ref()?;
     let is_whole = |used: &f64| (used - used.round()).abs() < 1e-6;
@@ -175,6 +176,8 @@ fn search(
             mip.integer(added);
         }
     }
+    let refused = refuse_for_nothing(model, &mut mip, &flows, generated.free_refusals);
+    refused.into_iter().for_each(|column| mip.integer(column));
     let exchanged: Vec<Position> = exchanges
         .iter()
         .map(|exchange| mip.column(0.0, f64::INFINITY, &[(flows[exchange.place], -1.0), (flows[exchange.taker], 1.0)]))

@@ -4,6 +4,8 @@
 //! min  Σ U·u + Σ cost·λ     u + Σ (arrivals − departures)·λ ≥ evacuees   per kind   (its price is π)
 //!                           Σ λ ≤ number of alike hosts                  per host   (its price is −v)
 //! ```
+//! Where so many must be refused anyway, that many are for nothing: one row more counts them.
+//!
 //! Costs are in steps of the tier, so that the numbers the solver sees are small.
 
 use std::collections::HashSet;
@@ -68,8 +70,8 @@ pub(super) struct Master<'a> {
     known: HashSet<(usize, Pattern)>,
     /// Rows of the hosts.
     hosts: Vec<Position>,
-    /// Columns of those not placed, by kind; the patterns follow them.
-    unplaced: usize,
+    /// Where the columns of patterns begin, after those for who is not placed.
+    first: Position,
 }
 
 /// What the master found.
@@ -80,7 +82,7 @@ pub(super) struct Solved {
     pub(super) hosts: Vec<f64>,
     /// How often each column is used.
     pub(super) used: Vec<f64>,
-    /// How many of each kind are not placed.
+    /// How many of each kind are not placed, but for those refused for nothing.
     pub(super) unplaced: Vec<f64>,
     /// The objective, in steps.
     pub(super) objective: f64,
@@ -88,8 +90,8 @@ pub(super) struct Solved {
 
 impl<'a> Master<'a> {
     /// A master without patterns: nobody is placed, at these prices by kind. Third parties find a place wherever one
-    /// departs, unless some may be left `homeless` at the same prices.
-    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64, homeless: bool) -> Self {
+    /// departs, unless some may be left `homeless` at the same prices. So many are refused for nothing.
+    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64, homeless: bool, free_refusals: u64) -> Self {
         let step = step as f64;
         let mut linear = Linear::new();
         let flows: Vec<Position> =
@@ -99,8 +101,8 @@ impl<'a> Master<'a> {
             let upper = if homeless || kind.evacuees > 0 { f64::INFINITY } else { 0.0 };
             linear.column(*refusal as f64 / step, upper, &[(*row, 1.0)]);
         }
-        let unplaced = model.kinds.len();
-        Self { model, linear, step, columns: Vec::new(), known: HashSet::new(), hosts, unplaced }
+        let first = model.kinds.len() + refuse_for_nothing(model, &mut linear, &flows, free_refusals).len();
+        Self { model, linear, step, columns: Vec::new(), known: HashSet::new(), hosts, first }
     }
 
     /// Adds a column unless it is there already; says whether it is new.
@@ -118,7 +120,7 @@ impl<'a> Master<'a> {
 
     /// From now on a column is used at least so often.
     pub(super) fn use_at_least(&mut self, column: usize, least: f64) {
-        self.linear.bounds(self.unplaced + column, least, f64::INFINITY);
+        self.linear.bounds(self.first + column, least, f64::INFINITY);
     }
 
     /// Changes what not placing one of a kind costs.
@@ -136,11 +138,21 @@ impl<'a> Master<'a> {
         Some(Solved {
             prices: prices[..kinds].iter().map(|price| (price * self.step).max(0.0)).collect(),
             hosts: self.hosts.iter().map(|row| (-prices[*row] * self.step).max(0.0)).collect(),
-            used: values[self.unplaced..].to_vec(),
-            unplaced: values[..self.unplaced].to_vec(),
+            used: values[self.first..].to_vec(),
+            unplaced: values[..kinds].to_vec(),
             objective,
         })
     }
+}
+
+/// Columns for evacuees that are refused for nothing, by kind, so many in all: none where there are none.
+pub(super) fn refuse_for_nothing(model: &Model, linear: &mut Linear, flows: &[Position], count: u64) -> Vec<Position> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let in_all = linear.row(f64::NEG_INFINITY, count as f64, &[]);
+    let evacuees = model.kinds.iter().zip(flows).filter(|(kind, _)| kind.evacuees > 0);
+    evacuees.map(|(kind, row)| linear.column(0.0, kind.evacuees as f64, &[(*row, 1.0), (in_all, 1.0)])).collect()
 }
 
 /// How many instances of a host are to be resized.

@@ -144,6 +144,11 @@ impl Model {
         model
     }
 
+    /// Whether anybody is to be resized.
+    pub(super) fn has_resizes(&self) -> bool {
+        self.hosts.iter().any(|host| host.content.iter().any(|content| content.role != Role::ThirdParty))
+    }
+
     /// Fills in the evacuees and the hosts.
     fn fill(
         &mut self,
