@@ -13,6 +13,8 @@ use decant_schema::plan::{MoveMode, MoveReason};
 use decant_schema::request::{Options, Request, RequestKind, Resize};
 use decant_schema::units::{mbps, mib};
 
+use super::detour::detour;
+use super::room::{Room, Step};
 use super::{Lack, Schedule, order, peak};
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
@@ -63,6 +65,30 @@ fn a_chain_of_displacement_waits_link_by_link() {
     assert_eq!(lines(&problem, &schedule), ["c h2→h3 []", "b h1→h2 [0]", "a e→h1 [1]"]);
     assert_eq!(reasons(&schedule), [MoveReason::Displace, MoveReason::Displace, MoveReason::Evacuate]);
     assert_eq!(schedule.waves(), [[0], [1], [2]]);
+}
+
+#[test]
+fn several_step_aside_at_once_and_who_only_fills_room_comes_last() {
+    // Neither of the small ones leaving alone makes room for the large one; the evacuee fits where they must stop.
+    let document = document(
+        &[("e", 4), ("t", 8), ("u", 8), ("s1", 4), ("s2", 4)],
+        &[("large", "u", 8), ("one", "t", 4), ("two", "t", 4), ("evacuee", "e", 4)],
+    );
+    let problem = problem(document, evacuate(&["e"]));
+    let at = |id: &str| InstanceIdx::new(problem.fleet.instance_index(id).unwrap());
+    let host = |name: &str| HostIdx::new(problem.fleet.host_index(name).unwrap());
+    let goes = [("evacuee", "s1"), ("large", "t"), ("one", "u"), ("two", "u")];
+    let steps = goes.map(|(id, name)| Step { instance: at(id), target: host(name) });
+    let (order, stuck) = detour(&Room::at_start(&problem), &steps);
+    assert_eq!(stuck, []);
+    assert_eq!(order.len(), 6, "two stops on the way: {order:?}");
+    assert_eq!(order.last(), Some(&steps[0]));
+    let mut room = Room::at_start(&problem);
+    for step in &order {
+        assert!(room.fits(*step), "{step:?} of {order:?}");
+        room.go(*step);
+    }
+    assert!(steps.iter().all(|step| room.host(step.instance) == step.target));
 }
 
 #[test]
