@@ -136,20 +136,22 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
     }
 }
 
-/// What a rolling plan reaches and what is proven of it, for a table.
-pub(crate) fn rounds_in_words(fleet_path: &str, plan_path: &Path) -> String {
-    let Ok(bytes) = fs::read(plan_path) else { return "no plan".to_owned() };
+/// What a rolling plan reaches and what is proven of it, for a table; and whether it holds.
+pub(crate) fn judge_rounds(fleet_path: &str, plan_path: &Path) -> (String, bool) {
+    let Ok(bytes) = fs::read(plan_path) else { return ("no plan".to_owned(), false) };
     let plan: Plan = serde_json::from_slice(&bytes).unwrap();
     let least = plan.proof.rounds.unwrap();
-    let holds = if check(&read(fleet_path), &plan).holds() { "" } else { ", DOES NOT HOLD" };
-    format!(
-        "{} refused, {} rounds (at least {}), {} moves (at least {}){holds}",
+    let holds = check(&read(fleet_path), &plan).holds();
+    let in_words = format!(
+        "{} refused, {} rounds (at least {}), {} moves (at least {}){}",
         plan.refusals.len(),
         plan.rounds.len(),
         least.rounds,
         plan.moves.len(),
-        least.moves
-    )
+        least.moves,
+        if holds { "" } else { ", DOES NOT HOLD" }
+    );
+    (in_words, holds)
 }
 
 /// How many hosts, instances and pools a fleet has; a pool is a zone with the same aggregates.

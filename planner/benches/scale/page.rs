@@ -27,7 +27,7 @@ pub(crate) fn page(lines: &[Line], others: &[Other]) -> String {
     page.push_str(
         "\n## Other commands\n\n| fleet | command | wall s | processor s | memory MiB | result |\n|---|---|---|---|---|---|\n",
     );
-    for Other { case, what, cost, result } in others {
+    for Other { case, what, cost, result, .. } in others {
         let _ = writeln!(
             page,
             "| {case} | {what} | {:.2} | {:.2} | {} | {result} |",
