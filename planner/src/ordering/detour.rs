@@ -23,7 +23,7 @@ pub(super) fn detour(start: &Room<'_>, steps: &[Step]) -> (Vec<Step>, Vec<Step>)
     let makes_no_room = |step: &Step| start.problem.hosts[start.host(step.instance).at()].evacuated;
     let (last, first): (Vec<Step>, Vec<Step>) = steps.iter().partition(|step| makes_no_room(step));
     let moving = steps.iter().map(|step| step.instance).collect();
-    let mut detour = Detour { room: start.clone(), finally, moving, waiting: first };
+    let mut detour = Detour { room: start.clone(), finally, moving, waiting: first, wanted: Vec::new() };
     let mut order = detour.run();
     detour.waiting.extend(last);
     order.extend(detour.run());
@@ -60,6 +60,8 @@ struct Detour<'p> {
     moving: HashSet<InstanceIdx>,
     /// Moves not made yet; none of them has its room.
     waiting: Vec<Step>,
+    /// By host: whether any of those goes there.
+    wanted: Vec<bool>,
 }
 
 impl Detour<'_> {
@@ -70,6 +72,8 @@ impl Detour<'_> {
             let (gone, stuck) = by_list(&mut self.room, &self.waiting);
             order.extend(gone);
             self.waiting = stuck;
+            self.wanted = vec![false; self.room.problem.hosts.len()];
+            self.waiting.iter().for_each(|step| self.wanted[step.target.at()] = true);
             let aside = self.step_aside();
             if aside.is_empty() {
                 return order;
@@ -108,16 +112,20 @@ impl Detour<'_> {
 
     /// The steps of least transfer after which one that waits has its room.
     fn least(&self, candidates: impl Fn(&Self, HostIdx) -> Vec<InstanceIdx>, stay: Stay) -> Option<Vec<Step>> {
-        let transfer = |at: InstanceIdx| self.room.problem.instances[at.at()].transfer;
-        let wanted: HashSet<HostIdx> = self.waiting.iter().map(|step| step.target).collect();
+        let problem = self.room.problem;
+        let transfer = |at: InstanceIdx| problem.instances[at.at()].transfer;
+        let cost = |aside: &[Step]| aside.iter().fold(Mib::default(), |sum, step| sum + transfer(step.instance));
+        let has_room = self.kinds_with_room();
         let mut trial = Trial { room: self.room.clone(), finally: self.finally.clone() };
         let mut least: Option<(Mib, Vec<Step>)> = None;
         for step in &self.waiting {
             let mut candidates = candidates(self, step.target);
-            candidates.retain(|at| *at != step.instance);
+            candidates.retain(|at| *at != step.instance && has_room[problem.instances[at.at()].kind.at()]);
+            if !self.might_do(*step, &candidates) {
+                continue;
+            }
             candidates.sort_by_key(|at| (transfer(*at), *at));
-            let aside = self.for_one(&mut trial, *step, &candidates, &wanted, stay);
-            let cost = |aside: &[Step]| aside.iter().fold(Mib::default(), |sum, step| sum + transfer(step.instance));
+            let aside = self.for_one(&mut trial, *step, &candidates, stay);
             if let Some(aside) = aside.filter(|aside| least.as_ref().is_none_or(|(least, _)| cost(aside) < *least)) {
                 least = Some((cost(&aside), aside));
             }
@@ -125,22 +133,30 @@ impl Detour<'_> {
         least.map(|(_, aside)| aside)
     }
 
+    /// By kind: whether any host that admits it has room for one.
+    fn kinds_with_room(&self) -> Vec<bool> {
+        let fits = |need: &[i64], host: HostIdx| need.iter().zip(self.room.free(host)).all(|(need, free)| need <= free);
+        let kinds = self.room.problem.kinds.iter();
+        kinds.map(|kind| kind.eligible.iter().any(|host| fits(&kind.need, host))).collect()
+    }
+
+    /// Whether there would be room for one if all these were gone from its target.
+    fn might_do(&self, step: Step, gone: &[InstanceIdx]) -> bool {
+        let free = self.room.free(step.target);
+        let gives = |class: usize| -> i64 { gone.iter().map(|at| self.room.problem.kind(*at).claim[class]).sum() };
+        !gone.is_empty()
+            && (0..free.len()).all(|class| self.room.takes(step, class) <= free[class].max(0) + gives(class))
+    }
+
     /// The candidates on its target that step aside so that one has its room: as few as that takes of those tried first.
     /// The trial ends as it began.
-    fn for_one(
-        &self,
-        trial: &mut Trial<'_>,
-        step: Step,
-        candidates: &[InstanceIdx],
-        wanted: &HashSet<HostIdx>,
-        stay: Stay,
-    ) -> Option<Vec<Step>> {
+    fn for_one(&self, trial: &mut Trial<'_>, step: Step, candidates: &[InstanceIdx], stay: Stay) -> Option<Vec<Step>> {
         let mut aside: Vec<Step> = Vec::new();
         for instance in candidates {
             if trial.room.fits(step) {
                 break;
             }
-            if let Some(stop) = self.stop_of(trial, *instance, wanted, stay) {
+            if let Some(stop) = self.stop_of(trial, *instance, stay) {
                 trial.put(*instance, stop.target, stay);
                 aside.push(stop);
             }
@@ -159,25 +175,26 @@ impl Detour<'_> {
     }
 
     /// Where one may step aside to: rather where nobody wants to go.
-    fn stop_of(
-        &self,
-        trial: &mut Trial<'_>,
-        instance: InstanceIdx,
-        wanted: &HashSet<HostIdx>,
-        stay: Stay,
-    ) -> Option<Step> {
+    fn stop_of(&self, trial: &mut Trial<'_>, instance: InstanceIdx, stay: Stay) -> Option<Step> {
         let here = trial.room.host(instance);
-        let eligible = self.room.problem.kind(instance).eligible.iter().filter(|host| *host != here);
-        let mut hosts: Vec<HostIdx> = eligible.collect();
-        hosts.sort_by_key(|host| (wanted.contains(host), *host));
-        let mut steps = hosts.into_iter().map(|target| Step { instance, target });
-        steps.find(|step| {
-            let open = trial.room.climbs(*step) && trial.room.fits(*step);
-            open && match stay {
-                Stay::OnTheWay => self.goes_on(&mut trial.room, *step),
-                Stay::ForGood => trial.finally.fits_for_good(*step),
+        let mut wanted: Option<Step> = None;
+        for target in self.room.problem.kind(instance).eligible.iter().filter(|host| *host != here) {
+            let step = Step { instance, target };
+            let open = trial.room.fits(step) && trial.room.climbs(step);
+            let mut stays = || match stay {
+                Stay::OnTheWay => self.goes_on(&mut trial.room, step),
+                Stay::ForGood => trial.finally.fits_for_good(step),
+            };
+            let is_wanted = self.wanted[target.at()];
+            if !open || (is_wanted && wanted.is_some()) || !stays() {
+                continue;
             }
-        })
+            if !is_wanted {
+                return Some(step);
+            }
+            wanted = Some(step);
+        }
+        wanted
     }
 
     /// Whether a mover may go on to its goal from a stop.
