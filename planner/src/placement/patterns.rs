@@ -60,10 +60,10 @@ impl Patterns {
 
     /// Goes on where so many of the pool are refused in any case. One that is resized is refused by its host's pattern, so
     /// that where there are any, no refusals are for nothing.
-    pub(super) fn go_on(self, tally: &Tally<'_>, pool: &Pool, refused: u64, limits: &Limits<'_>) -> Self {
-        let Self { model, generated, .. } = self;
+    pub(super) fn go_on(&self, tally: &Tally<'_>, pool: &Pool, refused: u64, limits: &Limits<'_>) -> Self {
+        let model = self.model.clone();
         let free = if model.has_resizes() { 0 } else { refused.saturating_sub(model.hopeless) };
-        let generated = generate::go_on(&model, generated, free, limits);
+        let generated = generate::go_on(&model, &self.generated, free, limits);
         let proof = prove(tally, pool, Charge::Displaced, &model, &generated);
         Self { model, generated, proof }
     }

@@ -184,10 +184,15 @@ impl<'a> Search<'a> {
     /// Runs column generation, and follows on every host the pattern it uses most: near the best, and in no time.
     pub(super) fn follow_fractions(&mut self) {
         let start = if self.is_plain() { Tally::new(self.ground) } else { self.units_placed() };
-        let patterns = self.patterns(&start, self.is_plain());
-        if let Some(slots) = patterns.most_used() {
-            self.carry_out(&start, &slots);
+        let mut patterns = Patterns::new(&start, self.pool, Charge::Displaced, self.is_plain(), self.limits);
+        if patterns.is_in_doubt() {
+            let counted = self.counted(&start, &patterns, self.is_plain());
+            // Where so many are beyond what there is room for that the fewest refusals are a matter of moving everybody, what
+            // is paid for each refusal is the better guide.
+            let serves = self.follow_most_used(&start, &counted);
+            patterns = if serves { counted } else { patterns.go_on(&start, self.pool, 0, self.limits) };
         }
+        self.follow_most_used(&start, &patterns);
         if self.is_plain() && self.value(&self.best).0 == self.bound.0 {
             self.prove(&patterns);
         }
@@ -203,18 +208,22 @@ impl<'a> Search<'a> {
             }
         }
         if !self.is_bounded {
-            let relaxed = self.patterns(&Tally::new(self.ground), true);
+            let start = Tally::new(self.ground);
+            let mut relaxed = Patterns::new(&start, self.pool, Charge::Displaced, true, self.limits);
+            if relaxed.is_in_doubt() {
+                relaxed = self.counted(&start, &relaxed, true);
+            }
             self.prove(&relaxed);
         }
     }
 
-    /// Runs column generation for displaced memory around what is placed already. Where somebody may have to be refused, it is
-    /// proven first how many: displacement is then the least for that many.
-    fn patterns(&mut self, start: &Tally<'a>, relaxed: bool) -> Patterns {
-        let patterns = Patterns::new(start, self.pool, Charge::Displaced, relaxed, self.limits);
-        if !patterns.is_in_doubt() {
-            return patterns;
-        }
+    /// Follows on every host the pattern it uses most; says whether that serves.
+    fn follow_most_used(&mut self, start: &Tally<'a>, patterns: &Patterns) -> bool {
+        patterns.most_used().is_some_and(|slots| self.carry_out(start, &slots))
+    }
+
+    /// Column generation goes on once it is proven how many must be refused: displacement is the least for that many.
+    fn counted(&mut self, start: &Tally<'a>, patterns: &Patterns, relaxed: bool) -> Patterns {
         self.bound_refusals();
         let is_left_out = |at: &&InstanceIdx| self.ground.problem.is_bound(**at) && !start.is_moved(**at);
         let left_out = if relaxed { 0 } else { self.pool.asked.iter().filter(is_left_out).count() as u64 };
@@ -305,11 +314,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn carry_out(&mut self, start: &Tally<'a>, slots: &Slots) {
+    fn carry_out(&mut self, start: &Tally<'a>, slots: &Slots) -> bool {
         let mut tally = start.clone();
         let unmatched = assign::assign(&mut tally, slots, &self.pool.asked);
         self.repair(&mut tally, unmatched);
-        self.offer(tally);
+        self.offer(tally)
     }
 
     /// Finds a place for those the matching left over; third parties that find none return, or their room is made.

@@ -75,12 +75,12 @@ pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Ge
 }
 
 /// Goes on with displaced memory where so many are refused for nothing, with the patterns that were found already.
-pub(super) fn go_on(model: &Model, before: Generated, free_refusals: u64, limits: &Limits<'_>) -> Generated {
+pub(super) fn go_on(model: &Model, before: &Generated, free_refusals: u64, limits: &Limits<'_>) -> Generated {
     let mut generation = Generation::new(model, Charge::Displaced, free_refusals);
-    generation.center = before.prices;
-    before.columns.into_iter().for_each(|column| {
-        generation.master.add(column);
-    });
+    generation.center = before.prices.clone();
+    for column in &before.columns {
+        generation.master.add(column.clone());
+    }
     generation.solved = generation.master.solve();
     generation.run(u32::MAX, limits)
 }

@@ -33,6 +33,7 @@ pub(crate) enum Charge {
 }
 
 /// A pool in numbers.
+#[derive(Clone)]
 pub(super) struct Model {
     /// The counted classes, by position in the problem, the scarcest first.
     pub(super) classes: Vec<usize>,
@@ -49,6 +50,7 @@ pub(super) struct Model {
 }
 
 /// Instances that are alike in need, claim and admitted hosts.
+#[derive(Clone)]
 pub(super) struct KindRow {
     pub(super) kind: KindIdx,
     /// One of them.
@@ -62,6 +64,7 @@ pub(super) struct KindRow {
 }
 
 /// Hosts with equal room and equal content.
+#[derive(Clone)]
 pub(super) struct HostRow {
     pub(super) hosts: Vec<HostIdx>,
     /// Headroom − kept, in units, rounded down.
