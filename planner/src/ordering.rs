@@ -176,10 +176,17 @@ pub(crate) fn as_far_as_it_goes(problem: &Problem, placement: &Placement) -> Vec
 pub(crate) fn along(problem: &Problem, placement: &Placement, order: &[(InstanceIdx, HostIdx)]) -> Option<Schedule> {
     let start = Room::at_start(problem);
     let wanted = sequence::wanted(problem, placement);
-    let steps: Vec<Step> =
-        order.iter().map(|(instance, target)| Step { instance: *instance, target: *target }).collect();
-    let sequence = sequence::along(&start, &wanted, &steps)?;
+    let sequence = sequence::along(&start, &wanted, &steps(order))?;
     Some(schedule(&start, placement, &wanted, &sequence))
+}
+
+/// Whether the moves of a placement can be made in an order, each finding its room after those before it.
+pub(crate) fn leads_to(problem: &Problem, placement: &Placement, order: &[(InstanceIdx, HostIdx)]) -> bool {
+    sequence::leads_to(&Room::at_start(problem), &sequence::wanted(problem, placement), &steps(order))
+}
+
+fn steps(order: &[(InstanceIdx, HostIdx)]) -> Vec<Step> {
+    order.iter().map(|(instance, target)| Step { instance: *instance, target: *target }).collect()
 }
 
 /// How long a move keeps its source and its target busy at least, seconds: their networks or, where those could carry

@@ -35,7 +35,7 @@ use crate::problem::{HostIdx, InstanceIdx, KindIdx, Placement, Problem};
 
 use pools::Pool;
 use proof::Proof;
-pub(crate) use salvage::salvage;
+pub(crate) use salvage::{Way, salvage};
 use search::Search;
 use tally::Ground;
 
@@ -104,6 +104,20 @@ pub fn place_again(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood], 
     };
     let pools = pools::pools(&ground);
     gather(problem, pools.par_iter().zip(&before.pools).map(again).collect())
+}
+
+/// Nobody moved yet, and nothing proven: what [`salvage`] begins with where no placement is known.
+pub(crate) fn unmoved(problem: &Problem) -> Placed {
+    let ground = Ground::new(problem, HashSet::new());
+    let unmoved = |pool: Pool| PoolPlaced {
+        moved: Vec::new(),
+        refused: TierBound { value: pool.asked.len() as u64, bound: 0 },
+        left: pool.asked,
+        displaced: TierBound::default(),
+        proofs: Vec::new(),
+        stopped_by: None,
+    };
+    gather(problem, pools::pools(&ground).into_iter().map(unmoved).collect())
 }
 
 /// One assignment of each no-good, so that none can come about again. It is the whole kind that keeps away from the

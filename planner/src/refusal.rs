@@ -20,6 +20,7 @@ use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
 use crate::Limits;
+use crate::ordering::Schedule;
 use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
 use conflict::Conflicts;
 use obstacle::{Obstacle, host_rule_obstacles};
@@ -36,15 +37,16 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
     placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
 }
 
-/// Explains every refusal of a placement as [`explain_all`] does, and says for the first few with whom and what they
+/// Explains every refusal of a schedule as [`explain_all`] does, and says for the first few with whom and what they
 /// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none. Of
 /// `lacking_time` it is known that more time is what would help.
 pub fn explain_with_remedies(
     problem: &Problem,
-    placement: &Placement,
+    schedule: &Schedule,
     lacking_time: &[InstanceIdx],
     limits: &Limits<'_>,
 ) -> Vec<Refusal> {
+    let placement = &schedule.placement;
     if limits.out_of_time() {
         return explain_all(problem, placement);
     }
@@ -56,7 +58,7 @@ pub fn explain_with_remedies(
     let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
     let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
     fixes::add(problem, placement.refused.len(), &mut sought, &limits.half_of_what_is_left());
-    let mut conflicts = Conflicts::new(problem, placement, limits);
+    let mut conflicts = Conflicts::new(problem, schedule, limits);
     for Case { instance, refusal, .. } in sought {
         refusal.conflict = conflicts.of(instance);
     }

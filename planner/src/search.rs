@@ -51,7 +51,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let Ordered { mut schedule, refused, stopped_by } = ordered;
     let count = refused.len() as u64;
     schedule.placement.refused = refused;
-    let mut refusals = refusal::explain_with_remedies(problem, &schedule.placement, &lacking_time, limits);
+    let mut refusals = refusal::explain_with_remedies(problem, &schedule, &lacking_time, limits);
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,

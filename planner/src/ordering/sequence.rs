@@ -99,15 +99,19 @@ pub(super) fn sequence(start: &Room<'_>, wanted: &[Step], limits: &Limits<'_>) -
 
 /// Makes the best of an order that is known; `None` if somebody does not find his room in it, or it is another's.
 pub(super) fn along(start: &Room<'_>, wanted: &[Step], order: &[Step]) -> Option<Sequence> {
+    leads_to(start, wanted, order)
+        .then(|| Sequence { steps: in_waves(start, order, rule(start, wanted)), stopped_by: None })
+}
+
+/// Whether everybody finds his room in an order, and all of these arrive.
+pub(super) fn leads_to(start: &Room<'_>, wanted: &[Step], order: &[Step]) -> bool {
     let mut room = start.clone();
     let fits = order.iter().all(|step| {
         let fits = room.fits(*step);
         room.go(*step);
         fits
     });
-    let arrives = |step: &Step| room.host(step.instance) == step.target;
-    (fits && wanted.iter().all(arrives))
-        .then(|| Sequence { steps: in_waves(start, order, rule(start, wanted)), stopped_by: None })
+    fits && wanted.iter().all(|step| room.host(step.instance) == step.target)
 }
 
 fn in_rank(steps: &[Step], rule: impl Fn(Step) -> Urgency) -> Vec<Step> {

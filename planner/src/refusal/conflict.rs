@@ -19,7 +19,9 @@ use decant_schema::id::InstanceId;
 use decant_schema::plan::{Certificate, Conflict, TierName};
 use decant_schema::request::RequestKind;
 
-use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Placement, Problem, Task};
+use crate::ordering::Schedule;
+use crate::placement::Way;
+use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Problem, Task};
 use crate::search::is_asked;
 use crate::{Limits, ordering, part, placement};
 
@@ -38,14 +40,17 @@ const SEARCHED_MAX: usize = 4;
 /// The conflicts of a plan's refusals. What was found for one holds for those like it.
 pub(super) struct Conflicts<'a> {
     problem: &'a Problem,
-    placement: &'a Placement,
+    schedule: &'a Schedule,
+    /// The moves of the schedule, in an order in which they can be made.
+    way: Way,
     limits: &'a Limits<'a>,
     found: BTreeMap<Likeness, (InstanceIdx, Option<Conflict>)>,
 }
 
 impl<'a> Conflicts<'a> {
-    pub(super) fn new(problem: &'a Problem, placement: &'a Placement, limits: &'a Limits<'a>) -> Self {
-        Self { problem, placement, limits, found: BTreeMap::new() }
+    pub(super) fn new(problem: &'a Problem, schedule: &'a Schedule, limits: &'a Limits<'a>) -> Self {
+        let way = schedule.moves.iter().map(|line| (line.instance, line.target)).collect();
+        Self { problem, schedule, way, limits, found: BTreeMap::new() }
     }
 
     /// The conflict of a refused instance, as far as one is known or may still be searched.
@@ -58,9 +63,44 @@ impl<'a> Conflicts<'a> {
         if self.found.len() >= SEARCHED_MAX {
             return None;
         }
-        let conflict = conflict(self.problem, self.placement, refused, self.limits);
+        let conflict = self.search(refused);
         self.found.insert(likeness, (refused, conflict.clone()));
         conflict
+    }
+
+    /// The conflict a refused instance is part of; `None` where there is no time to search it, and where the instance is
+    /// refused on its own and no rule could be relaxed for it: its reasons say all.
+    fn search(&self, refused: InstanceIdx) -> Option<Conflict> {
+        let problem = self.problem;
+        let part = part::hosts_with(problem, problem.instances[refused.at()].host);
+        let mut steps = Steps::new(self, part.len());
+        let members = match steps.judge(problem, &[refused])? {
+            Verdict::Fits => {
+                let asked = |at: &InstanceIdx| is_asked(problem, *at) && *at != refused;
+                let elsewhere = |at: &InstanceIdx| !self.schedule.placement.refused.contains(at);
+                let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
+                let all = (0..problem.instances.len()).map(InstanceIdx::new);
+                steps.reduced(refused, all.filter(asked).filter(elsewhere).filter(here).collect())?
+            }
+            Verdict::Conflict(certificate) => {
+                steps.certificate = certificate;
+                vec![refused]
+            }
+            Verdict::Unknown => {
+                steps.irreducible = false;
+                vec![refused]
+            }
+        };
+        let rules = steps.needed_rules(&members);
+        if members == [refused] && rules.is_empty() {
+            return None;
+        }
+        Some(Conflict {
+            irreducible: steps.irreducible,
+            instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
+            rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
+            certificate: steps.certificate,
+        })
     }
 }
 
@@ -72,46 +112,13 @@ fn with_another(mut conflict: Conflict, one: &InstanceId, another: &InstanceId) 
     conflict
 }
 
-/// The conflict a refused instance is part of; `None` where there is no time to search it, and where the instance is
-/// refused on its own and no rule could be relaxed for it: its reasons say all.
-fn conflict(problem: &Problem, placement: &Placement, refused: InstanceIdx, limits: &Limits<'_>) -> Option<Conflict> {
-    let part = part::hosts_with(problem, problem.instances[refused.at()].host);
-    let mut steps = Steps::new(problem, limits, part.len());
-    let members = match steps.judge(problem, &[refused])? {
-        Verdict::Fits => {
-            let asked = |at: &InstanceIdx| is_asked(problem, *at) && *at != refused;
-            let elsewhere = |at: &InstanceIdx| !placement.refused.contains(at);
-            let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
-            let all = (0..problem.instances.len()).map(InstanceIdx::new);
-            steps.reduced(refused, all.filter(asked).filter(elsewhere).filter(here).collect())?
-        }
-        Verdict::Conflict(certificate) => {
-            steps.certificate = certificate;
-            vec![refused]
-        }
-        Verdict::Unknown => {
-            steps.irreducible = false;
-            vec![refused]
-        }
-    };
-    let rules = steps.needed_rules(&members);
-    if members == [refused] && rules.is_empty() {
-        return None;
-    }
-    Some(Conflict {
-        irreducible: steps.irreducible,
-        instances: members.iter().map(|at| problem.fleet.instances()[at.at()].id.clone()).collect(),
-        rules: rules.iter().filter_map(|rule| rule.rule(problem)).collect(),
-        certificate: steps.certificate,
-    })
-}
-
 /// Instances any of which can stand for any other: of a conflict it matters only how many are in it.
 type Alike = Vec<InstanceIdx>;
 
 /// A search for a conflict, step by step.
 struct Steps<'a> {
     problem: &'a Problem,
+    way: &'a Way,
     limits: &'a Limits<'a>,
     /// Steps it may still take: each places a part of the fleet again.
     left: usize,
@@ -124,15 +131,20 @@ struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    fn new(problem: &'a Problem, limits: &'a Limits<'a>, hosts: usize) -> Self {
+    /// In a part of so many hosts.
+    fn new(conflicts: &'a Conflicts<'a>, hosts: usize) -> Self {
+        let Conflicts { problem, way, limits, .. } = conflicts;
         let left = HOSTS_PLACED / hosts.max(1);
-        Self { problem, limits, left, is_small: hosts <= SMALL_HOSTS, certificate: None, irreducible: true }
+        Self { problem, way, limits, left, is_small: hosts <= SMALL_HOSTS, certificate: None, irreducible: true }
     }
 
     /// Whether these find a place and a way there; `None` where no step or no time is left.
     fn judge(&mut self, problem: &Problem, members: &[InstanceIdx]) -> Option<Verdict> {
         if self.limits.out_of_time() {
             return None;
+        }
+        if goes_on(problem, members, self.way) {
+            return Some(Verdict::Fits);
         }
         self.left = self.left.checked_sub(1)?;
         match judge(problem, members, &Limits { effort: 0, ..*self.limits }) {
@@ -275,6 +287,16 @@ enum Verdict {
     Conflict(Option<Certificate>),
     /// No place was found for them all, and none excluded.
     Unknown,
+}
+
+/// Whether these find a place where the plan puts them, or from there by making way: seen at once, and often so, since in
+/// a conflict nearly everybody else has his place.
+fn goes_on(problem: &Problem, members: &[InstanceIdx], way: &Way) -> bool {
+    let only = only(problem, members);
+    let as_before = |at: &InstanceIdx| only.instances[at.at()].task == problem.instances[at.at()].task;
+    let way: Way = way.iter().copied().filter(|(at, _)| as_before(at)).collect();
+    let (placed, way) = placement::salvage(&only, &placement::unmoved(&only), &way);
+    placed.refused.value == 0 && ordering::leads_to(&only, &placed.placement, &way)
 }
 
 /// Whether these, and nobody else of those asked to move, find a place and a way there.

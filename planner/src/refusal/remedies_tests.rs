@@ -7,13 +7,14 @@ use decant_schema::plan::{Conflict, Fix};
 use decant_schema::request::Request;
 
 use super::*;
-use crate::placement;
 use crate::small_fleet::{document, evacuate, fleet, memory_class, random};
+use crate::{ordering, placement};
 
 fn refusals_of(document: FleetDocument, request: Request) -> (Problem, Vec<Refusal>) {
     let problem = Problem::new(fleet(document), request);
     let placement = placement::place(&problem, &Limits::UNTIMED, &[]).placement;
-    let refusals = explain_with_remedies(&problem, &placement, &[], &Limits::UNTIMED);
+    let schedule = ordering::order(&problem, &placement, &Limits::UNTIMED).expect("an order");
+    let refusals = explain_with_remedies(&problem, &schedule, &[], &Limits::UNTIMED);
     (problem, refusals)
 }
 
