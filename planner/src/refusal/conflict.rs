@@ -4,9 +4,9 @@
 //! out, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by planning it: a proven
 //! bound says yes, an order of moves that refuses nobody says no. So that a small conflict among many is found in few
 //! steps, whoever the prices of the first bound do not count goes first, then halves and smaller pieces; of instances that
-//! are alike any so many will do, so that the least number of them is found by halving. On the way a quick look is enough,
-//! as many are taken; what is left in the end is judged thoroughly, and the prices of its bound go with it, for others to
-//! verify.
+//! are alike any so many will do, so that the least number of them is found by halving. Each step is a quick look, in a
+//! small part of the fleet a thorough one where that is no answer. The prices of the last bound go with what is left, for
+//! others to verify.
 //!
 //! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
@@ -44,19 +44,19 @@ pub(super) struct Conflicts<'a> {
     /// The moves of the schedule, in an order in which they can be made.
     way: Way,
     limits: &'a Limits<'a>,
-    found: BTreeMap<Likeness, (InstanceIdx, Option<Conflict>)>,
+    /// For whom one was sought, and what was found.
+    found: Vec<(InstanceIdx, Option<Conflict>)>,
 }
 
 impl<'a> Conflicts<'a> {
     pub(super) fn new(problem: &'a Problem, schedule: &'a Schedule, limits: &'a Limits<'a>) -> Self {
         let way = schedule.moves.iter().map(|line| (line.instance, line.target)).collect();
-        Self { problem, schedule, way, limits, found: BTreeMap::new() }
+        Self { problem, schedule, way, limits, found: Vec::new() }
     }
 
     /// The conflict of a refused instance, as far as one is known or may still be searched.
     pub(super) fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
-        let likeness = Likeness::of(self.problem, refused);
-        if let Some((like, conflict)) = self.found.get(&likeness) {
+        if let Some((like, conflict)) = self.found.iter().find(|(like, _)| self.serves(*like, refused)) {
             let id = |at: InstanceIdx| &self.problem.fleet.instances()[at.at()].id;
             return conflict.clone().map(|conflict| with_another(conflict, id(*like), id(refused)));
         }
@@ -64,8 +64,14 @@ impl<'a> Conflicts<'a> {
             return None;
         }
         let conflict = self.search(refused);
-        self.found.insert(likeness, (refused, conflict.clone()));
+        self.found.push((refused, conflict.clone()));
         conflict
+    }
+
+    /// Whether what was found for one holds for another: the same would have to be relaxed for it.
+    fn serves(&self, one: InstanceIdx, another: InstanceIdx) -> bool {
+        Likeness::of(self.problem, one) == Likeness::of(self.problem, another)
+            && relaxations(self.problem, one) == relaxations(self.problem, another)
     }
 
     /// The conflict a refused instance is part of; `None` where there is no time to search it, and where the instance is
@@ -173,7 +179,6 @@ impl<'a> Steps<'a> {
         if !self.is_conflict(&sets)? {
             return None;
         }
-        self.irreducible = true;
         if self.reduce(&mut sets).is_none() {
             self.irreducible = false;
         }

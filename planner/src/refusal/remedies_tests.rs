@@ -161,6 +161,20 @@ fn conflicts_are_found_among_many_hosts_and_shared_by_those_alike() {
 }
 
 #[test]
+fn who_is_like_another_but_for_what_keeps_him_has_a_conflict_of_his_own() {
+    let mut document = document(&[("a", 100), ("b", 100)], &[("i", "a", 10), ("j", "a", 10), ("k", "a", 10)]);
+    document.instances[0].pinned = true;
+    document.instances[1].pinned = true;
+    document.instances[2].mobility = decant_schema::fleet::Mobility::None;
+    let (_, refusals) = refusals_of(document, evacuate(&["a"]));
+    let rules = |refusal: &Refusal| {
+        let rules = refusal.conflict.as_ref().map(|conflict| conflict.rules.clone()).unwrap_or_default();
+        rules.into_iter().filter_map(|rule| rule.subject).collect::<Vec<String>>()
+    };
+    assert_eq!(refusals.iter().map(rules).collect::<Vec<_>>(), [vec!["i".to_owned()], vec!["j".to_owned()], vec![]]);
+}
+
+#[test]
 fn every_fix_holds_when_it_is_planned_from_the_fleet_it_describes() {
     let document = document(&[("a", 200), ("b", 100)], &[("i", "a", 60), ("j", "a", 60)]);
     let (_, refusals) = refusals_of(document.clone(), evacuate(&["a"]));
