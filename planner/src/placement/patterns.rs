@@ -135,16 +135,7 @@ fn prove(tally: &Tally<'_>, pool: &Pool, charge: Charge, model: &Model, generate
         like: problem.fleet.instances()[kind.like.at()].id.clone(),
         price: unsigned(*price),
     });
-    // As it is told to others, nothing is for nothing: refusals have the price at which that is as good.
-    let free = generated.free_refusals;
-    let (refusal, pays) = if free == 0 {
-        (generated.prices.refusal, generated.bound)
-    } else {
-        let price = generate::price_of_free_refusals(model, &generated.prices, free);
-        let hopeless = i64::try_from(model.hopeless).expect("instances are few");
-        let of_refused = price * (hopeless + i64::try_from(free).expect("instances are few"));
-        (price, generated.bound - generate::fixed_cost(model, generated.prices.refusal) + of_refused)
-    };
+    let (refusal, pays) = generated.with_priced_refusals(model);
     let certificate = PoolCertificate {
         host: problem.fleet.hosts()[pool.hosts[0].at()].name.clone(),
         tier: match charge {

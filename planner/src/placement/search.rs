@@ -185,14 +185,18 @@ impl<'a> Search<'a> {
     pub(super) fn follow_fractions(&mut self) {
         let start = if self.is_plain() { Tally::new(self.ground) } else { self.units_placed() };
         let mut patterns = Patterns::new(&start, self.pool, Charge::Displaced, self.is_plain(), self.limits);
-        if patterns.is_in_doubt() {
-            let counted = self.counted(&start, &patterns, self.is_plain());
+        let counted = patterns.is_in_doubt().then(|| self.counted(&start, &patterns, self.is_plain()));
+        let serves = self.follow_most_used(&start, counted.as_ref().unwrap_or(&patterns));
+        match counted {
+            None => {}
+            Some(counted) if serves => patterns = counted,
             // Where so many are beyond what there is room for that the fewest refusals are a matter of moving everybody, what
             // is paid for each refusal is the better guide.
-            let serves = self.follow_most_used(&start, &counted);
-            patterns = if serves { counted } else { patterns.go_on(&start, self.pool, 0, self.limits) };
+            Some(_) => {
+                patterns = patterns.go_on(&start, self.pool, 0, self.limits);
+                self.follow_most_used(&start, &patterns);
+            }
         }
-        self.follow_most_used(&start, &patterns);
         if self.is_plain() && self.value(&self.best).0 == self.bound.0 {
             self.prove(&patterns);
         }
@@ -236,7 +240,9 @@ impl<'a> Search<'a> {
             let start = Tally::new(self.ground);
             let refusals = Patterns::new(&start, self.pool, Charge::Refused, true, self.limits);
             self.bound.0 = self.bound.0.max(refusals.proof().bound(0));
-            self.proofs.push(refusals.proof().clone());
+            if !self.proofs.iter().any(|proof| proof.tier() == TierName::Refused) {
+                self.proofs.push(refusals.proof().clone());
+            }
             self.refusals = Some(refusals);
         }
     }
@@ -271,7 +277,8 @@ impl<'a> Search<'a> {
         tally
     }
 
-    /// Turns patterns into a placement by making them whole, unless the best is as good as they can be.
+    /// Turns patterns into a placement by making them whole, unless the best is as good as they can be; at no effort in the
+    /// quick way alone.
     fn follow(&mut self, start: &Tally<'a>, patterns: &mut Patterns) {
         if self.meets(patterns) {
             return;
@@ -350,9 +357,7 @@ impl<'a> Search<'a> {
             && let Some(mut refusals) = self.refusals.take()
         {
             let start = Tally::new(self.ground);
-            if let Some(slots) = refusals.most_used() {
-                self.carry_out(&start, &slots);
-            }
+            self.follow_most_used(&start, &refusals);
             self.follow(&start, &mut refusals);
             self.refusals = Some(refusals);
         }

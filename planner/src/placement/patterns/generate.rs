@@ -56,6 +56,23 @@ impl Generated {
     pub(super) fn bound_steps(&self) -> i64 {
         steps(self.bound, self.step)
     }
+
+    /// The price of a refusal and the bound if none were for nothing: the price is the one at which as many would rather be
+    /// refused, so that for that many the bound says the same.
+    pub(super) fn with_priced_refusals(&self, model: &Model) -> (i64, i64) {
+        if self.free_refusals == 0 {
+            return (self.prices.refusal, self.bound);
+        }
+        let mut free = self.free_refusals;
+        let dearest = dearest_first(model, &self.prices).into_iter().find(|(_, count)| {
+            let reached = free <= *count;
+            free = free.saturating_sub(*count);
+            reached
+        });
+        let price = dearest.map_or(0, |(price, _)| price);
+        let of_refused = fixed_cost(model, price) + price * self.free_refusals as i64;
+        (price, self.bound - fixed_cost(model, self.prices.refusal) + of_refused)
+    }
 }
 
 /// Price units rounded up to steps.
@@ -240,19 +257,6 @@ fn dearest_first(model: &Model, prices: &Prices) -> Vec<(i64, u64)> {
         evacuees.map(|(kind, price)| ((*price).min(prices.refusal), kind.evacuees)).collect();
     paid.sort_unstable_by_key(|(price, _)| Reverse(*price));
     paid
-}
-
-/// The price of a refusal at which as many as are refused for nothing would rather be refused: the bound for that many
-/// follows from it.
-pub(super) fn price_of_free_refusals(model: &Model, prices: &Prices, free_refusals: u64) -> i64 {
-    let mut free = free_refusals;
-    for (price, count) in dearest_first(model, prices) {
-        if free <= count {
-            return price;
-        }
-        free -= count;
-    }
-    0
 }
 
 /// Where prices are first sought: memory that must make way costs the more the larger the piece.
