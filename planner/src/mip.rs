@@ -42,8 +42,17 @@ pub(crate) struct Answer {
 /// A model that is minimised.
 pub(crate) struct Model {
     raw: *mut c_void,
-    columns: usize,
+    columns: Vec<Column>,
     rows: usize,
+}
+
+/// A column as it was added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    /// What one of it costs.
+    pub(crate) cost: f64,
+    /// The most it may be; it is at least 0.
+    pub(crate) upper: f64,
 }
 
 /// How far an integer model may be searched.
@@ -72,7 +81,7 @@ impl Model {
     pub(crate) fn new() -> Self {
         // SAFETY: takes nothing, returns an object we own.
         let raw = unsafe { c::Highs_create() };
-        let mut model = Self { raw, columns: 0, rows: 0 };
+        let mut model = Self { raw, columns: Vec::new(), rows: 0 };
         model.flag(c"output_flag", false);
         model.whole(c"threads", 1);
         model.text(c"parallel", c"off");
@@ -113,8 +122,13 @@ impl Model {
         let (index, value) = split(entries);
         // SAFETY: as in `row`.
         unsafe { c::Highs_addCol(self.raw, cost, 0.0, upper, int(index.len()), index.as_ptr(), value.as_ptr()) };
-        self.columns += 1;
-        self.columns - 1
+        self.columns.push(Column { cost, upper });
+        self.columns.len() - 1
+    }
+
+    /// The columns as they were added, by position.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// Makes a column integer.
@@ -172,8 +186,8 @@ impl Model {
     }
 
     fn answer(&self, ended: Ended) -> Answer {
-        let mut values = vec![0.0; self.columns];
-        let mut reduced = vec![0.0; self.columns];
+        let mut values = vec![0.0; self.columns.len()];
+        let mut reduced = vec![0.0; self.columns.len()];
         let mut activity = vec![0.0; self.rows];
         let mut prices = vec![0.0; self.rows];
         // SAFETY: each array has the length the solver writes.

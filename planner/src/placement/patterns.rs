@@ -8,6 +8,7 @@
 //! model ──► generate (table, pricing, master) ──► integers ──► slots, for `assign`
 //! ```
 
+mod branch;
 mod dive;
 mod exchange;
 mod generate;
@@ -79,8 +80,8 @@ impl Patterns {
     }
 
     /// Whole patterns for every host in several ways, as slots; the most promising first.
-    pub(super) fn slots(&mut self, way: Way, limits: &Limits<'_>) -> Vec<Slots> {
-        let chosen = integers::choose(&self.model, &mut self.generated, way, limits);
+    pub(super) fn slots(&mut self, way: Way, seed: u64, limits: &Limits<'_>) -> Vec<Slots> {
+        let chosen = integers::choose(&self.model, &mut self.generated, way, seed, limits);
         chosen.iter().filter_map(|chosen| self.fill_in(chosen)).collect()
     }
 

@@ -298,7 +298,7 @@ impl<'a> Search<'a> {
 
     /// Makes the patterns whole in one way, and carries out what comes of it.
     fn follow_whole(&mut self, start: &Tally<'a>, patterns: &mut Patterns, way: Way) {
-        for slots in patterns.slots(way, self.limits) {
+        for slots in patterns.slots(way, self.ground.problem.request.options.seed, self.limits) {
             self.carry_out(start, &slots);
         }
     }

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use crate::limits::Limits;
 use crate::mip::{Model as Mip, Position};
 
+use super::branch;
 use super::dive;
 use super::exchange::{Exchange, exchanges};
 use super::generate::{Generated, fixed_cost, price};
@@ -71,7 +72,13 @@ pub(super) struct Chosen {
 
 /// Whole patterns for every host, at or near the bound, the best first: which of them is best once everybody is placed
 /// is for repair to say. None if there are none among the columns.
-pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits: &Limits<'_>) -> Vec<Chosen> {
+pub(super) fn choose(
+    model: &Model,
+    generated: &mut Generated,
+    way: Way,
+    seed: u64,
+    limits: &Limits<'_>,
+) -> Vec<Chosen> {
     if let Some(chosen) = whole(generated) {
         return vec![chosen];
     }
@@ -83,8 +90,8 @@ pub(super) fn choose(model: &Model, generated: &mut Generated, way: Way, limits:
         let found = match *attempt {
             // Where a dive does not even place everybody, more columns only make the integer model slower.
             Attempt::Search { .. } if way == Way::Thorough && !all.iter().any(|(cost, _)| places_all(*cost)) => None,
-            Attempt::Search { slack } => search(model, generated, slack, &[], limits),
-            Attempt::Exchange => search(model, generated, 0, &exchanges(model), limits),
+            Attempt::Search { slack } => search(model, generated, slack, &[], seed, limits),
+            Attempt::Exchange => search(model, generated, 0, &exchanges(model), seed, limits),
             Attempt::Dive => dive::dive(model, generated, limits),
             Attempt::Widen { slack, width } => {
                 widen(model, generated, slack, width);
@@ -153,45 +160,50 @@ fn search(
     generated: &Generated,
     slack: i64,
     exchanges: &[Exchange],
+    seed: u64,
     limits: &Limits<'_>,
 ) -> Option<Chosen> {
     let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
     let columns: Vec<usize> = affordable(model, generated, allowed);
+    let restricted = || restricted(model, generated, &columns, exchanges);
+    let fixed = fixed_cost(model, generated.prices.refusal) as f64 / generated.step as f64;
+    let target = generated.bound_steps() as f64 - fixed + 0.5;
+    let values = branch::whole(restricted, target, seed, limits).unwrap_or_else(|| {
+        let mut mip = restricted();
+        (0..mip.columns().len()).for_each(|column| mip.integer(column));
+        mip.solve_integer(limits.search(NODES, target)).values
+    });
+    let used = values.get(..columns.len())?;
+    let taken = &values[values.len() - exchanges.len()..];
+    Some(Chosen {
+        uses: rounded(used).into_iter().map(|(at, count)| (columns[at], count)).collect(),
+        exchanged: rounded(taken).into_iter().map(|(at, count)| (exchanges[at], count)).collect(),
+    })
+}
+
+/// The linear model over these columns, which come first, and these exchanges, which come last.
+fn restricted(model: &Model, generated: &Generated, columns: &[usize], exchanges: &[Exchange]) -> Mip {
     let step = generated.step as f64;
     let mut mip = Mip::new();
     let flows: Vec<Position> =
         model.kinds.iter().map(|kind| mip.row(kind.evacuees as f64, f64::INFINITY, &[])).collect();
     let hosts: Vec<Position> = model.hosts.iter().map(|host| mip.row(0.0, host.hosts.len() as f64, &[])).collect();
-    for at in &columns {
-        let column = &generated.columns[*at];
+    for column in columns.iter().map(|at| &generated.columns[*at]) {
         let mut entries: Vec<(Position, f64)> =
             column.flow(model).into_iter().map(|(row, count)| (flows[row], count as f64)).collect();
         entries.push((hosts[column.host], 1.0));
-        let added = mip.column(column.cost as f64 / step, model.hosts[column.host].hosts.len() as f64, &entries);
-        mip.integer(added);
+        mip.column(column.cost as f64 / step, model.hosts[column.host].hosts.len() as f64, &entries);
     }
     for (kind, row) in model.kinds.iter().zip(&flows) {
         if kind.evacuees > 0 {
-            let added = mip.column(generated.prices.refusal as f64 / step, kind.evacuees as f64, &[(*row, 1.0)]);
-            mip.integer(added);
+            mip.column(generated.prices.refusal as f64 / step, kind.evacuees as f64, &[(*row, 1.0)]);
         }
     }
-    let refused = refuse_for_nothing(model, &mut mip, &flows, generated.free_refusals);
-    refused.into_iter().for_each(|column| mip.integer(column));
-    let exchanged: Vec<Position> = exchanges
-        .iter()
-        .map(|exchange| mip.column(0.0, f64::INFINITY, &[(flows[exchange.place], -1.0), (flows[exchange.taker], 1.0)]))
-        .collect();
-    exchanged.iter().for_each(|column| mip.integer(*column));
-    let fixed = fixed_cost(model, generated.prices.refusal) as f64 / step;
-    let target = generated.bound_steps() as f64 - fixed + 0.5;
-    let answer = mip.solve_integer(limits.search(NODES, target));
-    let used = answer.values.get(..columns.len())?;
-    let taken: Vec<f64> = exchanged.iter().map(|column| answer.values[*column]).collect();
-    Some(Chosen {
-        uses: rounded(used).into_iter().map(|(at, count)| (columns[at], count)).collect(),
-        exchanged: rounded(&taken).into_iter().map(|(at, count)| (exchanges[at], count)).collect(),
-    })
+    refuse_for_nothing(model, &mut mip, &flows, generated.free_refusals);
+    for exchange in exchanges {
+        mip.column(0.0, f64::INFINITY, &[(flows[exchange.place], -1.0), (flows[exchange.taker], 1.0)]);
+    }
+    mip
 }
 
 /// Adds the patterns of every host that earn nearly the best.
