@@ -2,9 +2,9 @@
 //!
 //! Mostly there is a solution at the bound of the linear model, so that neither cuts nor a complete search tree are needed:
 //! it is enough to come upon one. The search goes depth first: a column whose value is nearest to a half is used once more
-//! than in part, or, where that exceeds the bound, not; each node is solved from where the last one left off. A tree
-//! without a solution in so many nodes is given up for one in which other columns among equally cheap ones are preferred
-//! (randomised restarts: Gomes, Selman and Kautz, 1998).
+//! than in part, or, where that exceeds the bound, less; each node is solved from where the last one left off. Who comes
+//! upon a solution does so without turning back often, so that a tree is soon given up for one in which other columns
+//! among equally cheap ones are preferred (randomised restarts: Gomes, Selman and Kautz, 1998).
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,40 +14,27 @@ use crate::limits::Limits;
 use crate::mip::{Ended, Model as Mip, Position};
 
 /// Trees searched, at the usual effort.
-const TREES: u32 = 12;
+const TREES: u32 = 32;
 
-/// Nodes of one tree.
-const NODES: u32 = 100;
+/// Trees searched at a time: whichever of them end first, the first with a solution gives it.
+const AT_A_TIME: u32 = 4;
 
-/// By how much the cost of a column is raised in all trees but the first, steps at most: what equally cheap columns are
-/// told apart by.
+/// Nodes beyond the bound after which a tree is given up.
+const TURNS: u32 = 4;
+
+/// By how much the cost of a column is raised in all trees but the first, steps at most: equally cheap columns are told
+/// apart by it.
 const PREFERENCE: f64 = 0.001;
 
 /// Nearer to whole than the solver's tolerance.
 const WHOLE: f64 = 1e-6;
 
 /// Whole values for all columns of a linear model that cost no more than `target`; `None` if none were come upon. `relaxed`
-/// builds the model, once for each tree: trees are searched in parallel, and the first that has a solution gives it.
+/// builds the model, once for each tree.
 pub(super) fn whole(relaxed: impl Fn() -> Mip + Sync, target: f64, seed: u64, limits: &Limits<'_>) -> Option<Vec<f64>> {
-    let search = |at: u32| Tree::new(relaxed(), target).preferring(seed, at).search(limits);
-    match Tree::new(relaxed(), target).search(limits) {
-        Found::Whole(values) => Some(values),
-        Found::Nothing => None,
-        Found::GaveUp => (1..TREES * limits.effort).into_par_iter().find_map_first(|at| match search(at) {
-            Found::Whole(values) => Some(values),
-            Found::Nothing | Found::GaveUp => None,
-        }),
-    }
-}
-
-/// What came of a tree.
-enum Found {
-    /// These values.
-    Whole(Vec<f64>),
-    /// There is no solution.
-    Nothing,
-    /// There may be one.
-    GaveUp,
+    let search = |at: &u32| Tree::new(relaxed(), target).preferring(seed, *at).search(limits);
+    let trees: Vec<u32> = (0..(TREES * limits.effort).max(AT_A_TIME)).collect();
+    trees.chunks(AT_A_TIME as usize).find_map(|trees| trees.par_iter().find_map_first(search)).flatten()
 }
 
 /// A decision about a column.
@@ -74,8 +61,11 @@ impl Tree {
         Self { model, target, bounds, branches: Vec::new() }
     }
 
-    /// The same where some columns are preferred among equally cheap ones.
+    /// The same where some columns are preferred among equally cheap ones; in the first tree none are.
     fn preferring(mut self, seed: u64, stream: u32) -> Self {
+        if stream == 0 {
+            return self;
+        }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(u64::from(stream));
         for at in 0..self.bounds.len() {
@@ -85,21 +75,20 @@ impl Tree {
         self
     }
 
-    fn search(mut self, limits: &Limits<'_>) -> Found {
-        for _ in 0..NODES {
-            if limits.out_of_time() {
-                break;
-            }
+    /// Whole values, or that there are none; `None` if the tree is given up.
+    fn search(mut self, limits: &Limits<'_>) -> Option<Option<Vec<f64>>> {
+        let mut turns = 0;
+        while turns < TURNS && !limits.out_of_time() {
             match self.solve() {
                 Some(values) => match most_fractional(&values) {
                     Some(column) => self.branch(column, values[column].ceil()),
-                    None => return Found::Whole(values),
+                    None => return Some(Some(values)),
                 },
-                None if self.turn_back() => {}
-                None => return Found::Nothing,
+                None if self.turn_back() => turns += 1,
+                None => return Some(None),
             }
         }
-        Found::GaveUp
+        None
     }
 
     /// Values at the bound; `None` if there are none here.
@@ -187,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn whole_values_are_found_at_the_least_cost_and_never_below() {
-        let (mut met, mut branched) = (0, 0);
+    fn whole_values_are_mostly_found_at_the_least_cost_and_never_below() {
+        let (mut met, mut branched, mut missed) = (0, 0, 0);
         for seed in 0..300 {
             let covering = Covering::random(&mut ChaCha8Rng::seed_from_u64(seed));
             let found = |target: i64| whole(|| covering.relaxed(), target as f64 + 0.5, seed, &Limits::UNTIMED);
@@ -197,7 +186,10 @@ mod tests {
                 continue;
             };
             assert!(found(least - 1).is_none(), "seed {seed}: {covering:?}");
-            let values = found(least).unwrap_or_else(|| panic!("seed {seed}: {covering:?}"));
+            let Some(values) = found(least) else {
+                missed += 1;
+                continue;
+            };
             assert!(values.iter().all(|value| (value - value.round()).abs() < WHOLE), "seed {seed}: {values:?}");
             #[expect(clippy::cast_possible_truncation, reason = "values up to 3")]
             let values: Vec<i64> = values.iter().map(|value| value.round() as i64).collect();
@@ -205,7 +197,7 @@ mod tests {
             met += 1;
             branched += i32::from(most_fractional(&covering.relaxed().solve_linear().values).is_some());
         }
-        assert!(met > 100 && branched > 100, "{met} solved, {branched} by branching");
+        assert!(branched > 100 && missed * 20 < met, "{met} solved, {branched} by branching, {missed} not");
     }
 
     #[test]
