@@ -2,8 +2,8 @@
 //!
 //! Column generation leaves few hosts fractional, often none. What is left is an integer model over few columns: one
 //! that costs more than the bound leaves room for cannot be part of a solution at the bound (reduced-cost fixing), and
-//! the first solution at the bound ends the search. Where there is none, a dive finds other columns, and then all that
-//! earn nearly the best are let in.
+//! the first solution at the bound ends the search: mostly branching comes upon it, else the solver seeks it. Where there
+//! is none, a dive finds other columns, and then all that earn nearly the best are let in.
 
 use std::collections::HashSet;
 
