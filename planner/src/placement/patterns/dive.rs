@@ -7,7 +7,7 @@ use crate::limits::Limits;
 
 use super::generate::{Generated, price};
 use super::integers::{Chosen, most_used};
-use super::master::{Column, Master, Solved};
+use super::master::{Column, Master, Solved, WHOLE};
 use super::model::Model;
 use super::pricing::Prices;
 use super::table;
@@ -23,9 +23,6 @@ const DEAR: i64 = 4;
 
 /// Rounds of pricing after each fixing.
 const ROUNDS: u32 = 2;
-
-/// Nearer to whole than the solver's tolerance.
-const WHOLE: f64 = 1e-6;
 
 /// Dives to whole patterns; adds the patterns found on the way to the columns. Some may find no place in them.
 pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {

@@ -14,7 +14,7 @@ use super::branch;
 use super::dive;
 use super::exchange::{Exchange, exchanges};
 use super::generate::{Generated, fixed_cost, price};
-use super::master::{Column, refuse_for_nothing};
+use super::master::{Column, WHOLE, refuse_for_nothing};
 use super::model::Model;
 use super::pricing::{self, Pattern};
 use super::table::{self, Table};
@@ -129,8 +129,8 @@ fn cost(model: &Model, generated: &Generated, chosen: &Chosen) -> i64 {
 /// The master's answer, if it is whole and refuses nobody but for nothing.
 fn whole(generated: &Generated) -> Option<Chosen> {
     let solved = generated.solved.as_ref()?;
-    let is_whole = |used: &f64| (used - used.round()).abs() < 1e-6;
-    let placed = solved.unplaced.iter().all(|unplaced| *unplaced < 1e-6);
+    let is_whole = |used: &f64| (used - used.round()).abs() < WHOLE;
+    let placed = solved.unplaced.iter().all(|unplaced| *unplaced < WHOLE);
     (placed && solved.used.iter().all(is_whole)).then(|| Chosen { uses: rounded(&solved.used), exchanged: Vec::new() })
 }
 
@@ -143,7 +143,7 @@ fn rounded(used: &[f64]) -> Vec<(usize, u32)> {
 /// Every host follows the pattern that the master uses most there: nearly all find a place, and repair does the rest.
 pub(super) fn most_used(model: &Model, columns: &[Column], used: &[f64]) -> Chosen {
     let mut free: Vec<f64> = model.hosts.iter().map(|host| host.hosts.len() as f64).collect();
-    let mut by_use: Vec<usize> = (0..used.len()).filter(|at| used[*at] > 1e-6).collect();
+    let mut by_use: Vec<usize> = (0..used.len()).filter(|at| used[*at] > WHOLE).collect();
     by_use.sort_by(|a, b| used[*b].total_cmp(&used[*a]).then(a.cmp(b)));
     let mut whole = vec![0.0; used.len()];
     for at in by_use {

@@ -15,6 +15,9 @@ use crate::mip::{Answer, Model as Linear, Position};
 use super::model::{Model, Role};
 use super::pricing::{Pattern, Prices, departure};
 
+/// Nearer to whole than the solver's tolerance.
+pub(super) const WHOLE: f64 = 1e-6;
+
 /// A host and a pattern for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Column {
