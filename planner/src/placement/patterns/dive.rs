@@ -67,7 +67,7 @@ fn price_in(model: &Model, generated: &Generated, master: &mut Master<'_>, solve
     let rows = solved.prices.iter().map(|price| price.round() as i64).collect();
     let prices = Prices { rows, ..generated.prices };
     let mut added = false;
-    for (host, best) in price(model, &prices, table::corner(model)).into_iter().enumerate() {
+    for (host, best) in price(model, &prices, table::corner(model, &prices)).into_iter().enumerate() {
         let column = Column::new(model, &prices, host, best.pattern);
         let gains = column.reduced_cost(model, solved) < -WHOLE * generated.step as f64;
         added |= gains && master.add(column);

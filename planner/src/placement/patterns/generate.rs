@@ -133,14 +133,15 @@ impl<'a> Generation<'a> {
             Charge::Displaced => (memory * PER_MIB * 5 / 4).clamp(1, refusal),
         };
         let caps: Vec<i64> = model.kinds.iter().map(|kind| cap(kind.memory)).collect();
+        let center = Prices { rows: first_prices(model, charge), refusal, mib };
         Self {
             model,
             master: Master::new(model, &caps, step, false, free_refusals),
-            center: Prices { rows: first_prices(model, charge), refusal, mib },
             bound: 0,
             step,
             denominator,
-            corner: table::corner(model),
+            corner: table::corner(model, &center),
+            center,
             caps,
             smoothing: 1.0,
             solved: None,
@@ -172,8 +173,9 @@ impl<'a> Generation<'a> {
         let bound = lagrange(self.model, &prices, &best, self.free_refusals);
         let mut added = false;
         for (host, best) in best.into_iter().enumerate() {
-            let column = Column::new(self.model, &prices, host, best.pattern);
-            added |= self.promises(&column) && self.master.add(column);
+            let patterns = std::iter::once(best.pattern).chain(best.repacked);
+            let mut columns = patterns.map(|pattern| Column::new(self.model, &prices, host, pattern));
+            added |= columns.any(|column| self.promises(&column) && self.master.add(column));
         }
         if bound > self.bound {
             self.bound = bound;

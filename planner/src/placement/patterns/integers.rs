@@ -210,7 +210,7 @@ fn restricted(model: &Model, generated: &Generated, columns: &[usize], exchanges
 fn widen(model: &Model, generated: &mut Generated, slack: i64, width: usize) {
     let allowed = (generated.bound_steps() + slack) * generated.step - generated.bound;
     let prices = &generated.prices;
-    let corner = table::corner(model);
+    let corner = table::corner(model, prices);
     let tables: Vec<Table> =
         model.admitted.iter().map(|admitted| Table::new(model, admitted, &prices.rows, corner)).collect();
     let mut known: HashSet<(usize, Pattern)> =
@@ -229,7 +229,7 @@ fn widen(model: &Model, generated: &mut Generated, slack: i64, width: usize) {
 
 /// The columns whose reduced cost at the best prices is within what is allowed, those of the least where they are many.
 fn affordable(model: &Model, generated: &Generated, allowed: i64) -> Vec<usize> {
-    let earns = price(model, &generated.prices, table::corner(model));
+    let earns = price(model, &generated.prices, table::corner(model, &generated.prices));
     let reduced = |column: &Column| {
         let flow: i64 = column.flow(model).into_iter().map(|(row, count)| generated.prices.rows[row] * count).sum();
         column.cost - flow + earns[column.host].earns

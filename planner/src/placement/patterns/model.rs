@@ -152,6 +152,16 @@ impl Model {
         self.hosts.iter().any(|host| host.content.iter().any(|content| content.role != Role::ThirdParty))
     }
 
+    /// What a host has when all that may depart has.
+    pub(super) fn emptied(&self, host: &HostRow) -> Point {
+        let claimed = |class: usize| {
+            let claims =
+                host.content.iter().map(|content| self.kinds[content.row].claim[class] * i64::from(content.count));
+            claims.sum::<i64>()
+        };
+        std::array::from_fn(|class| host.room[class] + claimed(class))
+    }
+
     /// Fills in the evacuees and the hosts.
     fn fill(
         &mut self,

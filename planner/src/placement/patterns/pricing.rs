@@ -19,6 +19,13 @@ pub(super) struct Prices {
     pub(super) mib: i64,
 }
 
+impl Prices {
+    /// Whether only refusals are counted.
+    pub(super) fn displacing_is_free(&self) -> bool {
+        self.mib == 0
+    }
+}
+
 /// What a host does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Pattern {
@@ -34,6 +41,9 @@ pub(super) struct Pattern {
 /// bound is of no use, ask for more.
 const NODES: u32 = 4000;
 
+/// The same where it is known what the host earns when it is packed anew, and only a pattern that displaces less is sought.
+const NODES_REPACKED: u32 = 1000;
+
 /// The same where every room must be filled to know what it is worth.
 const NODES_FILLED: u32 = 64;
 
@@ -41,8 +51,11 @@ const NODES_FILLED: u32 = 64;
 pub(super) struct Best {
     /// No pattern earns more.
     pub(super) earns: i64,
-    /// One that earns that much, or the best found where a room lay beyond the table or more than two classes count.
+    /// One that earns that much, or the best found where a room lay beyond the table, more than two classes count, or a
+    /// repacked one earns more.
     pub(super) pattern: Pattern,
+    /// One that earns that much but displaces many, where the other does not.
+    pub(super) repacked: Option<Pattern>,
 }
 
 /// A number of instances of one content and what becomes of them.
@@ -63,6 +76,8 @@ struct Search<'a> {
     best: i64,
     best_fates: Vec<Fate>,
     best_room: Point,
+    /// What no pattern earns more than, where that is known: one that earns it ends the search.
+    enough: i64,
     /// What arrives in that room, where rooms are filled.
     best_arrivals: Arrivals,
     /// Whether a room is worth what arrivals that were found for it earn, not what the table says at most.
@@ -87,14 +102,63 @@ struct Node {
 
 /// Finds the best a host can earn.
 pub(super) fn best(model: &Model, table: &Table, prices: &Prices, host: &HostRow) -> Best {
-    let search = Search::new(model, table, prices, host).run(host);
-    let earns = search.best.max(search.beyond);
+    let mut search = Search::new(model, table, prices, host);
+    let most = most_repacked(model, table, prices, host);
+    if let Some(most) = most {
+        search.enough = most;
+        search.nodes = if table.is_exact() { NODES_REPACKED } else { NODES };
+    }
+    let search = search.run(host);
+    let found = search.best.max(search.beyond);
+    let earns = most.map_or(found, |most| most.min(found));
     if table.is_exact() {
-        let arrive = table.fill(search.best_room).1;
-        return Best { earns, pattern: pattern(arrive, &search.best_fates) };
+        let repacked = (most.is_some() && search.best < earns).then(|| repack(model, table, host));
+        return Best { earns, pattern: pattern(table.fill(search.best_room).1, &search.best_fates), repacked };
     }
     let filling = Search { fills: true, nodes: NODES_FILLED, ..Search::new(model, table, prices, host) }.run(host);
-    Best { earns, pattern: pattern(filling.best_arrivals, &filling.best_fates) }
+    Best { earns, pattern: pattern(filling.best_arrivals, &filling.best_fates), repacked: None }
+}
+
+/// The most a host can earn where displacing costs nothing, if its content may come back: as much as if all departed and
+/// the best came in the room of all, since whatever stays in the best pattern might as well come back. `None` where
+/// something may not, or the table does not reach so far.
+fn most_repacked(model: &Model, table: &Table, prices: &Prices, host: &HostRow) -> Option<i64> {
+    let may_return = |content: &Content| {
+        let kind = &model.kinds[content.row];
+        let no_more = kind.need.iter().zip(&kind.claim).all(|(need, claim)| need <= claim);
+        content.role == Role::ThirdParty && no_more && model.admitted[host.admits].contains(&content.row)
+    };
+    let holds = host.room.iter().all(|room| *room >= 0) && host.content.iter().all(may_return);
+    let left = |content: &Content| prices.rows[content.row] * i64::from(content.count);
+    let worth = (prices.displacing_is_free() && holds).then(|| table.worth(&model.emptied(host)))??;
+    Some(worth - host.content.iter().map(left).sum::<i64>())
+}
+
+/// The pattern of a host that is packed anew, in which as many stay as can.
+fn repack(model: &Model, table: &Table, host: &HostRow) -> Pattern {
+    let mut room = model.emptied(host);
+    let mut arrive = table.fill(room).1;
+    let take = |room: &mut Point, row: Row, count: i64| {
+        room.iter_mut().zip(&model.kinds[row].need).for_each(|(room, need)| *room -= need * count);
+    };
+    arrive.iter().for_each(|(row, count)| take(&mut room, *row, i64::from(*count)));
+    let mut depart = Vec::new();
+    for (at, content) in host.content.iter().enumerate() {
+        let mut leaves = content.count;
+        if let Some((_, comes)) = arrive.iter_mut().find(|(row, _)| *row == content.row) {
+            let stays = leaves.min(*comes);
+            (leaves, *comes) = (leaves - stays, *comes - stays);
+        }
+        let need = &model.kinds[content.row].need;
+        while leaves > 0 && room.iter().zip(need).all(|(room, need)| need <= room) {
+            take(&mut room, content.row, 1);
+            leaves -= 1;
+        }
+        depart.push((at, leaves));
+    }
+    arrive.retain(|(_, count)| *count > 0);
+    depart.retain(|(_, count)| *count > 0);
+    Pattern { arrive, depart, in_place: Vec::new() }
 }
 
 /// Patterns that earn more than `floor`, one for each way to depart, at most so many.
@@ -168,6 +232,7 @@ impl<'a> Search<'a> {
             best: i64::MIN,
             best_fates: vec![Fate::default(); content.len()],
             best_room: Point::default(),
+            enough: i64::MAX,
             best_arrivals: Arrivals::new(),
             fills: false,
             beyond: i64::MIN,
@@ -187,7 +252,7 @@ impl<'a> Search<'a> {
         self.settle(node);
         for next in at..self.content.len() {
             let most = self.most(next, &node);
-            if most <= self.best {
+            if most <= self.best || self.best >= self.enough {
                 return;
             }
             if self.nodes == 0 {

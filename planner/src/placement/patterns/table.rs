@@ -6,6 +6,7 @@
 //! a·need ≥ price for every kind has worth(r) ≤ a·r (linear programming duality).
 
 use super::model::{CLASSES_MAX, Model, Point, Row};
+use super::pricing::Prices;
 
 /// Cells of a box at most: with more the table leaves the cache and dominates the running time.
 const CELLS_MAX: i64 = 1 << 18;
@@ -34,15 +35,27 @@ pub(super) struct Table {
     pub(super) majorants: Vec<Point>,
 }
 
-/// The greatest rooms worth tabulating: the largest room now, and what two of the largest would leave.
-pub(super) fn corner(model: &Model) -> Point {
-    let mut corner = Point::default();
-    for (class, side) in corner.iter_mut().enumerate().take(model.classes.len()) {
-        let room = model.hosts.iter().map(|host| host.room[class].max(0)).max().unwrap_or(0);
-        let claim = model.kinds.iter().map(|kind| kind.claim[class].max(kind.need[class])).max().unwrap_or(0);
-        *side = room + 2 * claim;
+/// The greatest rooms worth tabulating: the largest room now, and what two of the largest would leave; where displacing
+/// costs nothing, what a host has when all that may depart has, if a box of that size is small enough.
+pub(super) fn corner(model: &Model, prices: &Prices) -> Point {
+    let corner = |of: &dyn Fn(usize) -> i64| {
+        let mut corner = Point::default();
+        corner.iter_mut().enumerate().take(model.classes.len()).for_each(|(class, side)| *side = of(class));
+        corner
+    };
+    let room = |class: usize| model.hosts.iter().map(|host| host.room[class].max(0)).max().unwrap_or(0);
+    let emptied = |class: usize| model.hosts.iter().map(|host| model.emptied(host)[class].max(0)).max().unwrap_or(0);
+    let claim =
+        |class: usize| model.kinds.iter().map(|kind| kind.claim[class].max(kind.need[class])).max().unwrap_or(0);
+    if prices.displacing_is_free() {
+        let corner = corner(&emptied);
+        let mut sides = corner;
+        sides.sort_unstable();
+        if (sides[CLASSES_MAX - 1] + 1).saturating_mul(sides[CLASSES_MAX - 2] + 1) <= CELLS_MAX {
+            return corner;
+        }
     }
-    corner
+    corner(&|class| room(class) + 2 * claim(class))
 }
 
 impl Table {

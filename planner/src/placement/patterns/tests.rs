@@ -10,7 +10,7 @@ use super::super::pools;
 use super::super::tally::{Ground, Tally};
 use super::exchange::{Exchange, exchanges};
 use super::model::{Content, HostRow, KindRow, Model, Point, Role};
-use super::pricing::{self, Prices};
+use super::pricing::{self, Pattern, Prices};
 use super::table::{self, Table};
 use crate::problem::{HostIdx, InstanceIdx, KindIdx, Problem};
 use crate::small_fleet::{document, evacuate, fleet, inventory};
@@ -56,16 +56,34 @@ fn worth(model: &Model, prices: &[i64], room: Point) -> i64 {
 }
 
 /// The most a host can earn, by trying every departure.
-fn earns(model: &Model, prices: &[i64], at: usize, room: Point) -> i64 {
+fn earns(model: &Model, prices: &Prices, at: usize, room: Point) -> i64 {
     let Some(content) = model.hosts[0].content.get(at) else {
-        return worth(model, prices, room.map(|class| class.max(0)));
+        return worth(model, &prices.rows, room.map(|class| class.max(0)));
     };
     let kind = &model.kinds[content.row];
     let leave = |count: u32| {
         let room = std::array::from_fn(|class| room[class] + kind.claim[class] * i64::from(count));
-        earns(model, prices, at + 1, room) - (prices[content.row] + kind.memory) * i64::from(count)
+        earns(model, prices, at + 1, room) - (prices.rows[content.row] + prices.mib * kind.memory) * i64::from(count)
     };
     (0..=content.count).map(leave).max().unwrap_or(0)
+}
+
+/// What a pattern earns on the host; `None` if it does not fit.
+fn earned(model: &Model, prices: &Prices, pattern: &Pattern) -> Option<i64> {
+    let host = &model.hosts[0];
+    let (mut left, mut earned) = (host.room, 0);
+    for (at, count) in &pattern.depart {
+        assert!(*count <= host.content[*at].count);
+        let kind = &model.kinds[host.content[*at].row];
+        left.iter_mut().zip(&kind.claim).for_each(|(left, claim)| *left += claim * i64::from(*count));
+        earned -= (prices.rows[host.content[*at].row] + prices.mib * kind.memory) * i64::from(*count);
+    }
+    let mut left = left.map(|class| class.max(0));
+    for (row, count) in &pattern.arrive {
+        left.iter_mut().zip(&model.kinds[*row].need).for_each(|(left, need)| *left -= need * i64::from(*count));
+        earned += prices.rows[*row] * i64::from(*count);
+    }
+    left.iter().all(|class| *class >= 0).then_some(earned)
 }
 
 #[test]
@@ -90,20 +108,25 @@ fn a_table_agrees_with_trying_everything_and_its_majorants_lie_above() {
 #[test]
 fn the_best_a_host_can_earn_agrees_with_trying_everything() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    for round in 0..100 {
+    for round in 0..200 {
         let needs = needs(&mut random, 2);
         let prices: Vec<i64> = (0..3).map(|_| random.random_range(0..12)).collect();
         let counts: Vec<u32> = (0..3).map(|_| random.random_range(0..3)).collect();
         let model = model(2, &needs, [random.random_range(-2..5), random.random_range(-2..5), 0, 0], &counts);
-        let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model));
-        let all = Prices { rows: prices.clone(), refusal: 100, mib: 1 };
+        let all = Prices { rows: prices.clone(), refusal: 100, mib: i64::from(round % 2 == 0) };
+        let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model, &all));
         let best = pricing::best(&model, &table, &all, &model.hosts[0]);
-        let expected = earns(&model, &prices, 0, model.hosts[0].room);
+        let expected = earns(&model, &all, 0, model.hosts[0].room);
         assert!(best.earns >= expected, "round {round}: {} is no upper bound of {expected}", best.earns);
         let largest =
             needs.iter().map(|need| need[0].max(need[1])).max().unwrap_or(0) * i64::from(counts.iter().sum::<u32>());
-        let in_table = table::corner(&model)[..2].iter().all(|side| *side >= 4 + largest);
+        let in_table = table::corner(&model, &all)[..2].iter().all(|side| *side >= 4 + largest);
         assert!(!in_table || best.earns == expected, "round {round}: {} is not {expected}", best.earns);
+        assert!(
+            !in_table || earned(&model, &all, &best.pattern) == Some(expected),
+            "round {round}: {:?}",
+            best.pattern
+        );
     }
 }
 
@@ -112,29 +135,19 @@ fn where_more_classes_count_nothing_earns_more_than_is_said_and_what_is_found_ke
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut met = 0;
     for round in 0..200 {
-        let classes = 3 + round % 2;
+        let classes = 3 + round / 2 % 2;
         let needs = needs(&mut random, classes);
         let prices: Vec<i64> = (0..3).map(|_| random.random_range(0..12)).collect();
         let counts: Vec<u32> = (0..3).map(|_| random.random_range(0..3)).collect();
         let room = std::array::from_fn(|class| if class < classes { random.random_range(-2..6) } else { 0 });
         let model = model(classes, &needs, room, &counts);
-        let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model));
-        let all = Prices { rows: prices.clone(), refusal: 100, mib: 1 };
+        let all = Prices { rows: prices.clone(), refusal: 100, mib: i64::from(round % 2 == 0) };
+        let table = Table::new(&model, &model.admitted[0], &prices, table::corner(&model, &all));
         let best = pricing::best(&model, &table, &all, &model.hosts[0]);
-        let expected = earns(&model, &prices, 0, room);
+        let expected = earns(&model, &all, 0, room);
         assert!(best.earns >= expected, "round {round}: {} is no upper bound of {expected}", best.earns);
-        let (mut left, mut earned) = (room, 0);
-        for (at, count) in &best.pattern.depart {
-            let kind = &model.kinds[model.hosts[0].content[*at].row];
-            left.iter_mut().zip(&kind.claim).for_each(|(left, claim)| *left += claim * i64::from(*count));
-            earned -= (prices[model.hosts[0].content[*at].row] + kind.memory) * i64::from(*count);
-        }
-        let mut left = left.map(|class| class.max(0));
-        for (row, count) in &best.pattern.arrive {
-            left.iter_mut().zip(&needs[*row]).for_each(|(left, need)| *left -= need * i64::from(*count));
-            earned += prices[*row] * i64::from(*count);
-        }
-        assert!(left.iter().all(|class| *class >= 0), "round {round}: {:?} does not fit", best.pattern);
+        let earned = earned(&model, &all, &best.pattern);
+        let earned = earned.unwrap_or_else(|| panic!("round {round}: {:?} does not fit", best.pattern));
         assert!(earned <= expected, "round {round}: {earned} is more than there is");
         met += u32::from(earned == expected);
     }
