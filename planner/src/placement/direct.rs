@@ -40,8 +40,7 @@ pub(super) fn place(tally: &mut Tally<'_>, unit: &Unit, hosts: &[HostIdx], weigh
 
 /// The hosts that have room for the unit's first member, the fullest first.
 fn candidates(tally: &Tally<'_>, unit: &Unit, hosts: &[HostIdx], weights: &[f64]) -> Vec<HostIdx> {
-    let slack =
-        |host: &HostIdx| tally.room(*host).iter().zip(weights).map(|(room, weight)| *room as f64 * weight).sum::<f64>();
+    let slack = |host: &HostIdx| weighted(tally.room(*host), weights);
     let accepts = |host: &HostIdx| tally.accepts(unit.members[0], *host);
     if let [_] = unit.members[..] {
         // The fullest that accepts it is the answer: no need to sort the rest.
@@ -65,6 +64,11 @@ pub(super) fn weights(tally: &Tally<'_>, hosts: &[HostIdx]) -> Vec<f64> {
         }
     }
     total.into_iter().map(|room| 1.0 / room as f64).collect()
+}
+
+/// Amounts by class as one number.
+pub(super) fn weighted(amounts: &[i64], weights: &[f64]) -> f64 {
+    amounts.iter().zip(weights).map(|(amount, weight)| *amount as f64 * weight).sum()
 }
 
 /// The size by which units are ordered, as an integer so that it sorts.

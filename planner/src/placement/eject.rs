@@ -3,6 +3,8 @@
 //! The simplest ejection chain (Glover 1996), of length one and at most two ejected: enough to repair a placement
 //! that is almost right.
 
+use std::collections::BTreeMap;
+
 use crate::problem::{HostIdx, InstanceIdx, KindIdx, Task};
 
 use super::affinity::Unit;
@@ -26,6 +28,74 @@ fn make_room(tally: &mut Tally<'_>, unit: &Unit, hosts: &[HostIdx]) -> bool {
         let options = options(tally, unit, hosts, &fits, least);
         options.into_iter().any(|((_, ejected), host)| carry_out(tally, unit, host, &ejected, hosts, &weights))
     })
+}
+
+/// Gives third parties that are off their hosts and found no place those of evacuees, who are refused instead: the fewest
+/// for each. Returns who gave his place up.
+pub(super) fn reclaim(tally: &mut Tally<'_>, hosts: &[HostIdx]) -> Vec<InstanceIdx> {
+    let problem = tally.ground.problem;
+    let mut lifted = tally.lifted();
+    lifted.sort_by_key(|at| (std::cmp::Reverse(problem.kind(*at).memory), *at));
+    let mut gave_up = Vec::new();
+    for instance in lifted {
+        let home = problem.instances[instance.at()].host;
+        let guests = guests(tally);
+        let giving = |host: &HostIdx| giving_up(tally, instance, *host, guests.get(host)?);
+        let admitting = hosts.iter().filter(|host| **host == home || tally.ground.admits(instance, **host));
+        let mut options: Vec<(Ejection, HostIdx)> =
+            admitting.filter_map(|host| giving(host).map(|ejection| (ejection, *host))).collect();
+        options.sort_by_key(|((memory, evicted), host)| (evicted.len(), *memory, *host));
+        for ((_, evicted), host) in options {
+            evicted.iter().for_each(|at| tally.take_back(*at));
+            if host == home && tally.may_return(instance) {
+                tally.take_back(instance);
+            } else if host != home && tally.accepts(instance, host) {
+                tally.put(instance, host);
+            } else {
+                evicted.iter().for_each(|at| tally.put(*at, host));
+                continue;
+            }
+            gave_up.extend(evicted);
+            break;
+        }
+    }
+    gave_up
+}
+
+/// The evacuees that went to each host and could as well be refused.
+fn guests(tally: &Tally<'_>) -> BTreeMap<HostIdx, Vec<InstanceIdx>> {
+    let problem = tally.ground.problem;
+    let mut guests: BTreeMap<HostIdx, Vec<InstanceIdx>> = BTreeMap::new();
+    let may_stay = |at: InstanceIdx| problem.instances[at.at()].task == Task::Leave && !problem.is_bound(at);
+    for (instance, host) in tally.moved().filter(|(at, _)| may_stay(*at)) {
+        guests.entry(host).or_default().push(instance);
+    }
+    guests
+}
+
+/// Those of a host's guests who make room for an instance by giving up their places: the least one that does alone, or
+/// the greatest one after the other until there is enough.
+fn giving_up(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx, guests: &[InstanceIdx]) -> Option<Ejection> {
+    let problem = tally.ground.problem;
+    let needs = problem.kind(instance).need.iter().zip(tally.room(host));
+    let mut shortage: Vec<i64> = needs.map(|(need, room)| if *need > 0 { need - room } else { 0 }).collect();
+    let alone = least_one(tally, &Opening { shortage: shortage.clone(), movable: guests.to_vec() });
+    if alone.is_some() {
+        return alone;
+    }
+    let mut greatest_first = guests.to_vec();
+    greatest_first.sort_by_key(|at| (std::cmp::Reverse(problem.kind(*at).memory), *at));
+    let (mut memory, mut evicted) = (0, Vec::new());
+    for guest in greatest_first {
+        let kind = problem.kind(guest);
+        shortage.iter_mut().zip(&kind.need).for_each(|(shortage, need)| *shortage -= need);
+        memory += kind.memory;
+        evicted.push(guest);
+        if shortage.iter().all(|shortage| *shortage <= 0) {
+            return Some((memory, evicted));
+        }
+    }
+    None
 }
 
 /// Where third parties that fit elsewhere would make way for the unit, the least memory first.

@@ -22,20 +22,35 @@ pub(super) struct Scope<'p> {
     pub(super) asked: &'p [InstanceIdx],
 }
 
+/// What is to be least among the refused.
+#[derive(Clone, Copy)]
+pub(super) enum Goal<'w> {
+    /// Their number; of as many the less important are refused.
+    Number,
+    /// The room they need, a unit of each class weighing so much.
+    Need(&'w [f64]),
+}
+
 /// What the exact model found.
 pub(super) struct Found<'a> {
     /// The placement, which the tally accepted; `None` if none was found.
     pub(super) tally: Option<Tally<'a>>,
-    /// If it was searched to the end: the fewest refused and then the least memory displaced among who takes part.
+    /// Whether it was searched to the end, so that nothing is better among who takes part.
     pub(super) optimal: bool,
 }
 
-/// Decides the scope anew: the fewest refused, the least important first, then the least memory displaced. Finds nothing
-/// where that would take more columns than `columns_max`.
-pub(super) fn decide<'a>(tally: &Tally<'a>, scope: &Scope<'_>, columns_max: usize, effort: Effort) -> Found<'a> {
+/// Decides the scope anew: the least refused by the goal, then the least memory displaced. Finds nothing where that would
+/// take more columns than `columns_max`.
+pub(super) fn decide<'a>(
+    tally: &Tally<'a>,
+    scope: &Scope<'_>,
+    goal: Goal<'_>,
+    columns_max: usize,
+    effort: Effort,
+) -> Found<'a> {
     let start = cleared(tally, scope);
     let none = Found { tally: None, optimal: false };
-    let Some(mut built) = build(&start, scope, columns_max) else { return none };
+    let Some(mut built) = build(&start, scope, goal, columns_max) else { return none };
     let now = built.values_in(tally);
     built.count_refused();
     built.mip.offer(&now);

@@ -11,6 +11,7 @@ use decant_schema::plan::TierName;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::limits::Limits;
 use crate::ordering::busy_s;
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
 
@@ -32,8 +33,8 @@ const EVEN_FIRST: f64 = 1e12;
 /// Broken wishes of soft groups, then ports and evenness in one.
 type Cost = (f64, f64);
 
-/// Moves what moves anyway to better hosts.
-pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng) {
+/// Moves what moves anyway to better hosts; where thousands move, for as long as there is time.
+pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng, limits: &Limits<'_>) {
     let problem = tally.ground.problem;
     let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
     let mut loads = Loads::new(tally);
@@ -51,19 +52,19 @@ pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rn
             break;
         }
     }
-    relieve(tally, pool, &mut loads);
+    relieve(tally, pool, &mut loads, limits);
 }
 
 /// Swaps arrivals of hosts to which more comes than leaves any host: where there is no room to move one on, another may
 /// come in its place that is sooner carried.
-fn relieve(tally: &mut Tally<'_>, pool: &Pool, loads: &mut Loads) {
+fn relieve(tally: &mut Tally<'_>, pool: &Pool, loads: &mut Loads, limits: &Limits<'_>) {
     let busiest = pool.hosts.iter().map(|host| loads.leaving[host.at()]).fold(0.0, f64::max);
     let mut crowded: Vec<HostIdx> =
         pool.hosts.iter().copied().filter(|host| loads.coming[host.at()] > busiest).collect();
     crowded.sort_by(|a, b| loads.coming[b.at()].total_cmp(&loads.coming[a.at()]).then(a.cmp(b)));
     for host in crowded {
         for _ in 0..SWAPS {
-            if loads.coming[host.at()] <= busiest || !swap_best(tally, loads, host) {
+            if loads.coming[host.at()] <= busiest || limits.out_of_time() || !swap_best(tally, loads, host) {
                 break;
             }
         }

@@ -1,15 +1,18 @@
 //! One pool, layer by layer: the best placement so far and what is proven, until they meet.
 
+use std::time::Duration;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use decant_schema::plan::{StoppedBy, TierName};
 
 use crate::limits::Limits;
-use crate::problem::{InstanceIdx, Task};
+use crate::problem::{HostIdx, InstanceIdx, Task};
 
 use super::affinity::{self, Unit};
 use super::assign::Slots;
+use super::flow::Goal;
 use super::patterns::{Charge, Patterns, Way};
 use super::pools::Pool;
 use super::proof::Proof;
@@ -41,8 +44,15 @@ const VAIN: u32 = 20;
 /// Neighbourhoods tried before the thorough ways to whole patterns, which take longer.
 const NEIGHBOURHOODS_FEW: u32 = 8;
 
+/// So few without a place find room that is gathered; where more are refused, it is their number that counts.
+const FEW_LEFT: usize = 16;
+
 /// Steps above the bound from which patterns at the bound are out of reach, and neighbourhoods get further.
 const FAR_FROM_BOUND: u64 = 64;
+
+/// Time beyond the limit in which the later goals may be served: without it, a search that was cut short ends in a plan
+/// that takes much longer to carry out.
+const IMPROVING: Duration = Duration::from_secs(2);
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
 #[derive(Clone, Copy)]
@@ -235,7 +245,7 @@ impl<'a> Search<'a> {
     }
 
     /// Proves how many must be refused, by prices of refusals.
-    fn bound_refusals(&mut self) {
+    pub(super) fn bound_refusals(&mut self) {
         if self.refusals.is_none() {
             let start = Tally::new(self.ground);
             let refusals = Patterns::new(&start, self.pool, Charge::Refused, true, self.limits);
@@ -251,6 +261,9 @@ impl<'a> Search<'a> {
     fn prove(&mut self, relaxed: &Patterns) {
         if self.is_bounded {
             return;
+        }
+        if self.value(&self.best).0 > self.bound.0 {
+            self.gather_room();
         }
         if self.value(&self.best).0 > self.bound.0 {
             self.follow_refusals();
@@ -328,7 +341,8 @@ impl<'a> Search<'a> {
         self.offer(tally)
     }
 
-    /// Finds a place for those the matching left over; third parties that find none return, or their room is made.
+    /// Finds a place for those the matching left over. Third parties that find none return, or their room is made, or they
+    /// get that of those asked.
     fn repair(&self, tally: &mut Tally<'a>, unmatched: Vec<InstanceIdx>) {
         let weights = direct::weights(tally, &self.pool.hosts);
         let is_third_party = |at: &InstanceIdx| self.ground.problem.instances[at.at()].task == Task::MayMove;
@@ -347,6 +361,8 @@ impl<'a> Search<'a> {
             homeless.truncate(visits_left(self.pool));
         }
         eject::eject(tally, homeless, &self.pool.hosts);
+        let gave_up = eject::reclaim(tally, &self.pool.hosts);
+        eject::eject(tally, gave_up.into_iter().map(Unit::alone).collect(), &self.pool.hosts);
     }
 
     /// Refuses the fewest, whatever that displaces.
@@ -367,7 +383,7 @@ impl<'a> Search<'a> {
     pub(super) fn decide_exactly(&mut self) {
         let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
         let effort = self.limits.search(NODES, f64::NEG_INFINITY);
-        let found = flow::decide(&Tally::new(self.ground), &scope, COLUMNS, effort);
+        let found = flow::decide(&Tally::new(self.ground), &scope, Goal::Number, COLUMNS, effort);
         let whole = found.optimal;
         if let Some(tally) = found.tally {
             self.offer(tally);
@@ -400,23 +416,51 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Decides neighbourhoods of the few without a place anew, so that those who have none need ever less, until all have
+    /// one: what room there is here and there is gathered.
+    pub(super) fn gather_room(&mut self) {
+        let weights = direct::weights(&Tally::new(self.ground), &self.pool.hosts);
+        let need = |left: &[InstanceIdx]| -> f64 {
+            left.iter().map(|at| direct::weighted(&self.ground.problem.kind(*at).need, &weights)).sum()
+        };
+        let mut tally = self.best.clone();
+        let mut left = self.left(&tally);
+        let mut vain = 0;
+        while vain < NEIGHBOURHOODS_FEW && (1..=FEW_LEFT).contains(&left.len()) && !self.limits.out_of_time() {
+            let hosts = neighbourhood::hosts(&tally, self.pool, &left, NEIGHBOURS[0], &mut self.random);
+            vain += 1;
+            if let Some(found) = self.decide(&tally, &hosts, Goal::Need(&weights)) {
+                let still = self.left(&found);
+                if need(&still) < need(&left) {
+                    (left, vain) = (still, 0);
+                    self.offer(found.clone());
+                    tally = found;
+                }
+            }
+        }
+    }
+
+    /// Decides some hosts of a placement anew.
+    fn decide(&self, tally: &Tally<'a>, hosts: &[HostIdx], goal: Goal<'_>) -> Option<Tally<'a>> {
+        let scope = flow::Scope { hosts, asked: &self.pool.asked };
+        let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
+        flow::decide(tally, &scope, goal, NEIGHBOURHOOD_COLUMNS, effort).tally
+    }
+
     /// Frees so many hosts and decides them anew; says whether that serves.
     fn search_neighbourhood(&mut self, size: usize) -> bool {
         if self.is_proven() || self.limits.out_of_time() {
             return false;
         }
         let hosts = neighbourhood::hosts(&self.best, self.pool, &self.left(&self.best), size, &mut self.random);
-        let scope = flow::Scope { hosts: &hosts, asked: &self.pool.asked };
-        let effort = self.limits.search(NEIGHBOURHOOD_NODES, f64::NEG_INFINITY);
-        let found = flow::decide(&self.best, &scope, NEIGHBOURHOOD_COLUMNS, effort);
-        found.tally.is_some_and(|tally| self.offer(tally))
+        self.decide(&self.best, &hosts, Goal::Number).is_some_and(|found| self.offer(found))
     }
 
     /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.
     pub(super) fn improve(&mut self) {
         let mut random = random(self.ground, self.pool, Purpose::Improvement);
         improve::prefer_important(&mut self.best, self.pool);
-        improve::improve(&mut self.best, self.pool, &mut random);
+        improve::improve(&mut self.best, self.pool, &mut random, &self.limits.and(IMPROVING));
     }
 
     /// What came of it.

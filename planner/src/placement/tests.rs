@@ -193,7 +193,7 @@ fn a_neighbourhood_decides_anew_where_those_go_that_have_a_place_already() {
     in_the_way.put(j, b);
     let scope = flow::Scope { hosts: &pool.hosts, asked: &pool.asked };
     let effort = Limits::UNTIMED.search(100, f64::NEG_INFINITY);
-    let found = flow::decide(&in_the_way, &scope, 100, effort).tally.expect("a placement");
+    let found = flow::decide(&in_the_way, &scope, flow::Goal::Number, 100, effort).tally.expect("a placement");
     assert_eq!((found.goes_to(i), found.goes_to(j)), (Some(b), Some(c)));
 }
 

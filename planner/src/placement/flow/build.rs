@@ -15,8 +15,9 @@ use decant_schema::fleet::GroupPolicy;
 use crate::mip::{Model as Mip, Position};
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Task};
 
+use super::super::direct::weighted;
 use super::super::tally::Tally;
-use super::Scope;
+use super::{Goal, Scope};
 
 /// Instances alike in every rule, groups included.
 pub(super) struct Type {
@@ -136,9 +137,9 @@ impl Built {
 }
 
 /// Builds the model of a scope, or says that it would have too many columns.
-pub(super) fn build(start: &Tally<'_>, scope: &Scope<'_>, columns_max: usize) -> Option<Built> {
+pub(super) fn build(start: &Tally<'_>, scope: &Scope<'_>, goal: Goal<'_>, columns_max: usize) -> Option<Built> {
     let drafts = drafts(start, scope);
-    let mut builder = Builder::new(start, scope);
+    let mut builder = Builder::new(start, scope, goal);
     let mut columns = 0;
     for draft in &drafts {
         columns += draft.targets(start, scope).len() + draft.residents.len() + 1;
@@ -235,6 +236,7 @@ fn drafts(start: &Tally<'_>, scope: &Scope<'_>) -> Vec<Draft> {
 struct Builder<'t, 'a> {
     start: &'t Tally<'a>,
     scope: &'t Scope<'t>,
+    goal: Goal<'t>,
     mip: Mip,
     types: Vec<Type>,
     refusals: Vec<(Position, f64)>,
@@ -248,7 +250,7 @@ struct Builder<'t, 'a> {
 }
 
 impl<'t, 'a> Builder<'t, 'a> {
-    fn new(start: &'t Tally<'a>, scope: &'t Scope<'t>) -> Self {
+    fn new(start: &'t Tally<'a>, scope: &'t Scope<'t>, goal: Goal<'t>) -> Self {
         let problem = start.ground.problem;
         let mut ranks: Vec<i32> = scope.asked.iter().map(|at| problem.instances[at.at()].priority).collect();
         ranks.sort_unstable();
@@ -257,6 +259,7 @@ impl<'t, 'a> Builder<'t, 'a> {
         Self {
             start,
             scope,
+            goal,
             mip: Mip::new(),
             types: Vec::new(),
             refusals: Vec::new(),
@@ -321,7 +324,10 @@ impl<'t, 'a> Builder<'t, 'a> {
             in_place = Some((host, column));
         }
         let refused = draft.refusable.then(|| {
-            let weight = self.weight(problem.instances[any.at()].priority);
+            let weight = match self.goal {
+                Goal::Number => self.weight(problem.instances[any.at()].priority),
+                Goal::Need(weights) => self.share(weights, draft.kind),
+            };
             let column = self.integer(waiting.max(asked_there as f64), &[(served.unwrap_or(flow), 1.0)]);
             self.refusals.push((column, weight));
             column
@@ -335,6 +341,13 @@ impl<'t, 'a> Builder<'t, 'a> {
         let rank = self.ranks.iter().position(|rank| *rank == priority).unwrap_or(0) as f64;
         let asked = self.scope.asked.len() as f64 + 1.0;
         1.0 + rank / (self.ranks.len() as f64 * asked)
+    }
+
+    /// What one of a kind needs by these weights, as a share of what the greatest kind does, in thousandths.
+    fn share(&self, weights: &[f64], kind: KindIdx) -> f64 {
+        let kinds = &self.start.ground.problem.kinds;
+        let greatest = kinds.iter().map(|kind| weighted(&kind.need, weights)).fold(f64::MIN_POSITIVE, f64::max);
+        1000.0 * weighted(&kinds[kind.at()].need, weights) / greatest
     }
 
     /// Per host and class: what arrives fits in what is there and what departs.
