@@ -103,6 +103,11 @@ impl Schedule {
         self.moves.iter().map(|line| line.start_s).fold(0.0, f64::max)
     }
 
+    /// Who goes where, one after the other.
+    pub(crate) fn way(&self) -> Vec<(InstanceIdx, HostIdx)> {
+        self.moves.iter().map(|line| (line.instance, line.target)).collect()
+    }
+
     /// The moves in waves, by position: those of a wave may start together once the waves before have ended.
     pub fn waves(&self) -> Vec<Vec<usize>> {
         let mut wave_of = vec![0; self.moves.len()];

@@ -106,6 +106,35 @@ pub fn place_again(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood], 
     gather(problem, pools.par_iter().zip(&before.pools).map(again).collect())
 }
 
+/// The same with those it leaves placed as well, as far as room for them can be gathered in neighbourhoods.
+pub(crate) fn complete(problem: &Problem, limits: &Limits<'_>, before: &Placed) -> Placed {
+    let ground = Ground::new(problem, HashSet::new());
+    let complete = |(pool, before): (&Pool, &PoolPlaced)| {
+        if before.left.is_empty() {
+            return before.clone();
+        }
+        let mut search = Search::new(&ground, pool, limits).with_proof_of(before);
+        search.mend(before);
+        search.gather_room();
+        search.finish()
+    };
+    let pools = pools::pools(&ground);
+    gather(problem, pools.par_iter().zip(&before.pools).map(complete).collect())
+}
+
+/// Nobody moved yet; proven is how many must be refused at least, by prices alone.
+pub(crate) fn bounded(problem: &Problem, limits: &Limits<'_>) -> Placed {
+    let ground = Ground::new(problem, HashSet::new());
+    let bounded = |pool: &Pool| {
+        let mut search = Search::new(&ground, pool, limits);
+        if !pool.asked.is_empty() {
+            search.bound_refusals();
+        }
+        search.finish()
+    };
+    gather(problem, pools::pools(&ground).par_iter().with_max_len(1).map(bounded).collect())
+}
+
 /// Nobody moved yet, and nothing proven: what [`salvage`] begins with where no placement is known.
 pub(crate) fn unmoved(problem: &Problem) -> Placed {
     let ground = Ground::new(problem, HashSet::new());

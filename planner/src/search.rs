@@ -63,8 +63,12 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     }
 }
 
-/// What would be planned if that refuses fewer than so many, without a word on why the rest stays.
+/// What would be planned if that refuses fewer than so many, without a word on why the rest stays; prices mostly say
+/// sooner where no plan does.
 pub(crate) fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) -> Option<Ordered> {
+    if placement::bounded(problem, limits).refused.bound >= refused as u64 {
+        return None;
+    }
     let fewer = |found: usize| found < refused;
     let placed = Some(placement::place(problem, limits, &[])).filter(|it| fewer(it.placement.refused.len()))?;
     let whole = Some(Ordered::from(problem, placed, limits)).filter(|it| fewer(it.refused.len()))?;

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use decant_schema::fleet::{Fleet, GroupPolicy, Host, Mobility, Resources};
+use decant_schema::fleet::{Fleet, FleetDocument, GroupPolicy, Host, Mobility, Resources};
 use decant_schema::id::HostName;
 use decant_schema::plan::{Fix, Reason, RuleName};
+use decant_schema::request::Request;
 use decant_schema::units::mib;
 
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
@@ -27,8 +28,24 @@ pub(super) enum Change {
 impl Change {
     /// The problem with this changed. Positions stay what they were; a new host comes last.
     pub(super) fn applied(&self, problem: &Problem) -> Problem {
+        match self {
+            Self::FreeRoom(host, amounts) => with_room(problem, *host, amounts),
+            _ => Self::all_applied(std::slice::from_ref(self), problem),
+        }
+    }
+
+    /// The problem with all of these changes to the fleet and the request.
+    pub(super) fn all_applied(changes: &[Self], problem: &Problem) -> Problem {
         let mut document = problem.fleet.document().clone();
         let mut request = problem.request.clone();
+        changes.iter().for_each(|change| change.make(&mut document, &mut request));
+        match Fleet::from_document(document) {
+            Ok(fleet) => Problem::new(Arc::new(fleet), request),
+            Err(_) => problem.clone(),
+        }
+    }
+
+    fn make(&self, document: &mut FleetDocument, request: &mut Request) {
         match self {
             Self::AllowDisplacement => request.options.no_displace = false,
             Self::KeepHeadroom(percent) => request.options.headroom_percent = *percent,
@@ -49,17 +66,14 @@ impl Change {
                     GroupPolicy::AntiAffinity | GroupPolicy::SoftAntiAffinity => GroupPolicy::SoftAntiAffinity,
                 };
             }
-            Self::FreeRoom(host, amounts) => return with_room(problem, *host, amounts),
+            // Nothing of the document says that something else leaves.
+            Self::FreeRoom(..) => {}
             Self::AddHost(like) => {
                 let last = document.hosts.last().map_or("", |host| host.name.as_str());
                 let name = HostName::new(format!("{last}~"));
                 let twin = document.hosts[like.at()].clone();
                 document.hosts.push(Host { name, other_usage: Resources::new(), enabled: true, up: true, ..twin });
             }
-        }
-        match Fleet::from_document(document) {
-            Ok(fleet) => Problem::new(Arc::new(fleet), request),
-            Err(_) => problem.clone(),
         }
     }
 

@@ -4,9 +4,10 @@
 //! out, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by planning it: a proven
 //! bound says yes, an order of moves that refuses nobody says no. So that a small conflict among many is found in few
 //! steps, whoever the prices of the first bound do not count goes first, then halves and smaller pieces; of instances that
-//! are alike any so many will do, so that the least number of them is found by halving. Each step is a quick look, in a
-//! small part of the fleet a thorough one where that is no answer. The prices of the last bound go with what is left, for
-//! others to verify.
+//! are alike any so many will do, so that the least number of them is found by halving. What fits has mostly been seen
+//! before, or nearly: the plan, or another placement that was found, is tried first, then with room gathered for whoever
+//! that leaves, then it is placed anew: quickly, in a small part of the fleet thoroughly. The prices of the last bound go
+//! with what is left, for others to verify.
 //!
 //! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
@@ -20,7 +21,7 @@ use decant_schema::plan::{Certificate, Conflict, TierName};
 use decant_schema::request::RequestKind;
 
 use crate::ordering::Schedule;
-use crate::placement::Way;
+use crate::placement::{Placed, Way};
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Problem, Task};
 use crate::search::is_asked;
 use crate::{Limits, ordering, part, placement};
@@ -41,8 +42,6 @@ const SEARCHED_MAX: usize = 4;
 pub(super) struct Conflicts<'a> {
     problem: &'a Problem,
     schedule: &'a Schedule,
-    /// The moves of the schedule, in an order in which they can be made.
-    way: Way,
     limits: &'a Limits<'a>,
     /// For whom one was sought, and what was found.
     found: Vec<(InstanceIdx, Option<Conflict>)>,
@@ -50,8 +49,7 @@ pub(super) struct Conflicts<'a> {
 
 impl<'a> Conflicts<'a> {
     pub(super) fn new(problem: &'a Problem, schedule: &'a Schedule, limits: &'a Limits<'a>) -> Self {
-        let way = schedule.moves.iter().map(|line| (line.instance, line.target)).collect();
-        Self { problem, schedule, way, limits, found: Vec::new() }
+        Self { problem, schedule, limits, found: Vec::new() }
     }
 
     /// The conflict of a refused instance, as far as one is known or may still be searched.
@@ -124,12 +122,15 @@ type Alike = Vec<InstanceIdx>;
 /// A search for a conflict, step by step.
 struct Steps<'a> {
     problem: &'a Problem,
-    way: &'a Way,
     limits: &'a Limits<'a>,
+    /// Ways that were found for some: the plan, and others since.
+    ways: Vec<Way>,
     /// Steps it may still take: each places a part of the fleet again.
     left: usize,
-    /// Whether the part is so small that what a quick look does not answer is decided thoroughly.
+    /// Whether the part is so small that whatever a quick look does not answer is decided thoroughly.
     is_small: bool,
+    /// Whether in a large part an answer may be missed where it takes long.
+    is_rough: bool,
     /// What proves the conflict found so far, where it takes prices.
     certificate: Option<Certificate>,
     /// Whether all the rest fits whichever member of the conflict is left out, as far as was seen.
@@ -139,9 +140,17 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     /// In a part of so many hosts.
     fn new(conflicts: &'a Conflicts<'a>, hosts: usize) -> Self {
-        let Conflicts { problem, way, limits, .. } = conflicts;
-        let left = HOSTS_PLACED / hosts.max(1);
-        Self { problem, way, limits, left, is_small: hosts <= SMALL_HOSTS, certificate: None, irreducible: true }
+        let Conflicts { problem, schedule, limits, .. } = conflicts;
+        Self {
+            problem,
+            limits,
+            ways: vec![schedule.way()],
+            left: HOSTS_PLACED / hosts.max(1),
+            is_small: hosts <= SMALL_HOSTS,
+            is_rough: false,
+            certificate: None,
+            irreducible: true,
+        }
     }
 
     /// Whether these find a place and a way there; `None` where no step or no time is left.
@@ -149,14 +158,56 @@ impl<'a> Steps<'a> {
         if self.limits.out_of_time() {
             return None;
         }
-        if goes_on(problem, members, self.way) {
-            return Some(Verdict::Fits);
-        }
+        let only = only(problem, members);
+        let Nearest::Left(near) = self.nearest(problem, &only) else { return Some(Verdict::Fits) };
         self.left = self.left.checked_sub(1)?;
-        match judge(problem, members, &Limits { effort: 0, ..*self.limits }) {
-            Verdict::Unknown if self.is_small => Some(judge(problem, members, self.limits)),
-            verdict => Some(verdict),
+        let bounded = placement::bounded(&only, self.limits);
+        if bounded.refused.bound > 0 {
+            return Some(conflict(&bounded));
         }
+        // An attempt that takes long leaves time for others.
+        let limits = self.limits.half_of_what_is_left();
+        let gathered = std::iter::once_with(|| placement::complete(&only, &limits, &near));
+        let efforts = self.efforts().into_iter();
+        let anew = efforts.map(|effort| placement::place(&only, &Limits { effort, ..limits }, &[]));
+        for placed in gathered.chain(anew) {
+            if placed.refused.bound > 0 {
+                return Some(conflict(&placed));
+            }
+            if let Some(way) = way(&only, &placed, &limits) {
+                self.ways.push(way);
+                return Some(Verdict::Fits);
+            }
+        }
+        Some(Verdict::Unknown)
+    }
+
+    /// With how much effort one after the other all are placed anew.
+    fn efforts(&self) -> Vec<u32> {
+        match (self.is_small, self.is_rough) {
+            (true, _) => vec![0, self.limits.effort],
+            (false, false) => vec![0],
+            (false, true) => Vec::new(),
+        }
+    }
+
+    /// These as far as one of the ways leads, the way that leads furthest; the newest first, since sets differ less and
+    /// less.
+    fn nearest(&self, problem: &Problem, only: &Problem) -> Nearest {
+        let unmoved = placement::unmoved(only);
+        let as_before = |at: &InstanceIdx| only.instances[at.at()].task == problem.instances[at.at()].task;
+        let mut nearest: Option<Placed> = None;
+        for way in self.ways.iter().rev() {
+            let way: Way = way.iter().copied().filter(|(at, _)| as_before(at)).collect();
+            let (placed, way) = placement::salvage(only, &unmoved, &way);
+            if placed.refused.value == 0 && ordering::leads_to(only, &placed.placement, &way) {
+                return Nearest::Whole;
+            }
+            if nearest.as_ref().is_none_or(|nearest| placed.refused.value < nearest.refused.value) {
+                nearest = Some(placed);
+            }
+        }
+        Nearest::Left(nearest.unwrap_or(unmoved))
     }
 
     /// Whether it is proven that these remain a conflict.
@@ -193,6 +244,7 @@ impl<'a> Steps<'a> {
         if let Some(certificate) = self.certificate.clone() {
             self.leave_out_uncounted(sets, &certificate)?;
         }
+        self.is_rough = true;
         let mut piece = sets.len().div_ceil(2);
         while piece > 1 {
             let mut from = 1;
@@ -208,7 +260,7 @@ impl<'a> Steps<'a> {
             }
             piece = piece.div_ceil(2);
         }
-        self.irreducible = true;
+        (self.is_rough, self.irreducible) = (false, true);
         // One that was kept for another's sake, as a shrinking instance is, may be left out once the other is.
         while self.thin_out(sets)? && matches!(self.problem.request.kind, RequestKind::Resize { .. }) {}
         Some(())
@@ -259,6 +311,11 @@ impl<'a> Steps<'a> {
                 rules.push(rule);
             }
         }
+        let groups: Vec<Change> = rules.iter().filter(|rule| matches!(rule, Change::RelaxGroup(_))).cloned().collect();
+        let without_groups = Change::all_applied(&groups, self.problem);
+        if groups.len() > 1 && matches!(self.judge(&without_groups, members), Some(Verdict::Conflict(_))) {
+            rules.retain(|rule| !groups.contains(rule));
+        }
         rules.retain(|rule| self.judge(&rule.applied(self.problem), members) == Some(Verdict::Fits));
         rules
     }
@@ -284,6 +341,14 @@ impl Likeness {
     }
 }
 
+/// How far a way that is known leads.
+enum Nearest {
+    /// All find a place.
+    Whole,
+    /// Not all do.
+    Left(Placed),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Verdict {
     /// They all find a place.
@@ -294,25 +359,15 @@ enum Verdict {
     Unknown,
 }
 
-/// Whether these find a place where the plan puts them, or from there by making way: seen at once, and often so, since in
-/// a conflict nearly everybody else has his place.
-fn goes_on(problem: &Problem, members: &[InstanceIdx], way: &Way) -> bool {
-    let only = only(problem, members);
-    let as_before = |at: &InstanceIdx| only.instances[at.at()].task == problem.instances[at.at()].task;
-    let way: Way = way.iter().copied().filter(|(at, _)| as_before(at)).collect();
-    let (placed, way) = placement::salvage(&only, &placement::unmoved(&only), &way);
-    placed.refused.value == 0 && ordering::leads_to(&only, &placed.placement, &way)
+/// The way to a placement, if all find a place in it, there is one, and there is time to look for it.
+fn way(problem: &Problem, placed: &Placed, limits: &Limits<'_>) -> Option<Way> {
+    let is_whole = placed.refused.value == 0 && !limits.out_of_time();
+    is_whole.then(|| ordering::order(problem, &placed.placement, limits).ok()).flatten().map(|schedule| schedule.way())
 }
 
-/// Whether these, and nobody else of those asked to move, find a place and a way there.
-fn judge(problem: &Problem, members: &[InstanceIdx], limits: &Limits<'_>) -> Verdict {
-    let only = only(problem, members);
-    let placed = placement::place(&only, limits, &[]);
-    match (placed.refused.value, placed.refused.bound) {
-        (0, _) if ordering::order(&only, &placed.placement, limits).is_ok() => Verdict::Fits,
-        (0, _) | (_, 0) => Verdict::Unknown,
-        (refused, _) => Verdict::Conflict(placed.certificate(refused).and_then(of_refusals)),
-    }
+/// Where it is proven that some must be refused.
+fn conflict(placed: &Placed) -> Verdict {
+    Verdict::Conflict(placed.certificate(placed.refused.bound).and_then(of_refusals))
 }
 
 /// What of a certificate proves that somebody is refused.

@@ -122,7 +122,9 @@ impl Trials<'_> {
             Some(at) => at,
             None if self.tried.len() >= self.budget || self.limits.out_of_time() => return None,
             None => {
-                let outcome = outcome(&change.applied(self.problem), self.refused, self.limits);
+                // One that takes long to answer leaves time for others.
+                let limits = self.limits.half_of_what_is_left();
+                let outcome = outcome(&change.applied(self.problem), self.refused, &limits);
                 self.tried.push((change.clone(), outcome));
                 self.tried.len() - 1
             }
