@@ -22,7 +22,6 @@ use rayon::prelude::*;
 use crate::Limits;
 use crate::ordering::Schedule;
 use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
-use conflict::Conflicts;
 use obstacle::{Obstacle, host_rule_obstacles};
 use view::View;
 
@@ -38,8 +37,8 @@ pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
 }
 
 /// Explains every refusal of a schedule as [`explain_all`] does, and says for the first few with whom and what they
-/// conflict and what would help: both found by planning again, so that a refusal costs time and a complete plan none. Of
-/// `lacking_time` it is known that more time is what would help.
+/// conflict and what would help: both found by planning again, side by side, so that a refusal costs time and a complete
+/// plan none. Of `lacking_time` it is known that more time is what would help.
 pub fn explain_with_remedies(
     problem: &Problem,
     schedule: &Schedule,
@@ -57,10 +56,13 @@ pub fn explain_with_remedies(
     let all = placement.refused.iter().zip(&ruled_out).zip(&mut refusals);
     let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
     let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
-    fixes::add(problem, placement.refused.len(), &mut sought, &limits.half_of_what_is_left());
-    let mut conflicts = Conflicts::new(problem, schedule, limits);
-    for Case { instance, refusal, .. } in sought {
-        refusal.conflict = conflicts.of(instance);
+    let of: Vec<InstanceIdx> = sought.iter().map(|case| case.instance).collect();
+    let ((), conflicts) = rayon::join(
+        || fixes::add(problem, placement.refused.len(), &mut sought, limits),
+        || conflict::of_all(problem, schedule, &of, limits),
+    );
+    for (case, conflict) in sought.into_iter().zip(conflicts) {
+        case.refusal.conflict = conflict;
     }
     refusals
 }

@@ -38,8 +38,19 @@ const SMALL_HOSTS: usize = 100;
 /// Conflicts searched for the refusals of one plan.
 const SEARCHED_MAX: usize = 4;
 
+/// The conflicts of these refusals of a plan, one after the other, as far as they are known when the time is over.
+pub(super) fn of_all(
+    problem: &Problem,
+    schedule: &Schedule,
+    refused: &[InstanceIdx],
+    limits: &Limits<'_>,
+) -> Vec<Option<Conflict>> {
+    let mut conflicts = Conflicts { problem, schedule, limits, found: Vec::new() };
+    refused.iter().map(|refused| conflicts.of(*refused)).collect()
+}
+
 /// The conflicts of a plan's refusals. What was found for one holds for those like it.
-pub(super) struct Conflicts<'a> {
+struct Conflicts<'a> {
     problem: &'a Problem,
     schedule: &'a Schedule,
     limits: &'a Limits<'a>,
@@ -48,12 +59,8 @@ pub(super) struct Conflicts<'a> {
 }
 
 impl<'a> Conflicts<'a> {
-    pub(super) fn new(problem: &'a Problem, schedule: &'a Schedule, limits: &'a Limits<'a>) -> Self {
-        Self { problem, schedule, limits, found: Vec::new() }
-    }
-
     /// The conflict of a refused instance, as far as one is known or may still be searched.
-    pub(super) fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
+    fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
         if let Some((like, conflict)) = self.found.iter().find(|(like, _)| self.serves(*like, refused)) {
             let id = |at: InstanceIdx| &self.problem.fleet.instances()[at.at()].id;
             return conflict.clone().map(|conflict| with_another(conflict, id(*like), id(refused)));
