@@ -3,17 +3,20 @@
 //! A deletion filter (Chinneck and Dravnieks, 1991): what can be left out of a conflict, so that it remains one, is left
 //! out, until nothing can be; what is left is irreducible. Whether a set is a conflict is decided by planning it: a proven
 //! bound says yes, an order of moves that refuses nobody says no. So that a small conflict among many is found in few
-//! steps, whoever the prices of the first bound do not count goes first, then halves and smaller pieces; of instances that
-//! are alike any so many will do, so that the least number of them is found by halving. What fits has mostly been seen
-//! before, or nearly: the plan, or another placement that was found, is tried first, then with room gathered for whoever
-//! that leaves, then it is placed anew: quickly, in a small part of the fleet thoroughly. The prices of the last bound go
-//! with what is left, for others to verify.
+//! steps, as many as can be go at once, those first that the prices of the first bound count least; without prices halves
+//! and smaller pieces go. Of instances that are alike any so many will do, so that the least number of them is found by
+//! halving. What is left is large, which is also what is easiest to see: where one that is larger is left out, whoever
+//! lacked a place takes its.
+//!
+//! What fits has mostly been seen before, or nearly: the plan, or another placement that was found, is tried first, then
+//! with room gathered for whoever that leaves, then it is placed anew: quickly, in a small part of the fleet thoroughly.
+//! The prices of the last bound go with what is left, for others to verify.
 //!
 //! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
 //! else being as it is, lets all instances go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use decant_schema::id::InstanceId;
@@ -61,9 +64,8 @@ struct Conflicts<'a> {
 impl<'a> Conflicts<'a> {
     /// The conflict of a refused instance, as far as one is known or may still be searched.
     fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
-        if let Some((like, conflict)) = self.found.iter().find(|(like, _)| self.serves(*like, refused)) {
-            let id = |at: InstanceIdx| &self.problem.fleet.instances()[at.at()].id;
-            return conflict.clone().map(|conflict| with_another(conflict, id(*like), id(refused)));
+        if let Some(found) = self.found.iter().find_map(|found| self.for_another(found, refused)) {
+            return found;
         }
         if self.found.len() >= SEARCHED_MAX {
             return None;
@@ -71,6 +73,24 @@ impl<'a> Conflicts<'a> {
         let conflict = self.search(refused);
         self.found.push((refused, conflict.clone()));
         conflict
+    }
+
+    /// What was found for one, if it holds for another as well: one it is part of, or could be part of in the place of
+    /// one that is.
+    fn for_another(
+        &self,
+        (one, found): &(InstanceIdx, Option<Conflict>),
+        another: InstanceIdx,
+    ) -> Option<Option<Conflict>> {
+        let fleet = &self.problem.fleet;
+        let id = |at: InstanceIdx| &fleet.instances()[at.at()].id;
+        let Some(conflict) = found else { return self.serves(*one, another).then_some(None) };
+        if conflict.instances.contains(id(another)) {
+            return Some(Some(conflict.clone()));
+        }
+        let members = conflict.instances.iter().filter_map(|id| fleet.instance_index(id.as_str()));
+        let like = members.map(InstanceIdx::new).find(|member| self.serves(*member, another))?;
+        Some(Some(with_another(conflict.clone(), id(like), id(another))))
     }
 
     /// Whether what was found for one holds for another: the same would have to be relaxed for it.
@@ -81,6 +101,9 @@ impl<'a> Conflicts<'a> {
 
     /// The conflict a refused instance is part of; `None` where there is no time to search it, and where the instance is
     /// refused on its own and no rule could be relaxed for it: its reasons say all.
+    ///
+    /// It is sought among those that were placed and those refused ones that could take its place: as those that were
+    /// placed fit, every conflict among these has one of them, for which it may as well stand.
     fn search(&self, refused: InstanceIdx) -> Option<Conflict> {
         let problem = self.problem;
         let part = part::hosts_with(problem, problem.instances[refused.at()].host);
@@ -88,10 +111,11 @@ impl<'a> Conflicts<'a> {
         let members = match steps.judge(problem, &[refused])? {
             Verdict::Fits => {
                 let asked = |at: &InstanceIdx| is_asked(problem, *at) && *at != refused;
-                let elsewhere = |at: &InstanceIdx| !self.schedule.placement.refused.contains(at);
+                let left = &self.schedule.placement.refused;
+                let serves = |at: &InstanceIdx| !left.contains(at) || is_no_harder(problem, *at, refused);
                 let here = |at: &InstanceIdx| part.contains(&problem.instances[at.at()].host);
                 let all = (0..problem.instances.len()).map(InstanceIdx::new);
-                steps.reduced(refused, all.filter(asked).filter(elsewhere).filter(here).collect())?
+                steps.reduced(refused, all.filter(asked).filter(serves).filter(here).collect())?
             }
             Verdict::Conflict(certificate) => {
                 steps.certificate = certificate;
@@ -136,8 +160,6 @@ struct Steps<'a> {
     left: usize,
     /// Whether the part is so small that whatever a quick look does not answer is decided thoroughly.
     is_small: bool,
-    /// Whether in a large part an answer may be missed where it takes long.
-    is_rough: bool,
     /// What proves the conflict found so far, where it takes prices.
     certificate: Option<Certificate>,
     /// Whether all the rest fits whichever member of the conflict is left out, as far as was seen.
@@ -154,7 +176,6 @@ impl<'a> Steps<'a> {
             ways: vec![schedule.way()],
             left: HOSTS_PLACED / hosts.max(1),
             is_small: hosts <= SMALL_HOSTS,
-            is_rough: false,
             certificate: None,
             irreducible: true,
         }
@@ -162,6 +183,11 @@ impl<'a> Steps<'a> {
 
     /// Whether these find a place and a way there; `None` where no step or no time is left.
     fn judge(&mut self, problem: &Problem, members: &[InstanceIdx]) -> Option<Verdict> {
+        self.look(problem, members, self.closest())
+    }
+
+    /// The same as far as such a look tells.
+    fn look(&mut self, problem: &Problem, members: &[InstanceIdx], look: Look) -> Option<Verdict> {
         if self.limits.out_of_time() {
             return None;
         }
@@ -174,10 +200,15 @@ impl<'a> Steps<'a> {
         }
         // An attempt that takes long leaves time for others.
         let limits = self.limits.half_of_what_is_left();
-        let gathered = std::iter::once_with(|| placement::complete(&only, &limits, &near));
-        let efforts = self.efforts().into_iter();
-        let anew = efforts.map(|effort| placement::place(&only, &Limits { effort, ..limits }, &[]));
-        for placed in gathered.chain(anew) {
+        let gathered =
+            (look > Look::Glance).then(|| std::iter::once_with(|| placement::complete(&only, &limits, &near)));
+        let efforts: &[u32] = match look {
+            Look::Glance => &[],
+            Look::Quick => &[0],
+            Look::Thorough => &[0, limits.effort],
+        };
+        let anew = efforts.iter().map(|effort| placement::place(&only, &Limits { effort: *effort, ..limits }, &[]));
+        for placed in gathered.into_iter().flatten().chain(anew) {
             if placed.refused.bound > 0 {
                 return Some(conflict(&placed));
             }
@@ -187,15 +218,6 @@ impl<'a> Steps<'a> {
             }
         }
         Some(Verdict::Unknown)
-    }
-
-    /// With how much effort one after the other all are placed anew.
-    fn efforts(&self) -> Vec<u32> {
-        match (self.is_small, self.is_rough) {
-            (true, _) => vec![0, self.limits.effort],
-            (false, false) => vec![0],
-            (false, true) => Vec::new(),
-        }
     }
 
     /// These as far as one of the ways leads, the way that leads furthest; the newest first, since sets differ less and
@@ -217,24 +239,29 @@ impl<'a> Steps<'a> {
         Nearest::Left(nearest.unwrap_or(unmoved))
     }
 
-    /// Whether it is proven that these remain a conflict.
-    fn is_conflict(&mut self, sets: &[Alike]) -> Option<bool> {
-        match self.judge(self.problem, &sets.concat())? {
+    /// Whether it is proven that these remain a conflict, as far as such a look tells; with the least look an answer that
+    /// is missed says nothing about whether the conflict is irreducible.
+    fn is_conflict(&mut self, sets: &[Alike], look: Look) -> Option<bool> {
+        match self.look(self.problem, &sets.concat(), look)? {
             Verdict::Conflict(certificate) => {
                 self.certificate = certificate;
                 return Some(true);
             }
-            Verdict::Fits => {}
-            Verdict::Unknown => self.irreducible = false,
+            Verdict::Unknown if look > Look::Glance => self.irreducible = false,
+            Verdict::Fits | Verdict::Unknown => {}
         }
         Some(false)
     }
 
-    /// A refused instance with those of the others, all of whom find a place without it, that it takes for a conflict.
-    /// `None` if none is proven.
+    /// How thoroughly it is looked where nothing should be missed.
+    fn closest(&self) -> Look {
+        if self.is_small { Look::Thorough } else { Look::Quick }
+    }
+
+    /// A refused instance with those of the others that it takes for a conflict. `None` if none is proven.
     fn reduced(&mut self, refused: InstanceIdx, others: Vec<InstanceIdx>) -> Option<Vec<InstanceIdx>> {
         let mut sets = alike(self.problem, &[vec![refused], others].concat());
-        if !self.is_conflict(&sets)? {
+        if !self.is_conflict(&sets, self.closest())? {
             return None;
         }
         if self.reduce(&mut sets).is_none() {
@@ -248,10 +275,50 @@ impl<'a> Steps<'a> {
     /// Leaves out whatever these are a conflict without, but for the first of the first set. `None` where the steps were
     /// used up first.
     fn reduce(&mut self, sets: &mut Vec<Alike>) -> Option<()> {
-        if let Some(certificate) = self.certificate.clone() {
-            self.leave_out_uncounted(sets, &certificate)?;
+        match self.certificate.clone() {
+            Some(certificate) => self.leave_out_cheapest(sets, &certificate)?,
+            None => self.leave_out_pieces(sets)?,
         }
-        self.is_rough = true;
+        self.irreducible = true;
+        // One that was kept for another's sake, as a shrinking instance is, may be left out once the other is.
+        while self.thin_out(sets)? && matches!(self.problem.request.kind, RequestKind::Resize { .. }) {}
+        // They fit without the first as well, since that could have taken the place of whoever else was refused.
+        if self.look(self.problem, &sets.concat()[1..], self.closest())? != Verdict::Fits {
+            self.irreducible = false;
+        }
+        Some(())
+    }
+
+    /// Puts those first that the prices of a bound count least, and leaves out as many of them at once as the others are
+    /// a conflict without.
+    fn leave_out_cheapest(&mut self, sets: &mut Vec<Alike>, certificate: &Certificate) -> Option<()> {
+        let (first, others) = sets.split_first_mut()?;
+        let prices = certificate.pools.iter().flat_map(|pool| &pool.prices);
+        let known = prices.filter_map(|price| {
+            let like = self.problem.fleet.instance_index(price.like.as_str())?;
+            Some((self.problem.instances[like].kind, price.price))
+        });
+        let prices: BTreeMap<KindIdx, u64> = known.collect();
+        let price = |set: &Alike| prices.get(&self.problem.instances[set[0].at()].kind).copied().unwrap_or(0);
+        others.sort_by_key(price);
+        let in_all = first.len() - 1 + others.iter().map(Vec::len).sum::<usize>();
+        let (mut fewest, mut too_many) = (0, in_all);
+        while too_many - fewest > 1 {
+            let many = usize::midpoint(fewest, too_many);
+            let fewer = without_first(sets, many);
+            if self.is_conflict(&fewer, Look::Glance)? {
+                fewest = many;
+            } else {
+                too_many = many;
+            }
+        }
+        *sets = without_first(sets, fewest);
+        Some(())
+    }
+
+    /// Leaves out halves, then smaller pieces, that the others are a conflict without.
+    fn leave_out_pieces(&mut self, sets: &mut Vec<Alike>) -> Option<()> {
+        let look = if self.is_small { Look::Thorough } else { Look::Glance };
         let mut piece = sets.len().div_ceil(2);
         while piece > 1 {
             let mut from = 1;
@@ -259,7 +326,7 @@ impl<'a> Steps<'a> {
                 let until = sets.len().min(from + piece);
                 let mut fewer = sets.clone();
                 fewer.drain(from..until);
-                if self.is_conflict(&fewer)? {
+                if self.is_conflict(&fewer, look)? {
                     *sets = fewer;
                 } else {
                     from = until;
@@ -267,37 +334,20 @@ impl<'a> Steps<'a> {
             }
             piece = piece.div_ceil(2);
         }
-        (self.is_rough, self.irreducible) = (false, true);
-        // One that was kept for another's sake, as a shrinking instance is, may be left out once the other is.
-        while self.thin_out(sets)? && matches!(self.problem.request.kind, RequestKind::Resize { .. }) {}
         Some(())
     }
 
-    /// Leaves out those that the prices of a bound do not count, if the others are a conflict.
-    fn leave_out_uncounted(&mut self, sets: &mut Vec<Alike>, certificate: &Certificate) -> Option<()> {
-        let prices = certificate.pools.iter().flat_map(|pool| &pool.prices).filter(|price| price.price > 0);
-        let known = prices.filter_map(|price| self.problem.fleet.instance_index(price.like.as_str()));
-        let kind = |at: usize| self.problem.instances[at].kind;
-        let counted: BTreeSet<KindIdx> = known.map(kind).chain([kind(sets[0][0].at())]).collect();
-        let mut fewer = sets.clone();
-        fewer.retain(|set| counted.contains(&kind(set[0].at())));
-        if fewer.len() < sets.len() && self.is_conflict(&fewer)? {
-            *sets = fewer;
-        }
-        Some(())
-    }
-
-    /// Leaves of each set as few as it takes; whether anybody was left out.
+    /// Leaves of each set as few as it takes, of the first last; whether anybody was left out.
     fn thin_out(&mut self, sets: &mut Vec<Alike>) -> Option<bool> {
         let before = sets.iter().map(Vec::len).sum::<usize>();
-        for at in 0..sets.len() {
+        for at in (1..sets.len()).chain([0]) {
             let (mut least, mut enough) = (usize::from(at == 0), sets[at].len());
             // What the prices count is mostly needed in full: all but one is tried first.
             let mut next = enough - 1;
             while least < enough {
                 let mut fewer = sets.clone();
                 fewer[at].truncate(next);
-                if self.is_conflict(&fewer)? {
+                if self.is_conflict(&fewer, self.closest())? {
                     (*sets, enough) = (fewer, next);
                 } else {
                     least = next + 1;
@@ -328,12 +378,38 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// These without the first so many, the first set coming last, and of it never the first.
+fn without_first(sets: &[Alike], mut many: usize) -> Vec<Alike> {
+    let mut fewer = sets.to_vec();
+    let (first, others) = fewer.split_at_mut(1);
+    for set in others {
+        let here = many.min(set.len());
+        set.drain(..here);
+        many -= here;
+    }
+    let kept = first[0].len().saturating_sub(many).max(1);
+    first[0].truncate(kept);
+    fewer.retain(|set| !set.is_empty());
+    fewer
+}
+
 /// These in sets of alike ones, the set of the first before the others.
 fn alike(problem: &Problem, members: &[InstanceIdx]) -> Vec<Alike> {
     let mut sets: BTreeMap<Likeness, Alike> = BTreeMap::new();
     members.iter().for_each(|at| sets.entry(Likeness::of(problem, *at)).or_default().push(*at));
     let first = members.first().and_then(|at| sets.remove(&Likeness::of(problem, *at)));
     first.into_iter().chain(sets.into_values()).collect()
+}
+
+/// Whether one finds a place wherever another does.
+fn is_no_harder(problem: &Problem, one: InstanceIdx, another: InstanceIdx) -> bool {
+    let Likeness(_, groups, host) = Likeness::of(problem, one);
+    let Likeness(_, others, others_host) = Likeness::of(problem, another);
+    let (kind, other) = (problem.kind(one), problem.kind(another));
+    host == others_host
+        && groups.iter().all(|group| others.contains(group))
+        && kind.need.iter().zip(&other.need).all(|(need, other)| need <= other)
+        && other.eligible.iter().all(|host| problem.admits(one, host))
 }
 
 /// What alike instances have in common: all numbers and rules about them. One that is resized makes room where it is, so
@@ -346,6 +422,17 @@ impl Likeness {
         let facts = &problem.instances[instance.at()];
         Self(facts.kind, facts.groups.clone(), (facts.task == Task::Resize).then_some(facts.host))
     }
+}
+
+/// How closely it is looked whether some find a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    /// At the ways that are known, and at a bound.
+    Glance,
+    /// Room is gathered, and all are placed anew in the quick layers.
+    Quick,
+    /// In all layers.
+    Thorough,
 }
 
 /// How far a way that is known leads.
