@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::patterns::{Charge, Patterns};
 use super::*;
 use crate::problem::{self, Task};
-use crate::small_fleet::{document, fleet, group, inventory};
+use crate::small_fleet::{document, evacuate, fleet, group, inventory};
 
 /// Refused and displaced, what placements are compared by.
 type Value = (u64, u64);
@@ -180,6 +180,18 @@ fn a_pool_that_cannot_take_all_refuses_the_fewest_and_displaces_the_least_for_th
     assert!(placed.refused.value > 0);
     let proven = |tier: TierBound| tier.value == tier.bound;
     assert!(proven(placed.refused) && proven(placed.displaced), "{:?} {:?}", placed.refused, placed.displaced);
+}
+
+#[test]
+fn no_third_party_is_refused_for_an_evacuee_that_is_alike() {
+    // Were those on b refused with the one like them on a, three refusals would do.
+    let small: Vec<String> = (0..6).map(|at| format!("s{at}")).collect();
+    let mut instances = vec![("large", "a", 40), ("t0", "b", 40), ("t1", "b", 40)];
+    instances.extend(small.iter().map(|id| (id.as_str(), "a", 10)));
+    let document = document(&[("a", 100), ("b", 100)], &instances);
+    let problem = Problem::new(fleet(document), evacuate(&["a"]));
+    assert_eq!(bounded(&problem, &Limits::UNTIMED).refused.bound, 5);
+    assert_eq!(place(&problem, &Limits::UNTIMED, &[]).refused, TierBound { value: 5, bound: 5 });
 }
 
 #[test]

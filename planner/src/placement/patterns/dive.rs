@@ -7,7 +7,7 @@ use crate::limits::Limits;
 
 use super::generate::{Generated, price};
 use super::integers::{Chosen, most_used};
-use super::master::{Column, Master, Solved, WHOLE};
+use super::master::{Column, Master, Solved, Unplaced, WHOLE};
 use super::model::Model;
 use super::pricing::Prices;
 use super::table;
@@ -18,7 +18,8 @@ const FIXINGS: u32 = 60;
 /// From this part on a fractional use is as good as whole, and all such are fixed at once.
 const NEARLY_WHOLE: f64 = 0.8;
 
-/// How much dearer than in the master it is not to place someone: the last few would otherwise rather stay.
+/// How much dearer than in the master it is not to place someone, and a third party than an evacuee: the last few would
+/// otherwise rather stay, and in whose place a third party comes, several would have none.
 const DEAR: i64 = 4;
 
 /// Rounds of pricing after each fixing.
@@ -27,7 +28,7 @@ const ROUNDS: u32 = 2;
 /// Dives to whole patterns; adds the patterns found on the way to the columns. Some may find no place in them.
 pub(super) fn dive(model: &Model, generated: &mut Generated, limits: &Limits<'_>) -> Option<Chosen> {
     let dear: Vec<i64> = generated.caps.iter().map(|cap| (cap * DEAR).min(generated.prices.refusal)).collect();
-    let mut master = Master::new(model, &dear, generated.step, true, generated.free_refusals);
+    let mut master = Master::new(model, &dear, generated.step, Unplaced::All(DEAR), generated.free_refusals);
     for column in &generated.columns {
         master.add(column.clone());
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::limits::Limits;
 
-use super::master::{Column, Master, Solved, resized};
+use super::master::{Column, Master, Solved, Unplaced, WHOLE, resized};
 use super::model::{Charge, Model, Point};
 use super::pricing::{self, Best, Prices};
 use super::table::{self, Table};
@@ -47,7 +47,7 @@ pub(super) struct Generated {
     pub(super) solved: Option<Solved>,
     /// How many are refused for nothing: the bound is one of what is paid besides.
     pub(super) free_refusals: u64,
-    /// Whether it stopped early since some may have to be refused.
+    /// Whether some may have to be refused: it stopped early, or could not place all.
     pub(super) in_doubt: bool,
 }
 
@@ -86,14 +86,18 @@ fn refusal_price(model: &Model) -> i64 {
     16 * largest.max(1) * PER_MIB
 }
 
-/// Runs column generation for a tier. In doubt whether everybody has a place it stops early.
+/// Runs column generation for a tier. In doubt whether everybody has a place it mostly stops early.
 pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Generated {
-    Generation::new(model, charge, 0).run(DOUBTS, limits)
+    let unplaced = match charge {
+        Charge::Displaced => Unplaced::Alike,
+        Charge::Refused => Unplaced::Evacuees,
+    };
+    Generation::new(model, charge, unplaced, 0).run(DOUBTS, limits)
 }
 
 /// Goes on with displaced memory where so many are refused for nothing, with the patterns that were found already.
 pub(super) fn go_on(model: &Model, before: &Generated, free_refusals: u64, limits: &Limits<'_>) -> Generated {
-    let mut generation = Generation::new(model, Charge::Displaced, free_refusals);
+    let mut generation = Generation::new(model, Charge::Displaced, Unplaced::Evacuees, free_refusals);
     generation.center = before.prices.clone();
     for column in &before.columns {
         generation.master.add(column.clone());
@@ -123,7 +127,7 @@ struct Generation<'a> {
 }
 
 impl<'a> Generation<'a> {
-    fn new(model: &'a Model, charge: Charge, free_refusals: u64) -> Self {
+    fn new(model: &'a Model, charge: Charge, unplaced: Unplaced, free_refusals: u64) -> Self {
         let (refusal, mib, denominator, step) = match charge {
             Charge::Refused => (PER_REFUSAL, 0, PER_REFUSAL, PER_REFUSAL),
             Charge::Displaced => (refusal_price(model), PER_MIB, PER_MIB, PER_MIB * model.step),
@@ -136,7 +140,7 @@ impl<'a> Generation<'a> {
         let center = Prices { rows: first_prices(model, charge), refusal, mib };
         Self {
             model,
-            master: Master::new(model, &caps, step, false, free_refusals),
+            master: Master::new(model, &caps, step, unplaced, free_refusals),
             bound: 0,
             step,
             denominator,
@@ -158,8 +162,9 @@ impl<'a> Generation<'a> {
                 break;
             }
         }
-        let Self { master, center, bound, step, denominator, caps, solved, free_refusals, raised, .. } = self;
-        let (columns, in_doubt) = (master.columns, raised > doubts);
+        let in_doubt = self.raised > doubts || (doubts < u32::MAX && self.leaves_anybody());
+        let Self { master, center, bound, step, denominator, caps, solved, free_refusals, .. } = self;
+        let columns = master.columns;
         Generated { prices: center, denominator, bound, step, caps, columns, solved, free_refusals, in_doubt }
     }
 
@@ -211,12 +216,17 @@ impl<'a> Generation<'a> {
         raised
     }
 
+    /// Whether the master leaves anybody without a place, in part at least.
+    fn leaves_anybody(&self) -> bool {
+        self.solved.as_ref().is_some_and(|solved| solved.unplaced.iter().any(|unplaced| *unplaced > WHOLE))
+    }
+
     /// Doubles what the master pays for kinds that it pays for to the end; says whether there was any.
     fn raise_caps(&mut self) -> bool {
         let Some(solved) = &self.solved else { return false };
         let mut raised = false;
         for (row, cap) in self.caps.iter_mut().enumerate() {
-            if solved.unplaced[row] > 1e-6 && *cap < self.center.refusal {
+            if solved.unplaced[row] > WHOLE && *cap < self.center.refusal {
                 *cap = (*cap * 2).min(self.center.refusal);
                 self.master.refuse_at(row, *cap);
                 raised = true;

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! min  Σ U·u + Σ cost·λ     u + Σ (arrivals − departures)·λ ≥ evacuees   per kind   (its price is π)
+//!                           u ≤ evacuees                                 per kind, see [`Unplaced`]
 //!                           Σ λ ≤ number of alike hosts                  per host   (its price is −v)
 //! ```
-//! Where so many must be refused anyway, that many are for nothing: one row more counts them.
+//! Where all evacuees of a kind are refused, its price exceeds U. Where so many must be refused anyway, that many are for
+//! nothing: one row more counts them.
 //!
 //! Costs are in steps of the tier, so that the numbers the solver sees are small.
 
@@ -63,6 +65,17 @@ impl Column {
     }
 }
 
+/// Whom the master may leave without a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unplaced {
+    /// Evacuees, and third parties that are alike to one: the same as the next where all have a place, and solved sooner.
+    Alike,
+    /// Evacuees.
+    Evacuees,
+    /// All; third parties at so many times the price.
+    All(i64),
+}
+
 /// The linear master and its columns.
 pub(super) struct Master<'a> {
     model: &'a Model,
@@ -92,19 +105,25 @@ pub(super) struct Solved {
 }
 
 impl<'a> Master<'a> {
-    /// A master without patterns: nobody is placed, at these prices by kind. Third parties find a place wherever one
-    /// departs, unless some may be left `homeless` at the same prices. So many are refused for nothing.
-    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64, homeless: bool, free_refusals: u64) -> Self {
+    /// A master without patterns: nobody is placed, at these prices by kind. So many are refused for nothing.
+    pub(super) fn new(model: &'a Model, refusal: &[i64], step: i64, unplaced: Unplaced, free_refusals: u64) -> Self {
         let step = step as f64;
         let mut linear = Linear::new();
         let flows: Vec<Position> =
             model.kinds.iter().map(|kind| linear.row(kind.evacuees as f64, f64::INFINITY, &[])).collect();
         let hosts = model.hosts.iter().map(|host| linear.row(0.0, host.hosts.len() as f64, &[])).collect();
         for ((kind, row), refusal) in model.kinds.iter().zip(&flows).zip(refusal) {
-            let upper = if homeless || kind.evacuees > 0 { f64::INFINITY } else { 0.0 };
+            let all = kind.evacuees as f64;
+            let upper = if unplaced == Unplaced::Alike && kind.evacuees > 0 { f64::INFINITY } else { all };
             linear.column(*refusal as f64 / step, upper, &[(*row, 1.0)]);
         }
-        let first = model.kinds.len() + refuse_for_nothing(model, &mut linear, &flows, free_refusals).len();
+        if let Unplaced::All(times) = unplaced {
+            for (row, refusal) in flows.iter().zip(refusal) {
+                linear.column((refusal * times) as f64 / step, f64::INFINITY, &[(*row, 1.0)]);
+            }
+        }
+        refuse_for_nothing(model, &mut linear, &flows, free_refusals);
+        let first = linear.columns().len();
         Self { model, linear, step, columns: Vec::new(), known: HashSet::new(), hosts, first }
     }
 
