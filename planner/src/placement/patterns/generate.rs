@@ -162,7 +162,8 @@ impl<'a> Generation<'a> {
                 break;
             }
         }
-        let in_doubt = self.raised > doubts || (doubts < u32::MAX && self.leaves_anybody());
+        let may_doubt = doubts < u32::MAX && !limits.out_of_time();
+        let in_doubt = self.raised > doubts || (may_doubt && self.leaves_anybody());
         let Self { master, center, bound, step, denominator, caps, solved, free_refusals, .. } = self;
         let columns = master.columns;
         Generated { prices: center, denominator, bound, step, caps, columns, solved, free_refusals, in_doubt }
