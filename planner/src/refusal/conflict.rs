@@ -9,8 +9,8 @@
 //! lacked a place takes its.
 //!
 //! What fits has mostly been seen before, or nearly: the plan, or another placement that was found, is tried first, then
-//! with room gathered for whoever that leaves, then it is placed anew: quickly, in a small part of the fleet thoroughly.
-//! The prices of the last bound go with what is left, for others to verify.
+//! with room gathered for whoever that leaves, then it is placed anew. The prices of the last bound go with what is left,
+//! for others to verify.
 //!
 //! An instance that is left out of a host to be emptied is as good as gone, so that its groups hold nobody there; one that
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
@@ -158,7 +158,7 @@ struct Steps<'a> {
     ways: Vec<Way>,
     /// Steps it may still take: each places a part of the fleet again.
     left: usize,
-    /// Whether the part is so small that whatever a quick look does not answer is decided thoroughly.
+    /// Whether the part is so small that whatever a glance does not answer is always decided thoroughly.
     is_small: bool,
     /// What proves the conflict found so far, where it takes prices.
     certificate: Option<Certificate>,
@@ -204,7 +204,6 @@ impl<'a> Steps<'a> {
             (look > Look::Glance).then(|| std::iter::once_with(|| placement::complete(&only, &limits, &near)));
         let efforts: &[u32] = match look {
             Look::Glance => &[],
-            Look::Quick => &[0],
             Look::Thorough => &[0, limits.effort],
         };
         let anew = efforts.iter().map(|effort| placement::place(&only, &Limits { effort: *effort, ..limits }, &[]));
@@ -253,9 +252,10 @@ impl<'a> Steps<'a> {
         Some(false)
     }
 
-    /// How thoroughly it is looked where nothing should be missed.
+    /// How closely it is looked where nothing should be missed. Once something was, the conflict may be reducible whatever
+    /// is seen of the others, which in a large part is not worth the time.
     fn closest(&self) -> Look {
-        if self.is_small { Look::Thorough } else { Look::Quick }
+        if self.is_small || self.irreducible { Look::Thorough } else { Look::Glance }
     }
 
     /// A refused instance with those of the others that it takes for a conflict. `None` if none is proven.
@@ -429,9 +429,7 @@ impl Likeness {
 enum Look {
     /// At the ways that are known, and at a bound.
     Glance,
-    /// Room is gathered, and all are placed anew in the quick layers.
-    Quick,
-    /// In all layers.
+    /// Room is gathered, and all are placed anew: in the quick layers, then in all.
     Thorough,
 }
 
