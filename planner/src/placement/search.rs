@@ -44,6 +44,9 @@ const VAIN: u32 = 20;
 /// Neighbourhoods tried before the thorough ways to whole patterns, which take longer.
 const NEIGHBOURHOODS_FEW: u32 = 8;
 
+/// Time for neighbourhoods where it is proven how many must stay, percent of all: why they must is to be found out as well.
+const PROVEN_PERCENT: u32 = 50;
+
 /// So few without a place find room that is gathered; where more are refused, it is their number that counts.
 const FEW_LEFT: usize = 16;
 
@@ -393,7 +396,7 @@ impl<'a> Search<'a> {
         }
         if !whole {
             self.search_neighbourhoods();
-            let cut = if self.limits.out_of_time() { StoppedBy::Time } else { StoppedBy::Nodes };
+            let cut = if self.is_over() { StoppedBy::Time } else { StoppedBy::Nodes };
             self.stopped_by = Some(cut).filter(|_| !self.is_proven());
         }
     }
@@ -403,10 +406,17 @@ impl<'a> Search<'a> {
     fn search_neighbourhoods(&mut self) {
         for size in NEIGHBOURS {
             let mut vain = 0;
-            while vain < VAIN * self.limits.effort && !self.is_proven() && !self.limits.out_of_time() {
+            while vain < VAIN * self.limits.effort && !self.is_proven() && !self.is_over() {
                 vain = if self.search_neighbourhood(size) { 0 } else { vain + 1 };
             }
         }
+    }
+
+    /// Whether the time for neighbourhoods is over.
+    fn is_over(&self) -> bool {
+        let refused = self.value(&self.best).0;
+        let percent = if refused > 0 && refused == self.bound.0 { PROVEN_PERCENT } else { 100 };
+        self.limits.percent(percent).out_of_time()
     }
 
     /// Decides a few small neighbourhoods anew.

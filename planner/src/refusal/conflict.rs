@@ -158,7 +158,7 @@ struct Steps<'a> {
     ways: Vec<Way>,
     /// Steps it may still take: each places a part of the fleet again.
     left: usize,
-    /// Whether the part is so small that whatever a glance does not answer is always decided thoroughly.
+    /// Whether the part is so small that pieces are decided thoroughly as well.
     is_small: bool,
     /// What proves the conflict found so far, where it takes prices.
     certificate: Option<Certificate>,
@@ -200,8 +200,8 @@ impl<'a> Steps<'a> {
         }
         // An attempt that takes long leaves time for others.
         let limits = self.limits.half_of_what_is_left();
-        let gathered =
-            (look > Look::Glance).then(|| std::iter::once_with(|| placement::complete(&only, &limits, &near)));
+        let gathered = (look > Look::Glance)
+            .then(|| std::iter::once_with(|| placement::complete(&only, &limits.half_of_what_is_left(), &near)));
         let efforts: &[u32] = match look {
             Look::Glance => &[],
             Look::Thorough => &[0, limits.effort],
@@ -253,9 +253,9 @@ impl<'a> Steps<'a> {
     }
 
     /// How closely it is looked where nothing should be missed. Once something was, the conflict may be reducible whatever
-    /// is seen of the others, which in a large part is not worth the time.
+    /// is seen of the others, which is not worth the time.
     fn closest(&self) -> Look {
-        if self.is_small || self.irreducible { Look::Thorough } else { Look::Glance }
+        if self.irreducible { Look::Thorough } else { Look::Glance }
     }
 
     /// A refused instance with those of the others that it takes for a conflict. `None` if none is proven.
