@@ -57,8 +57,10 @@ pub fn explain_with_remedies(
     let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
     let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
     let of: Vec<InstanceIdx> = sought.iter().map(|case| case.instance).collect();
+    // On one thread conflicts come after fixes, which leave them time.
+    let of_fixes = if rayon::current_num_threads() > 1 { *limits } else { limits.half_of_what_is_left() };
     let ((), conflicts) = rayon::join(
-        || fixes::add(problem, placement.refused.len(), &mut sought, limits),
+        || fixes::add(problem, placement.refused.len(), &mut sought, &of_fixes),
         || conflict::of_all(problem, schedule, &of, limits),
     );
     for (case, conflict) in sought.into_iter().zip(conflicts) {

@@ -44,9 +44,6 @@ const VAIN: u32 = 20;
 /// Neighbourhoods tried before the thorough ways to whole patterns, which take longer.
 const NEIGHBOURHOODS_FEW: u32 = 8;
 
-/// Time for neighbourhoods where it is proven how many must stay, percent of all: why they must is to be found out as well.
-const PROVEN_PERCENT: u32 = 50;
-
 /// So few without a place find room that is gathered; where more are refused, it is their number that counts.
 const FEW_LEFT: usize = 16;
 
@@ -395,28 +392,25 @@ impl<'a> Search<'a> {
             }
         }
         if !whole {
-            self.search_neighbourhoods();
-            let cut = if self.is_over() { StoppedBy::Time } else { StoppedBy::Nodes };
+            let refused = self.value(&self.best).0;
+            // Where it is proven how many must stay, why they must is to be found out as well.
+            let is_known = refused > 0 && refused == self.bound.0;
+            let limits = if is_known { self.limits.half_of_what_is_left() } else { *self.limits };
+            self.search_neighbourhoods(&limits);
+            let cut = if limits.out_of_time() { StoppedBy::Time } else { StoppedBy::Nodes };
             self.stopped_by = Some(cut).filter(|_| !self.is_proven());
         }
     }
 
     /// Decides neighbourhoods anew as long as that serves, the larger the less it does (large neighbourhood search, Shaw
     /// 1998; variable neighbourhoods, Mladenović and Hansen 1997).
-    fn search_neighbourhoods(&mut self) {
+    fn search_neighbourhoods(&mut self, limits: &Limits<'_>) {
         for size in NEIGHBOURS {
             let mut vain = 0;
-            while vain < VAIN * self.limits.effort && !self.is_proven() && !self.is_over() {
+            while vain < VAIN * limits.effort && !self.is_proven() && !limits.out_of_time() {
                 vain = if self.search_neighbourhood(size) { 0 } else { vain + 1 };
             }
         }
-    }
-
-    /// Whether the time for neighbourhoods is over.
-    fn is_over(&self) -> bool {
-        let refused = self.value(&self.best).0;
-        let percent = if refused > 0 && refused == self.bound.0 { PROVEN_PERCENT } else { 100 };
-        self.limits.percent(percent).out_of_time()
     }
 
     /// Decides a few small neighbourhoods anew.

@@ -198,16 +198,15 @@ impl<'a> Steps<'a> {
         if bounded.refused.bound > 0 {
             return Some(conflict(&bounded));
         }
+        if look == Look::Glance {
+            return Some(Verdict::Unknown);
+        }
         // An attempt that takes long leaves time for others.
         let limits = self.limits.half_of_what_is_left();
-        let gathered = (look > Look::Glance)
-            .then(|| std::iter::once_with(|| placement::complete(&only, &limits.half_of_what_is_left(), &near)));
-        let efforts: &[u32] = match look {
-            Look::Glance => &[],
-            Look::Thorough => &[0, limits.effort],
-        };
-        let anew = efforts.iter().map(|effort| placement::place(&only, &Limits { effort: *effort, ..limits }, &[]));
-        for placed in gathered.into_iter().flatten().chain(anew) {
+        let gathered = std::iter::once_with(|| placement::complete(&only, &limits.half_of_what_is_left(), &near));
+        let efforts = [0, limits.effort].into_iter();
+        let anew = efforts.map(|effort| placement::place(&only, &Limits { effort, ..limits }, &[]));
+        for placed in gathered.chain(anew) {
             if placed.refused.bound > 0 {
                 return Some(conflict(&placed));
             }
@@ -238,15 +237,15 @@ impl<'a> Steps<'a> {
         Nearest::Left(nearest.unwrap_or(unmoved))
     }
 
-    /// Whether it is proven that these remain a conflict, as far as such a look tells; with the least look an answer that
-    /// is missed says nothing about whether the conflict is irreducible.
+    /// Whether it is proven that these remain a conflict, as far as such a look tells; what a glance misses says nothing
+    /// about whether the conflict is irreducible.
     fn is_conflict(&mut self, sets: &[Alike], look: Look) -> Option<bool> {
         match self.look(self.problem, &sets.concat(), look)? {
             Verdict::Conflict(certificate) => {
                 self.certificate = certificate;
                 return Some(true);
             }
-            Verdict::Unknown if look > Look::Glance => self.irreducible = false,
+            Verdict::Unknown if look == Look::Thorough => self.irreducible = false,
             Verdict::Fits | Verdict::Unknown => {}
         }
         Some(false)
@@ -425,7 +424,7 @@ impl Likeness {
 }
 
 /// How closely it is looked whether some find a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     /// At the ways that are known, and at a bound.
     Glance,

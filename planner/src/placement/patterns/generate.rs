@@ -92,7 +92,7 @@ pub(super) fn generate(model: &Model, charge: Charge, limits: &Limits<'_>) -> Ge
         Charge::Displaced => Unplaced::Alike,
         Charge::Refused => Unplaced::Evacuees,
     };
-    Generation::new(model, charge, unplaced, 0).run(DOUBTS, limits)
+    Generation::new(model, charge, unplaced, 0).run(Some(DOUBTS), limits)
 }
 
 /// Goes on with displaced memory where so many are refused for nothing, with the patterns that were found already.
@@ -103,7 +103,7 @@ pub(super) fn go_on(model: &Model, before: &Generated, free_refusals: u64, limit
         generation.master.add(column.clone());
     }
     generation.solved = generation.master.solve();
-    generation.run(u32::MAX, limits)
+    generation.run(None, limits)
 }
 
 /// Column generation between two rounds.
@@ -154,16 +154,18 @@ impl<'a> Generation<'a> {
         }
     }
 
-    /// Rounds until there is nothing to gain, or no time, or more doubts than this.
-    fn run(mut self, doubts: u32, limits: &Limits<'_>) -> Generated {
+    /// Rounds until there is nothing to gain, or no time, or more doubts than this; none where it is known how many must
+    /// stay.
+    fn run(mut self, doubts: Option<u32>, limits: &Limits<'_>) -> Generated {
+        let too_many = |raised: u32| doubts.is_some_and(|doubts| raised > doubts);
         for _ in 0..ROUNDS {
             let added = self.round();
-            if limits.out_of_time() || self.raised > doubts || !self.solve(added) {
+            if limits.out_of_time() || too_many(self.raised) || !self.solve(added) {
                 break;
             }
         }
-        let may_doubt = doubts < u32::MAX && !limits.out_of_time();
-        let in_doubt = self.raised > doubts || (may_doubt && self.leaves_anybody());
+        let is_done = doubts.is_some() && !limits.out_of_time();
+        let in_doubt = too_many(self.raised) || (is_done && self.leaves_anybody());
         let Self { master, center, bound, step, denominator, caps, solved, free_refusals, .. } = self;
         let columns = master.columns;
         Generated { prices: center, denominator, bound, step, caps, columns, solved, free_refusals, in_doubt }

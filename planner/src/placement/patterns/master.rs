@@ -5,7 +5,7 @@
 //!                           u ≤ evacuees                                 per kind, see [`Unplaced`]
 //!                           Σ λ ≤ number of alike hosts                  per host   (its price is −v)
 //! ```
-//! Where all evacuees of a kind are refused, its price exceeds U. Where so many must be refused anyway, that many are for
+//! Where all evacuees of a kind are refused, its price may exceed U. Where so many must be refused anyway, that many are for
 //! nothing: one row more counts them.
 //!
 //! Costs are in steps of the tier, so that the numbers the solver sees are small.
