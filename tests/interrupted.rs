@@ -6,9 +6,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// Kills spread over the making of a store.
+const KILLS: u32 = 40;
 
 fn decant(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_decant"));
@@ -66,5 +70,75 @@ fn a_rehearsal_that_is_interrupted_says_so_and_leaves_nothing() {
         let mut left = names_in(folder.path());
         left.sort();
         assert_eq!(left, ["four.json", "plan.json"]);
+    }
+}
+
+/// The command that first makes a store: the hosts are only asked afterwards, and refuse.
+fn makes_a_store(folder: &Path) -> Vec<String> {
+    let transcripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/fleets/four.json");
+    std::fs::copy(transcripts, folder.join("fleet.json")).unwrap();
+    let arguments = ["plan", "evacuate", "--fleet", "fleet.json", "--host", "cmp-01", "-o", "plan.json"];
+    assert!(decant(&arguments, folder).status().unwrap().success());
+    let words = "apply plan.json --fleet-source fleet.json --hosts-in . --store store.db";
+    words.split(' ').map(str::to_owned).collect()
+}
+
+/// Whether there is a store; panics where there is a part of one.
+fn is_whole_or_absent(folder: &Path, when: &str) -> bool {
+    if !folder.join("store.db").exists() {
+        return false;
+    }
+    let listed = decant(&["migration", "list", "--store", "store.db"], folder).output().unwrap();
+    assert!(listed.status.success(), "{when}: {}", String::from_utf8_lossy(&listed.stderr));
+    true
+}
+
+fn remove_store(folder: &Path) {
+    for name in names_in(folder).iter().filter(|name| name.starts_with("store.db")) {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+}
+
+/// The kernel kills a process that writes beyond the size its files may have: at each page of the new store in turn.
+#[test]
+fn a_kill_at_any_write_of_its_creation_leaves_a_store_whole_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = makes_a_store(folder.path());
+    // Of 512 bytes; a page of the database has eight.
+    for blocks in (0..).step_by(8) {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -c 0; ulimit -f \"$1\"; shift; exec \"$@\"", "sh", &blocks.to_string()]);
+        limited.arg(env!("CARGO_BIN_EXE_decant")).args(&words).current_dir(folder.path());
+        let code = limited.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code();
+        let there = is_whole_or_absent(folder.path(), &format!("killed beyond {blocks} blocks"));
+        if code == Some(2) {
+            assert!(there && blocks > 80, "{blocks} blocks were enough");
+            break;
+        }
+        assert_eq!(code, None, "it was to be killed at {blocks} blocks");
+        if blocks % 16 == 0 {
+            // Every other time the next one begins anew, beside what this one left.
+            remove_store(folder.path());
+        }
+    }
+    let left = names_in(folder.path());
+    assert!(left.iter().all(|name| !name.contains("making")), "{left:?}");
+}
+
+#[test]
+fn a_kill_at_any_moment_of_its_creation_leaves_a_store_whole_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = makes_a_store(folder.path());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let begun = Instant::now();
+    assert_eq!(decant(&words, folder.path()).status().unwrap().code(), Some(2));
+    let whole = begun.elapsed();
+    for moment in 0..KILLS {
+        remove_store(folder.path());
+        let mut child = decant(&words, folder.path()).spawn().unwrap();
+        std::thread::sleep(whole * moment / KILLS);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        is_whole_or_absent(folder.path(), &format!("killed after {moment} of {KILLS} parts of {whole:?}"));
     }
 }

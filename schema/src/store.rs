@@ -10,6 +10,7 @@ mod fleet;
 mod hosts;
 mod instances;
 mod journal;
+mod making;
 mod migrations;
 mod plans;
 mod probe;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use thiserror::Error;
@@ -56,11 +58,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store of this file; makes one where there is none.
+    /// Opens the store of this file; makes one where there is none, which appears whole or not at all.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             // What was committed must survive the machine: a cast may already have acted on it.
@@ -68,6 +69,7 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT);
         let open = |source| StoreError::Open { path: path.to_owned(), source };
         let _alone = alone(path).await.map_err(|source| open(source.into()))?;
+        making::make_unless_there(path).await?;
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(open)?;
         Self::migrated(pool, path).await
     }
@@ -87,10 +89,7 @@ impl Store {
     }
 
     async fn migrated(pool: SqlitePool, path: &Path) -> Result<Self, StoreError> {
-        sqlx::migrate!("migrations/sqlite")
-            .run(&pool)
-            .await
-            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+        bring_up_to_date(&pool, path).await?;
         Ok(Self { pool, after_write: None })
     }
 
@@ -114,6 +113,18 @@ impl Store {
         write.commit().await.map_err(sql("commit"))?;
         self.after_write.as_ref().map_or(Ok(()), |hook| hook())
     }
+}
+
+/// Makes the tables that are missing, each change in one transaction.
+async fn bring_up_to_date(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    let ours = sqlx::migrate!("migrations/sqlite");
+    ours.run(pool).await.map_err(|source| match source {
+        MigrateError::VersionMissing(written) => {
+            let known = ours.iter().map(|change| change.version).max().unwrap_or(0);
+            StoreError::Newer { path: path.to_owned(), written, known }
+        }
+        source => StoreError::Migrate { path: path.to_owned(), source },
+    })
 }
 
 /// The right to make a store's tables and to bring them up to date, until dropped. SQLite's own locks do not give it: of
@@ -143,6 +154,16 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A newer decant has written the store.
+    #[error("open the store {}: a newer decant has written it, in format {written}; this one knows {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The store's format, the number of its newest change of tables that this program does not know.
+        written: i64,
+        /// The newest format this program knows.
+        known: i64,
+    },
     /// The file's tables cannot be brought up to date.
     #[error("bring the store {} up to date", path.display())]
     Migrate {
@@ -150,7 +171,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Why not.
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// A statement failed.
     #[error("{action} in the store")]

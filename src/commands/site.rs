@@ -146,6 +146,10 @@ fn failure(error: ApplyError) -> Failure {
         }
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
         ApplyError::NoStore { path } => no_store(&path),
+        ApplyError::Store(StoreError::Newer { path, written, known }) => {
+            let problem = format!("a newer decant has written the store, in format {written}; this one knows {known}");
+            Failure::input(path.display().to_string(), problem, "use that decant, or name another store by --store")
+        }
         ApplyError::NotAStore { path } => {
             Failure::input(path.display().to_string(), "the file is no store of decant's", "name another by --store")
         }

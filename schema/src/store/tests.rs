@@ -220,3 +220,29 @@ async fn a_store_outlives_its_process() {
     assert_eq!(again.identity().await.unwrap(), identity);
     assert_ne!(Store::open(&folder.path().join("other.db")).await.unwrap().identity().await.unwrap(), identity);
 }
+
+#[tokio::test]
+async fn what_a_killed_process_left_half_made_is_swept_and_the_store_made_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    for left in ["store.db.making", "store.db.making-journal"] {
+        std::fs::write(folder.path().join(left), b"half a database").unwrap();
+    }
+    std::fs::write(&path, b"").unwrap();
+    Store::open(&path).await.unwrap().import_fleet(&fleet()).await.unwrap();
+    assert!(Store::is_at(&path).await);
+    let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("making")));
+}
+
+#[tokio::test]
+async fn a_store_that_a_newer_decant_wrote_is_named_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::open(&path).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9000, 'a later change', TRUE, x'00', 0)";
+    sqlx::query(newer).execute(&store.pool).await.unwrap();
+    let refused = Store::open(&path).await.map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { written: 9000, known, .. } if known < 9000), "{refused}");
+}
