@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use decant_schema::migration::MigrationOutcome;
+use decant_schema::migration::{Awaits, MigrationOutcome, MigrationState};
 use guests::fleet::RealFleet;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -147,5 +147,30 @@ fn an_aborted_migration_leaves_the_instance_as_it_was() {
     apply.wait().unwrap();
     assert_eq!(aborted.state.outcome(), Some(MigrationOutcome::Aborted), "{aborted:?}");
     assert_eq!(aborted.standing(), &aborted.subject.old);
+    fleet.check_disks();
+}
+
+/// `apply` is killed while one instance has arrived and another is on its way; then a person decides about the first.
+#[test]
+fn a_decision_about_one_instance_leaves_another_exactly_as_a_cut_apply_left_it() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let plan = fleet.plan_evacuation("oak");
+    // So slow that the second is still being copied when the kill comes.
+    let mut apply = fleet.apply(&plan);
+    apply.args(["--confirm", "manual", "--max-migrations", "1", "--bandwidth", "40"]);
+    let mut apply = apply.spawn().unwrap();
+    let copying = fleet.migration_that(|migration| migration.state == MigrationState::Migrating, 1);
+    apply.kill().unwrap();
+    apply.wait().unwrap();
+    let first = fleet.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
+    let left = fleet.migration_that(|migration| migration.id == copying.id, 1);
+    let traces = fleet.traces(&left);
+    assert_eq!(fleet.decide("revert", &first.id).state.outcome(), Some(MigrationOutcome::Reverted));
+    assert_eq!(fleet.migration_that(|migration| migration.id == left.id, 1), left);
+    assert_eq!(fleet.traces(&left), traces);
+    assert_eq!(fleet.decide("abort", &left.id).state.outcome(), Some(MigrationOutcome::Aborted));
     fleet.check_disks();
 }

@@ -27,7 +27,7 @@ pub use stale::Difference;
 
 use crate::admit::{self, AdmitLimits, Wait, admit};
 use crate::clock::{Clock, SystemClock};
-use crate::conductor::CreateError;
+use crate::conductor::{CreateError, Scope};
 use crate::driver::Drivers;
 use crate::hypervisor::{Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
@@ -221,7 +221,7 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
         held.store.migrations_of(job.plan.id).await?.into_iter().chain(held.store.unfinished_migrations().await?);
     let known = known.map(|migration| (migration.id, migration)).collect();
     let served = job.drivers.keys().cloned().collect();
-    let session = Session::open(held, job.drivers, job.options.bandwidth, job.progress.clone());
+    let session = Session::open(held, Scope::Everything, job.drivers, job.options.bandwidth, job.progress.clone());
     let refused = BTreeMap::new();
     let told = BTreeMap::new();
     let mut run = Run { plan: &part, session, served, options: job.options, known, refused, told };

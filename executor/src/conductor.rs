@@ -5,6 +5,7 @@
 //! is the same loop.
 
 mod create;
+mod scope;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,10 +27,12 @@ use crate::progress::{Progress, ProgressSink};
 use crate::step::{IllegalEvent, step, work_cast};
 
 pub use create::CreateError;
+pub use scope::Scope;
 
 /// The conductor.
 pub struct Conductor {
     store: Store,
+    scope: Scope,
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     progress: ProgressSink,
@@ -49,7 +52,13 @@ pub enum ConductError {
 impl Conductor {
     /// A conductor of this store. There must be no other.
     pub fn new(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, progress: ProgressSink) -> Self {
-        Self { store, bus, clock, progress }
+        Self { store, scope: Scope::Everything, bus, clock, progress }
+    }
+
+    /// The same conductor, that conducts these migrations and leaves all others as they are.
+    #[must_use]
+    pub fn within(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 
     /// The store it conducts.
@@ -102,6 +111,9 @@ impl Conductor {
     /// Takes up the wishes other processes left in the store, and answers each.
     pub async fn grant_wishes(&self) -> Result<(), StoreError> {
         for entry in self.store.open_wishes().await? {
+            if !self.scope.covers(&self.store.migration(entry.migration).await?) {
+                continue;
+            }
             let answer = match self.wish(entry.migration, entry.wish).await {
                 Ok(_) => String::new(),
                 Err(ConductError::Illegal(illegal)) => illegal.to_string(),
@@ -116,7 +128,7 @@ impl Conductor {
     /// for its lease.
     pub async fn tick(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        for migration in self.store.unfinished_migrations().await? {
+        for migration in self.unfinished().await? {
             if let Awaits::Decision { automatic_at: Some(at) } = migration.turn()
                 && at <= now
             {
@@ -124,6 +136,13 @@ impl Conductor {
             }
         }
         self.remind(|_, migration| migration.lease_until.is_none_or(|until| until <= now)).await
+    }
+
+    /// The unfinished migrations within its scope.
+    async fn unfinished(&self) -> Result<Vec<Migration>, StoreError> {
+        let mut unfinished = self.store.unfinished_migrations().await?;
+        unfinished.retain(|migration| self.scope.covers(migration));
+        Ok(unfinished)
     }
 
     async fn hear_report(
@@ -167,7 +186,7 @@ impl Conductor {
 
     /// Casts again to the agents of all unfinished migrations that `chosen` says.
     async fn remind(&self, chosen: impl Fn(&HostName, &Migration) -> bool) -> Result<(), StoreError> {
-        for migration in self.store.unfinished_migrations().await? {
+        for migration in self.unfinished().await? {
             let Awaits::Agent { host, .. } = migration.turn() else { continue };
             if !chosen(&host, &migration) {
                 continue;

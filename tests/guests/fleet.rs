@@ -1,15 +1,17 @@
 //! The lab's fleet with real guests, and the program run on it.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use decant_executor::hypervisor::Hypervisor;
 use decant_executor::lab::watch::Watch;
-use decant_executor::lab::world::{Lab, LabError};
+use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{InstanceId, ResourceClass};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome};
+use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Subject};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -135,16 +137,30 @@ impl RealFleet {
 
     /// Waits for a first migration to exist.
     pub(crate) fn first_migration(&self) -> MigrationId {
+        self.migration_that(|_| true, 0).id
+    }
+
+    /// Waits until the migration at this place of the list is as asked.
+    pub(crate) fn migration_that(&self, is_as_asked: impl Fn(&Migration) -> bool, at: usize) -> Migration {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if let Ok(migrations) = self.runtime.block_on(decant_executor::list(&self.path("store.db")))
-                && let Some(first) = migrations.first()
+            if let Ok(mut migrations) = self.runtime.block_on(decant_executor::list(&self.path("store.db")))
+                && migrations.get(at).is_some_and(&is_as_asked)
             {
-                return first.id;
+                return migrations.swap_remove(at);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("no migration begins");
+        panic!("migration {at} never is as asked");
+    }
+
+    /// What runs of a migration's instance, and the names of its files at the source.
+    pub(crate) fn traces(&self, of: &Migration) -> (Vec<Process>, BTreeSet<OsString>) {
+        let Subject { instance, old, .. } = &of.subject;
+        let processes = self.lab.processes().into_iter().filter(|one| one.instance == *instance).collect();
+        let folder = self.lab.folder(&old.host).copy(instance).unwrap().path();
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        (processes, files)
     }
 
     /// Confirms, reverts or aborts a migration, and returns what became of it.

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use decant_schema::migration::{Migration, MigrationId, Wish};
+use decant_schema::migration::{Migration, MigrationId, Subject, Wish};
 use decant_schema::store::Store;
 
 use super::session::{self, Session, is_at_rest};
 use super::{ApplyError, ApplyOptions};
+use crate::conductor::Scope;
 use crate::driver::Drivers;
 use crate::progress::ProgressSink;
 
@@ -16,8 +17,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Confirms, reverts or aborts a migration; returns it when that is carried out, or the refusal when it cannot be.
 ///
-/// The wish is left in the store first. Then this process conducts, or, where another one does already, waits for
-/// that one to do it; should it end before, this one takes over.
+/// The wish is left in the store first. Then this process conducts that migration and no other, with agents on its two
+/// hosts alone; or, where another process conducts already, waits for that one to do it; should it end before, this one
+/// takes over.
 pub async fn decide(
     store: &Path,
     drivers: Drivers,
@@ -27,13 +29,13 @@ pub async fn decide(
     progress: ProgressSink,
 ) -> Result<Migration, ApplyError> {
     let wishes = session::look(store).await?;
-    wishes.migration(id).await?;
+    let drivers = only_its_hosts(drivers, &wishes.migration(id).await?);
     let number = wishes.add_wish(id, wish).await?;
     loop {
         match session::hold(store).await {
             Ok(held) => {
                 held.adopt(&drivers).await?;
-                let mut session = Session::open(held, drivers, options.bandwidth, progress);
+                let mut session = Session::open(held, Scope::Migration(id), drivers, options.bandwidth, progress);
                 session.conductor.grant_wishes().await?;
                 loop {
                     if let Some(migration) = carried_out(session.store(), number, id, wish).await? {
@@ -52,6 +54,12 @@ pub async fn decide(
             Err(error) => return Err(error),
         }
     }
+}
+
+fn only_its_hosts(mut drivers: Drivers, migration: &Migration) -> Drivers {
+    let Subject { old, new, .. } = &migration.subject;
+    drivers.retain(|host, _| *host == old.host || *host == new.host);
+    drivers
 }
 
 /// The migration, once the wish was granted and nothing more happens by itself.

@@ -16,7 +16,7 @@ use super::ApplyError;
 use crate::agent::Agent;
 use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
-use crate::conductor::Conductor;
+use crate::conductor::{Conductor, Scope};
 use crate::driver::Drivers;
 use crate::layout::{Owner, make_parent};
 use crate::progress::{Progress, ProgressSink};
@@ -116,7 +116,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(held: Held, drivers: Drivers, bandwidth: Option<Mbps>, progress: ProgressSink) -> Self {
+    /// A conductor of the migrations within `scope`, with agents for the hosts of `drivers`.
+    pub(super) fn open(
+        held: Held,
+        scope: Scope,
+        drivers: Drivers,
+        bandwidth: Option<Mbps>,
+        progress: ProgressSink,
+    ) -> Self {
         let bus = Arc::new(InProcessBus::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut agents = JoinSet::new();
@@ -126,6 +133,7 @@ impl Session {
         }
         let news = Arc::new(Mutex::new(Vec::new()));
         let conductor = Conductor::new(held.store.clone(), bus.clone(), clock, overheard(progress, news.clone()));
+        let conductor = conductor.within(scope);
         let mut looks = tokio::time::interval(POLL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { conductor, bus, news, looks, _agents: agents, _held: held }

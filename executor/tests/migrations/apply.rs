@@ -176,6 +176,38 @@ async fn a_revert_that_was_interrupted_goes_on_when_it_is_asked_again() {
     }
 }
 
+/// An apply that is cut leaves others on their way: a decision about one of them is nobody else's.
+#[tokio::test]
+async fn a_decision_conducts_its_own_migration_and_leaves_all_others_as_they_are() {
+    let site = Site::new();
+    let (plan, known, store) = (plan(&[LINES[0], LINES[2]]), fleet(), site.store());
+    let cut = Arc::new(Notify::new());
+    let cutter = cut.clone();
+    // One at a time: the second begins when the first has arrived.
+    let progress: ProgressSink = Arc::new(move |progress| {
+        if let Progress::Changed { migration } = progress
+            && migration.subject.instance.as_str() == "stopped"
+        {
+            cutter.notify_one();
+        }
+    });
+    let options = ApplyOptions { max_migrations: Some(1), ..ApplyOptions::default() };
+    let (drivers, moves, fleet, judge) = (site.simulation.drivers(), None, Some(&known), &nothing_wrong);
+    let job = ApplyJob { plan: &plan, moves, fleet, judge, store: &store, drivers, options, progress };
+    tokio::select! {
+        biased;
+        () = cut.notified() => {}
+        _ = apply(job) => panic!("it was to be cut off"),
+    }
+    let before = list(&store).await.unwrap();
+    assert!(before[1].state.outcome().is_none(), "{:?}", before[1]);
+    let frozen = || site.simulation.world().is_frozen(&"a".into(), &"stopped".into());
+    let was_frozen = frozen();
+    assert_eq!(site.decide(before[0].id, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
+    assert_eq!(list(&store).await.unwrap()[1], before[1]);
+    assert_eq!(frozen(), was_frozen, "its host has worked on it");
+}
+
 #[tokio::test]
 async fn a_running_apply_carries_out_what_another_process_decides() {
     let site = Site::new();
