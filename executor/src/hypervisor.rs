@@ -26,7 +26,7 @@ use decant_schema::plan::MoveMode;
 use decant_schema::units::{Mib, mib};
 use thiserror::Error;
 
-use crate::layout::Owner;
+use crate::mark::{Claimant, Foreign, Owner};
 use crate::tool::MissingTool;
 
 /// What a host can do with the copies of instances it holds.
@@ -36,9 +36,10 @@ pub trait Hypervisor: Send + Sync {
     /// begun.
     fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported>;
 
-    /// Marks the host durably as one this store's conductor has. Called before any order of that store; fails with
-    /// [`AdoptError::Another`] where it is marked as another's, which may be starting guests here at this moment.
-    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError>;
+    /// Marks the host durably as one this store's conductor has, in the store's present life. Called before any order of
+    /// that store; fails with [`AdoptError::Another`] where it is marked as another's, which may be starting guests here
+    /// at this moment, and with [`AdoptError::Ahead`] where it was used by a life the store knows nothing of.
+    async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError>;
 
     /// What this host really holds of the instance, found out by looking, not by remembering.
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
@@ -290,8 +291,12 @@ pub enum AdoptError {
     Another {
         /// Whose it is.
         owner: Owner,
-        /// The file that says so.
-        mark: PathBuf,
+    },
+    /// The store has forgotten, or never knew, what was done here: it is older than the host, or a copy.
+    #[error("use a host that knows more than the store")]
+    Ahead {
+        /// Who last used it.
+        owner: Owner,
     },
     /// It cannot be marked.
     #[error("mark the host in {}", mark.display())]
@@ -302,6 +307,15 @@ pub enum AdoptError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl From<Foreign> for AdoptError {
+    fn from(foreign: Foreign) -> Self {
+        match foreign {
+            Foreign::Another(owner) => Self::Another { owner },
+            Foreign::Unknown(owner) => Self::Ahead { owner },
+        }
+    }
 }
 
 /// Why a host could not do what it was asked.

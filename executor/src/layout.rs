@@ -6,7 +6,7 @@
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
-//! <root>/store             the store whose conductor has this host
+//! <root>/store             the store whose conductor has this host, and which of its lives used it last
 //! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
 //! ```
 //!
@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::DiskFile;
+
+use crate::mark::{Claimant, Foreign, Owner};
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
 const ID_BYTES_MAX: usize = 200;
@@ -62,22 +64,35 @@ impl HostFolder {
         self.root.join("store")
     }
 
-    /// Marks the host as this store's, unless it is another's; returns whose it is from now on.
+    /// Marks the host as this store's, in its present life, unless it is another's.
     ///
     /// # Errors
     /// As the file system says.
-    pub fn mark_for(&self, owner: &Owner) -> io::Result<Owner> {
+    pub fn mark_for(&self, claimant: &Claimant) -> io::Result<Result<(), Foreign>> {
         let mark = self.mark();
-        if !mark.exists() {
-            // Written under a name of its own and linked: of two that come at once, one is first and both see who.
-            let mine = with_ending(&mark, &owner.identity);
-            write_durably(&mine, owner.to_text().as_bytes())?;
-            match std::fs::hard_link(&mine, &mark) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => remove_durably(&mine)?,
-            }
+        make_parent(&mark)?;
+        // Of two that come at once, one is first and the other sees whose the host is.
+        let alone = File::open(&self.root)?;
+        alone.lock()?;
+        if let Some(owner) = self.owner()?
+            && let Err(foreign) = claimant.judge(&owner)
+        {
+            return Ok(Err(foreign));
         }
-        Ok(Owner::from_text(&std::fs::read_to_string(&mark)?))
+        write_durably(&mark, claimant.owner.to_text().as_bytes())?;
+        Ok(Ok(()))
+    }
+
+    /// Whose the host is; none if no store ever used it.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn owner(&self) -> io::Result<Option<Owner>> {
+        match std::fs::read_to_string(self.mark()) {
+            Ok(text) => Owner::from_text(&text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The places of one instance.
@@ -87,26 +102,6 @@ impl HostFolder {
     pub fn copy(&self, instance: &InstanceId) -> io::Result<CopyFolder> {
         let id = plain_name(instance.as_str())?.to_owned();
         Ok(CopyFolder { root: self.root.clone(), id })
-    }
-}
-
-/// The store whose conductor has a host. Two stores would each believe to be the only one that starts guests there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// What tells it from every other store.
-    pub identity: String,
-    /// Where it was when it first used the host; for people.
-    pub path: PathBuf,
-}
-
-impl Owner {
-    fn to_text(&self) -> String {
-        format!("{}\n{}\n", self.identity, self.path.display())
-    }
-
-    fn from_text(text: &str) -> Self {
-        let (identity, path) = text.split_once('\n').unwrap_or((text, ""));
-        Self { identity: identity.to_owned(), path: path.trim_end().into() }
     }
 }
 
@@ -247,17 +242,22 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn a_host_is_the_store_s_that_used_it_first() {
         let folder = tempfile::tempdir().unwrap();
         let host = HostFolder::new(folder.path().join("a"));
-        let first = Owner { identity: "1".to_owned(), path: "/srv/first.db".into() };
-        let second = Owner { identity: "2".to_owned(), path: "/srv/second.db".into() };
-        for owner in [&first, &first, &second] {
-            assert_eq!(host.mark_for(owner).unwrap(), first);
-        }
+        let claimant = |identity: &str| Claimant {
+            owner: Owner { identity: identity.to_owned(), path: "/srv/store.db".into(), incarnation: None },
+            history: BTreeSet::new(),
+        };
+        let (first, second) = (claimant("1"), claimant("2"));
+        assert_eq!(host.mark_for(&first).unwrap(), Ok(()));
+        assert_eq!(host.mark_for(&first).unwrap(), Ok(()));
+        assert_eq!(host.mark_for(&second).unwrap(), Err(Foreign::Another(first.owner)));
         assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1, "only the mark is left");
     }
 

@@ -48,6 +48,7 @@ pub mod driver;
 pub mod hypervisor;
 pub mod lab;
 pub mod layout;
+pub mod mark;
 pub mod progress;
 pub mod step;
 pub mod tool;

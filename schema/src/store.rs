@@ -8,6 +8,7 @@
 
 mod fleet;
 mod hosts;
+mod incarnations;
 mod instances;
 mod journal;
 mod making;
@@ -31,6 +32,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+pub use incarnations::Incarnation;
 pub use journal::JournalEntry;
 pub use migrations::NewMigration;
 pub use wishes::WishEntry;

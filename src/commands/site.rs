@@ -136,12 +136,18 @@ fn failure(error: ApplyError) -> Failure {
             let remedy = "see to it, or read the fleet again and plan again";
             Failure::Input { of, errors: moves.iter().map(|one| Complaint::new(one.to_string(), remedy)).collect() }
         }
-        ApplyError::Host { host, source: AdoptError::Another { owner, mark } } => {
+        ApplyError::Host { host, source: AdoptError::Another { owner } } => {
             let problem = format!("host {host} belongs to another store, {}", owner.path.display());
-            let remedy = format!(
-                "name that one by --store; where it is gone for good and no decant uses it any more, remove {}",
-                mark.display()
+            let remedy = format!("name that one by --store; where it is gone for good: {}", take_over(&host));
+            Failure::input(of, problem, remedy)
+        }
+        ApplyError::Host { host, source: AdoptError::Ahead { owner } } => {
+            let used = owner.path.display();
+            let problem = format!(
+                "host {host} knows more than the store: it was used since by a copy of it, or it was restored from a \
+                 backup; last by {used}"
             );
+            let remedy = format!("use the store that was used last; where it is gone for good: {}", take_over(&host));
             Failure::input(of, problem, remedy)
         }
         ApplyError::BadFleet { findings } => Failure::findings("the store's fleet", &findings),
@@ -179,6 +185,11 @@ fn unsupported_remedy(reason: &Unsupported) -> &'static str {
         Unsupported::SharedStorage { .. } => "leave it out by --pin and plan again",
         Unsupported::State { .. } => "resume it, shut it down, or leave it out by --pin, and plan again",
     }
+}
+
+/// The command by which a store takes up what a host has obeyed without it.
+fn take_over(host: &HostName) -> String {
+    format!("decant host take-over {host}")
 }
 
 fn no_store(path: &Path) -> Failure {

@@ -18,7 +18,8 @@ use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::{Conductor, Scope};
 use crate::driver::Drivers;
-use crate::layout::{Owner, make_parent};
+use crate::layout::make_parent;
+use crate::mark::{Claimant, Owner};
 use crate::progress::{Progress, ProgressSink};
 
 /// How often leases, windows and other processes' wishes are looked after: soon enough for a person at a terminal.
@@ -34,14 +35,20 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Marks the hosts as this store's; fails where one is another's.
+    /// Begins a life of the store and marks the hosts with it; fails where one is another's, or knows more than the store.
     pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
-        let owner = Owner { identity: self.store.identity().await?, path: self.path.clone() };
+        let claimant = self.claimant().await?;
         for (host, driver) in drivers {
-            let adopted = driver.hypervisor.adopt(&owner).await;
+            let adopted = driver.hypervisor.adopt(&claimant).await;
             adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
         }
         Ok(())
+    }
+
+    async fn claimant(&self) -> Result<Claimant, ApplyError> {
+        let incarnation = Some(self.store.begin_incarnation(SystemClock.now()).await?);
+        let owner = Owner { identity: self.store.identity().await?, path: self.path.clone(), incarnation };
+        Ok(Claimant { owner, history: self.store.incarnations().await? })
     }
 }
 

@@ -30,9 +30,8 @@ use self::lock::CopyLock;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{AdoptError, Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
-use crate::layout::{
-    CopyFolder, HostFolder, Owner, remove_durably, remove_folder_durably, rename_durably, write_durably,
-};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
+use crate::mark::Claimant;
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -233,13 +232,10 @@ impl Hypervisor for Qemu {
         }
     }
 
-    async fn adopt(&self, owner: &Owner) -> Result<(), AdoptError> {
-        let mark = self.host.mark();
-        match self.host.mark_for(owner) {
-            Ok(marked) if marked.identity == owner.identity => Ok(()),
-            Ok(marked) => Err(AdoptError::Another { owner: marked, mark }),
-            Err(source) => Err(AdoptError::Mark { mark, source }),
-        }
+    async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {
+        let marked = self.host.mark_for(claimant);
+        let marked = marked.map_err(|source| AdoptError::Mark { mark: self.host.mark(), source })?;
+        Ok(marked?)
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError> {

@@ -24,7 +24,7 @@ use super::{AdoptError, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorEr
 use crate::HostDriver;
 use crate::clock::Clock;
 use crate::driver::Drivers;
-use crate::layout::Owner;
+use crate::mark::Claimant;
 use crate::transfer::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 pub use world::World;
 
@@ -142,9 +142,8 @@ impl Hypervisor for SimulatedHost {
         Ok(())
     }
 
-    /// Nobody else sees these hosts.
-    async fn adopt(&self, _: &Owner) -> Result<(), AdoptError> {
-        Ok(())
+    async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {
+        Ok(self.simulation.world().adopt(&self.host, claimant)?)
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError> {

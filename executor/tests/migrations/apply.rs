@@ -9,6 +9,7 @@ use crate::rig::{LINES, fleet, plan};
 use decant_executor::admit::Wait;
 use decant_executor::apply::{ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference};
 use decant_executor::clock::SystemClock;
+use decant_executor::hypervisor::AdoptError;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_executor::{Progress, ProgressSink, apply, decide, import, list, show};
 use decant_schema::fleet::Fleet;
@@ -206,6 +207,27 @@ async fn a_decision_conducts_its_own_migration_and_leaves_all_others_as_they_are
     assert_eq!(site.decide(before[0].id, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
     assert_eq!(list(&store).await.unwrap()[1], before[1]);
     assert_eq!(frozen(), was_frozen, "its host has worked on it");
+}
+
+/// A store that was restored from a backup, or copied, does not know what its hosts have done since.
+#[tokio::test]
+async fn of_two_copies_of_a_store_the_second_is_refused_before_it_touches_anything() {
+    let site = Site::new();
+    let plan = plan(&[LINES[0], LINES[1]]);
+    site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    let copy = site.folder.path().join("copy.db");
+    std::fs::copy(site.store(), &copy).unwrap();
+    // What was written last is in the log beside it.
+    std::fs::copy(site.folder.path().join("store.db-wal"), site.folder.path().join("copy.db-wal")).unwrap();
+    let id = list(&site.store()).await.unwrap()[0].id;
+    site.decide(id, Wish::Confirm).await.unwrap();
+    let before = list(&copy).await.unwrap();
+    let drivers = site.simulation.drivers();
+    let refused = decide(&copy, drivers, id, Wish::Revert, ApplyOptions::default(), nobody()).await.unwrap_err();
+    assert!(matches!(&refused, ApplyError::Host { source: AdoptError::Ahead { .. }, .. }), "{refused}");
+    assert_eq!(list(&copy).await.unwrap(), before);
+    assert_eq!(site.simulation.world().running(&"cold".into()), ["b".into()]);
+    assert!(site.apply(&plan, None, AT_ONCE, nobody()).await.unwrap().is_complete(), "the first goes on");
 }
 
 #[tokio::test]

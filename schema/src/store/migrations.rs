@@ -32,7 +32,7 @@ impl Store {
         if instances::attributes_of(&mut write, &instance).await?.as_ref() != Some(&new.subject.old) {
             return Err(StoreError::Moved { instance, expected: new.subject.old.host });
         }
-        let begun = first_generation(&mut write, &instance, now).await?;
+        let begun = first_generation(&mut write, &instance).await?;
         let migration = Migration {
             id: new.id,
             line: new.line,
@@ -112,16 +112,15 @@ impl Store {
     }
 }
 
-/// One more than the instance's last migration reached. At least the time in milliseconds: hosts remember generations
-/// for ever, so a store that is made anew must not begin again from the bottom.
-async fn first_generation(write: &mut Write, instance: &InstanceId, now: Timestamp) -> Result<Generation, StoreError> {
+/// One more than the instance's last migration reached. It follows no clock: one that was once ahead would put every
+/// later order of it behind what its hosts obeyed.
+async fn first_generation(write: &mut Write, instance: &InstanceId) -> Result<Generation, StoreError> {
     let last: Option<i64> = sqlx::query_scalar("SELECT max(generation) FROM migrations WHERE instance = $1")
         .bind(instance.as_str())
         .fetch_one(&mut **write)
         .await
         .map_err(sql("read the last generation"))?;
-    let first = last.unwrap_or(0).saturating_add(1).max(now.as_millisecond());
-    Ok(Generation(u64::try_from(first).unwrap_or(0)))
+    Ok(Generation(u64::try_from(last.unwrap_or(0)).unwrap_or(0)).next())
 }
 
 /// What a migration claims at its target; in place, the greater of old and new of each class, since it never runs

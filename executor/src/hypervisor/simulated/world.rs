@@ -8,6 +8,7 @@ use decant_schema::migration::{Digest, DiskFile, Generation};
 
 use super::super::{Copy, CopyFacts, Discard, Disk, GuestSize, GuestSpec, Held, HypervisorError};
 use super::files::{Files, Ledger};
+use crate::mark::{Claimant, Foreign, Owner};
 use crate::transfer::{Copied, CopyOrder, TransferError};
 
 /// Bytes a simulated file counts for.
@@ -17,6 +18,7 @@ const FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct World {
     hosts: Vec<HostName>,
+    owners: BTreeMap<HostName, Owner>,
     places: BTreeMap<InstanceId, BTreeMap<HostName, Place>>,
     pools: BTreeMap<(PoolName, InstanceId), Files>,
     acknowledged: Ledger<InstanceId>,
@@ -164,6 +166,14 @@ impl World {
             }
         };
         Held { fence: place.fence, copy }
+    }
+
+    pub(super) fn adopt(&mut self, host: &HostName, claimant: &Claimant) -> Result<(), Foreign> {
+        if let Some(owner) = self.owners.get(host) {
+            claimant.judge(owner)?;
+        }
+        self.owners.insert(host.clone(), claimant.owner.clone());
+        Ok(())
     }
 
     pub(super) fn fence(
