@@ -4,12 +4,16 @@
 //! when it is confirmed. A move that was undone never gave its room, so what waits for it never starts: the rest is
 //! to be planned again.
 
+mod objection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use decant_schema::id::{HostName, MoveId};
 use decant_schema::migration::{Confirm, Migration, MigrationOutcome, MigrationState};
 use decant_schema::plan::{Move, Plan};
+
+pub use objection::{Objection, Surroundings, objections};
 
 /// How much may go on at once.
 #[derive(Clone, Debug)]
@@ -113,6 +117,15 @@ pub fn admit(
         }
     }
     admission
+}
+
+/// The moves that will not be made: undone, refused, or after one that was, however indirectly.
+pub fn never_made(
+    plan: &Plan,
+    migrations: &BTreeMap<MoveId, &Migration>,
+    refused: &BTreeMap<MoveId, String>,
+) -> BTreeSet<MoveId> {
+    never_starting(plan, &predecessors(plan), migrations, refused)
 }
 
 /// Migrations under way, by host and in all.

@@ -3,6 +3,7 @@
 //! All that has to be remembered is in the store, so there is no difference between beginning, going on after a kill,
 //! and finding that everything is done already.
 
+mod around;
 mod decide;
 mod error;
 mod session;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use decant_schema::fleet::{Fleet, FleetDocument, InstanceState};
+use decant_schema::fleet::{Fleet, FleetDocument, InstanceState, ServerGroup};
 use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Terms};
 use decant_schema::plan::{Move, MoveMode, Plan};
@@ -25,7 +26,7 @@ pub use decide::decide;
 pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
 pub use stale::Difference;
 
-use crate::admit::{self, AdmitLimits, Wait, admit};
+use crate::admit::{self, AdmitLimits, Objection, Wait, admit};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::{CreateError, Scope};
 use crate::driver::Drivers;
@@ -222,9 +223,10 @@ pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let known = known.map(|migration| (migration.id, migration)).collect();
     let served = job.drivers.keys().cloned().collect();
     let session = Session::open(held, Scope::Everything, job.drivers, job.options.bandwidth, job.progress.clone());
-    let refused = BTreeMap::new();
-    let told = BTreeMap::new();
-    let mut run = Run { plan: &part, session, served, options: job.options, known, refused, told };
+    let groups = session.store().server_groups().await?;
+    let (refused, told) = (BTreeMap::new(), BTreeMap::new());
+    let whole = job.plan;
+    let mut run = Run { whole, plan: &part, session, served, options: job.options, groups, known, refused, told };
     run.finish(&job.progress).await
 }
 
@@ -352,11 +354,16 @@ async fn is_as_recorded(line: &Move, fleet: &Fleet, drivers: &Drivers) -> Result
 
 /// A plan being carried out.
 struct Run<'a> {
+    /// All of it: what a move comes after may be another part's.
+    whole: &'a Plan,
+    /// The part to be carried out now.
     plan: &'a Plan,
     session: Session,
     /// The hosts whose agents are in this process.
     served: BTreeSet<HostName>,
     options: ApplyOptions,
+    /// The server groups of the fleet.
+    groups: Vec<ServerGroup>,
     /// The plan's migrations, and those of others that were unfinished at the beginning or began since.
     known: BTreeMap<MigrationId, Migration>,
     /// Moves the world refused though the plan wants them.
@@ -433,6 +440,12 @@ impl Run<'_> {
 
     async fn start(&mut self, id: MoveId) -> Result<(), ApplyError> {
         let Some(line) = self.plan.moves.iter().find(|line| line.id == id) else { return Ok(()) };
+        let objections = self.objections(line).await?;
+        if !objections.is_empty() {
+            let all: Vec<String> = objections.iter().map(ToString::to_string).collect();
+            self.refused.insert(id, all.join("; "));
+            return Ok(());
+        }
         match self.session.conductor.begin(self.plan.id, line, self.options.terms()).await {
             Ok(_) => Ok(()),
             Err(CreateError::Store(error)) if !error.is_refusal() => Err(error.into()),
@@ -442,6 +455,13 @@ impl Run<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// What the fleet as it is now has against a move that was judged when the plan was begun.
+    async fn objections(&self, line: &Move) -> Result<Vec<Objection>, ApplyError> {
+        let around = around::around(line, &self.groups, self.session.store()).await?;
+        let never = admit::never_made(self.plan, &self.own_and_others().0, &self.refused);
+        Ok(admit::objections(line, &self.whole.moves, &never, &around))
     }
 
     fn tell(&mut self, waits: &BTreeMap<MoveId, Wait>, progress: &ProgressSink) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::rig::{LINES, fleet, plan};
+use crate::rig::{LINES, Line, fleet, plan};
 use decant_executor::admit::Wait;
 use decant_executor::apply::{ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference};
 use decant_executor::clock::SystemClock;
@@ -207,6 +207,34 @@ async fn a_decision_conducts_its_own_migration_and_leaves_all_others_as_they_are
     assert_eq!(site.decide(before[0].id, Wish::Revert).await.unwrap(), Some(MigrationOutcome::Reverted));
     assert_eq!(list(&store).await.unwrap()[1], before[1]);
     assert_eq!(frozen(), was_frozen, "its host has worked on it");
+}
+
+/// Another plan moved a member of the same group while the first one waited for a person.
+#[tokio::test]
+async fn a_resumed_plan_is_judged_again_before_each_start() {
+    let site = Site::new();
+    let mut document = fleet().document().clone();
+    let group = serde_json::json!({ "name": "g", "policy": "anti-affinity", "members": ["suspend", "in-place"] });
+    document.server_groups = vec![serde_json::from_value(group).unwrap()];
+    let known = Fleet::from_document(document).unwrap();
+    let lines: &[Line<'_>] = &[
+        ("cold", "a", "b", "cold", None, &[]),
+        ("suspend", "a", "c", "suspend", None, &[1]),
+        ("stopped", "a", "c", "cold", None, &[2]),
+    ];
+    let first = Plan { fleet_digest: known.digest(), ..plan(lines) };
+    let report = site.apply(&first, Some(&known), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    let other = plan(&[("in-place", "b", "c", "cold", None, &[])]);
+    let other = Plan { id: uuid::Uuid::from_u128(2), fleet_digest: site.digest().await, ..other };
+    assert!(site.apply(&other, None, AT_ONCE, nobody()).await.unwrap().is_complete());
+    let arrived = report.moves[0].migration.as_ref().unwrap().id;
+    site.decide(arrived, Wish::Confirm).await.unwrap();
+    let report = site.apply(&first, None, AT_ONCE, nobody()).await.unwrap();
+    let why = "keep the group g apart: c may hold 1 of it and has in-place".to_owned();
+    assert_eq!(report.moves[1].wait, Some(Wait::Refused { why }));
+    assert_eq!(report.moves[2].wait, Some(Wait::Undone { moves: vec![MoveId(2)] }));
+    assert_eq!(report.short(), [MoveId(2), MoveId(3)].into());
+    assert_eq!(site.simulation.world().running(&"suspend".into()), ["a".into()]);
 }
 
 /// A store that was restored from a backup, or copied, does not know what its hosts have done since.

@@ -70,7 +70,7 @@ pub(crate) fn fleet() -> Fleet {
 }
 
 /// One line of a plan: instance, from, to, mode, new flavor, after.
-type Line<'a> = (&'a str, &'a str, &'a str, &'a str, Option<&'a str>, &'a [u32]);
+pub(crate) type Line<'a> = (&'a str, &'a str, &'a str, &'a str, Option<&'a str>, &'a [u32]);
 
 /// Every mode, a resize with and without a move, an instance that moves twice, a rebuild, and some order.
 pub(crate) const LINES: &[Line<'static>] = &[

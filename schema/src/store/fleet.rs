@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::{Store, StoreError, Write, from_json, sql, to_json};
-use crate::fleet::{Flavor, Fleet, FleetDocument, Host, Resources};
+use crate::fleet::{Flavor, Fleet, FleetDocument, Host, Resources, ServerGroup};
 
 impl Store {
     /// Takes over a fleet in place of the one before, as of the time it was captured. Refused while a migration is unfinished: its claims and its
@@ -50,10 +50,19 @@ impl Store {
 
     /// The flavors of the fleet.
     pub async fn flavors(&self) -> Result<Vec<Flavor>, StoreError> {
+        Ok(self.rest().await?.flavors)
+    }
+
+    /// The server groups of the fleet.
+    pub async fn server_groups(&self) -> Result<Vec<ServerGroup>, StoreError> {
+        Ok(self.rest().await?.server_groups)
+    }
+
+    /// What the fleet's document said that no migration changes.
+    async fn rest(&self) -> Result<FleetDocument, StoreError> {
         let row = sqlx::query("SELECT document FROM fleet").fetch_optional(&self.pool).await;
         let row = row.map_err(sql("read the fleet"))?.ok_or(StoreError::NoFleet)?;
-        let rest: FleetDocument = from_json("fleet", row.get("document"))?;
-        Ok(rest.flavors)
+        from_json("fleet", row.get("document"))
     }
 
     /// Whether a fleet was ever taken over.

@@ -3,6 +3,8 @@
 //! Claims add up to what is promised of a host: one for each instance that is there, or is on its way there. Adding to
 //! them compares the host's generation first, so two who saw the same room cannot both take it.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Row, SqlitePool};
 
 use super::{Store, StoreError, Write, from_json, sql, to_json};
@@ -10,6 +12,26 @@ use crate::fleet::{Host, Resources};
 use crate::id::{HostName, InstanceId};
 
 impl Store {
+    /// One host.
+    pub async fn host(&self, name: &HostName) -> Result<Option<Host>, StoreError> {
+        let row = sqlx::query("SELECT document FROM hosts WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql("read a host"))?;
+        row.map(|row| from_json("host", row.get("document"))).transpose()
+    }
+
+    /// The hosts on which an instance holds room: one, or two while it moves.
+    pub async fn rooms_of(&self, instance: &InstanceId) -> Result<BTreeSet<HostName>, StoreError> {
+        let rows = sqlx::query("SELECT host FROM claims WHERE instance = $1")
+            .bind(instance.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(sql("read the claims"))?;
+        Ok(rows.iter().map(|row| HostName::new(row.get::<&str, _>("host"))).collect())
+    }
+
     /// Everything that is claimed on every host, by host and instance.
     pub async fn claims(&self) -> Result<Vec<(HostName, InstanceId, Resources)>, StoreError> {
         sqlx::query("SELECT host, instance, amounts FROM claims ORDER BY host, instance")
