@@ -1,9 +1,11 @@
 //! The agent of a host: takes casts, does the work, tells the conductor what happened.
 //!
 //! An agent has no store and remembers nothing it could not find out again: what is to be done is in the cast, what is
-//! there it sees by looking. Before it touches an instance it records the cast's generation on its host and obeys no
-//! older one ever after; before it starts or destroys anything the cast's lease must not be over.
+//! there it sees by looking, and what follows from both is pure ([`decide::decide`]). Before each single effect it records
+//! the cast's generation on its host, and obeys no older one ever after; before it starts or destroys anything the cast's
+//! lease must not be over.
 
+pub mod decide;
 mod desk;
 mod lease;
 mod work;

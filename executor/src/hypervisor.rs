@@ -44,12 +44,13 @@ pub trait Hypervisor: Send + Sync {
     /// What this host really holds of the instance, found out by looking, not by remembering.
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError>;
 
-    /// Records durably that only orders of this generation or a later one are obeyed for the instance.
+    /// Records durably that only orders of this generation or a later one are obeyed for the instance. Until what it
+    /// returns is dropped, nobody else's order has an effect on it.
     ///
-    /// Called before any other work of an order. Fails with [`HypervisorError::Fenced`] when a later generation is on
+    /// Called before each single effect of an order. Fails with [`HypervisorError::Fenced`] when a later generation is on
     /// record, so that an order that was long under way can never start or destroy anything again. The record
     /// outlives the copy: [`Hypervisor::destroy`] does not remove it.
-    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
+    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<Fenced, HypervisorError>;
 
     /// Freezes the instance's disk as its base; from here on writes go to an overlay. The guest runs on, if it runs.
     ///
@@ -96,6 +97,20 @@ pub trait Hypervisor: Send + Sync {
     /// Removes the copy: its process, powered off without asking, then its definition and its files, also those that
     /// had only begun to arrive. Files on shared storage are not touched. Succeeds when nothing is here.
     async fn destroy(&self, instance: &InstanceId, disk: &Disk, discard: Discard) -> Result<(), HypervisorError>;
+}
+
+/// The right of one order to have one effect on a copy, until dropped. The kernel takes it back from an agent that ends.
+#[must_use = "the right ends when it is dropped"]
+#[derive(Debug, Default)]
+pub struct Fenced {
+    _lock: Option<std::fs::File>,
+}
+
+impl Fenced {
+    /// Held as long as this file's lock is.
+    pub fn by(lock: std::fs::File) -> Self {
+        Self { _lock: Some(lock) }
+    }
 }
 
 /// What a host holds of one instance.
@@ -179,7 +194,7 @@ pub struct GuestSpec {
 }
 
 /// How large a guest is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GuestSize {
     /// Its memory.
     pub memory: Mib,
@@ -218,7 +233,7 @@ impl Disk {
 }
 
 /// What [`Hypervisor::destroy`] does with the writes only this copy has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Discard {
     /// Nobody wants them: the copy lives on elsewhere.
     Everything,
@@ -333,6 +348,12 @@ pub enum HypervisorError {
         asked: Generation,
         /// The generation on record.
         held: Generation,
+    },
+    /// Another agent is in the middle of an effect.
+    #[error("change {instance}: another agent is at work on it")]
+    Busy {
+        /// The instance.
+        instance: InstanceId,
     },
     /// There is no such instance here.
     #[error("find {instance} on this host")]

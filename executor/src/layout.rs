@@ -159,6 +159,11 @@ impl CopyFolder {
         self.root.join("locks").join(&self.id)
     }
 
+    /// The lock of the one order that has an effect on the copy at this moment.
+    pub fn order_lock(&self) -> PathBuf {
+        self.root.join("locks").join(format!("{}{DIVIDER}order", self.id))
+    }
+
     /// The lock of a process that sends a file of the copy away.
     pub fn sending_lock(&self, file: DiskFile) -> PathBuf {
         self.root.join("locks").join(format!("{}{DIVIDER}{file}.sending", self.id))

@@ -217,7 +217,7 @@ async fn a_killed_guest_starts_on_the_disk_it_knew() {
 async fn an_older_order_is_refused_and_the_fence_outlives_the_copy() {
     let Some(world) = World::make().await else { return };
     let (driver, vm) = (world.on(&world.a), world.vm.clone());
-    twice!(driver.fence(&vm, Generation(7)));
+    twice!(async { driver.fence(&vm, Generation(7)).await.map(drop) });
     driver.destroy(&vm, &Disk::Local, Discard::Everything).await.unwrap();
     assert!(matches!(driver.fence(&vm, Generation(6)).await, Err(HypervisorError::Fenced { .. })));
     assert_eq!(driver.observe(&vm).await.unwrap().fence, Generation(7));

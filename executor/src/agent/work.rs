@@ -1,15 +1,17 @@
-//! Each work an agent can be asked for. All of them may be asked again after any part of them was done.
+//! Carries out what [`decide`] says, one effect after the other. Any may be the last before a kill, and all be asked
+//! again.
 
 use std::time::Duration;
 
 use decant_schema::cast::{Notification, WorkCast};
-use decant_schema::migration::{Attributes, DiskFile, Figures, Manifest, Report, Subject, Work};
+use decant_schema::migration::{DiskFile, Figures, Manifest, Report, Work};
 use tokio::sync::mpsc;
 
 use super::Agent;
+use super::decide::{Effect, Verdict, decide};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, CopyFacts, Discard, Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, GuestSpec, Held, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// How often a file is tried before the migration is given up: enough for a link that flaps, not for one that is gone.
@@ -43,6 +45,8 @@ impl From<HypervisorError> for WorkError {
     fn from(error: HypervisorError) -> Self {
         match error {
             HypervisorError::Fenced { .. } => Self::Outdated("a later generation was obeyed"),
+            // Nothing is known of what the other one does: the order comes again.
+            HypervisorError::Busy { .. } => Self::Outdated("another agent is at work on the instance"),
             error => Self::Failed(in_one_line(&error)),
         }
     }
@@ -85,188 +89,80 @@ impl Agent {
     }
 
     async fn dispatch(&self, cast: &WorkCast, lease: &Lease, figures: &mut Figures) -> Result<Report, WorkError> {
-        let subject = &cast.subject;
-        self.fence(cast).await?;
-        match &cast.work {
-            Work::Snapshot => self.snapshot(subject).await,
-            Work::CopyBase => self.copy_base(cast, figures).await,
-            Work::StopAndCopy => self.stop_and_copy(cast, figures).await,
-            Work::Build { manifest } => self.build(subject, manifest, lease, figures).await,
-            Work::LookAgain => self.look_again(subject).await,
-            Work::DestroySource => self.destroy_source(subject, lease).await,
-            Work::CleanTarget { keep_writes } => self.clean_target(subject, *keep_writes, lease).await,
-            Work::RestoreSource { memory_fits } => self.restore_source(subject, *memory_fits, lease, figures).await,
+        let found = self.look(cast).await.map_err(|error| before_anything(cast, error))?;
+        match decide(cast, &found) {
+            Verdict::Refuse(detail) => Err(WorkError::Refused(detail)),
+            Verdict::Fail(detail) => Err(WorkError::Failed(detail)),
+            Verdict::Do(effects, report) => {
+                let mut copied = Manifest::new();
+                let ran = matches!(found.copy, Copy::Running(_));
+                for effect in effects {
+                    if ran && matches!(effect, Effect::Shutdown | Effect::Suspend) {
+                        figures.stopped_at = Some(self.clock.now());
+                    }
+                    self.obey(cast, effect, lease, &mut copied, figures).await?;
+                    if effect == Effect::Start {
+                        figures.started_at = Some(self.clock.now());
+                    }
+                }
+                Ok(with_copied(report, copied))
+            }
         }
     }
 
-    /// A fence that cannot be put up at the very beginning ends a migration of which nothing was done.
-    async fn fence(&self, cast: &WorkCast) -> Result<(), WorkError> {
-        let fenced = self.hypervisor().fence(&cast.subject.instance, cast.generation).await.map_err(WorkError::from);
-        if cast.work == Work::Snapshot { fenced.map_err(WorkError::before_anything) } else { fenced }
+    /// What is on the host, once the order is known not to be of the past.
+    async fn look(&self, cast: &WorkCast) -> Result<Held, WorkError> {
+        let instance = &cast.subject.instance;
+        drop(self.hypervisor().fence(instance, cast.generation).await?);
+        Ok(self.hypervisor().observe(instance).await?)
     }
 
-    async fn look(&self, subject: &Subject) -> Result<Copy, WorkError> {
-        Ok(self.hypervisor().observe(&subject.instance).await?.copy)
-    }
-
-    async fn snapshot(&self, subject: &Subject) -> Result<Report, WorkError> {
-        let found = self.look(subject).await.map_err(WorkError::before_anything)?;
-        // An overlay that an earlier try left here is merged by whatever snapshot comes next.
-        found
-            .is_as_recorded(GuestSize::from(&subject.old.claim), subject.runs)
-            .map_err(|mismatch| WorkError::Refused(format!("{}: {mismatch}", subject.instance)))?;
-        if subject.copies_disk() {
-            self.hypervisor().snapshot(&subject.instance, subject.begun).await.map_err(unless_unfit)?;
-        }
-        Ok(Report::Snapshotted)
-    }
-
-    async fn copy_base(&self, cast: &WorkCast, figures: &mut Figures) -> Result<Report, WorkError> {
-        let mut copied = Manifest::new();
-        if cast.subject.copies_disk() {
-            self.copy(cast, DiskFile::Base, &mut copied, figures).await?;
-        }
-        Ok(Report::BaseCopied { copied })
-    }
-
-    async fn stop_and_copy(&self, cast: &WorkCast, figures: &mut Figures) -> Result<Report, WorkError> {
-        let subject = &cast.subject;
-        let mut copied = Manifest::new();
-        if matches!(self.look(subject).await?, Copy::Running(_)) {
-            figures.stopped_at = Some(self.clock.now());
-        }
-        let carries_memory = subject.carries_memory() && !subject.in_place();
-        if carries_memory {
-            self.hypervisor().suspend(&subject.instance).await?;
-        } else {
-            self.hypervisor().shutdown(&subject.instance).await?;
-        }
-        if subject.copies_disk() {
-            self.copy(cast, DiskFile::Overlay, &mut copied, figures).await?;
-        }
-        if carries_memory {
-            self.copy(cast, DiskFile::Memory, &mut copied, figures).await?;
-        }
-        Ok(Report::RestCopied { copied })
-    }
-
-    async fn build(
+    /// Has one effect, if the order still counts: what was looked at before the last one may be over.
+    async fn obey(
         &self,
-        subject: &Subject,
-        manifest: &Manifest,
+        cast: &WorkCast,
+        effect: Effect,
         lease: &Lease,
+        copied: &mut Manifest,
         figures: &mut Figures,
-    ) -> Result<Report, WorkError> {
-        let spec = spec(subject, &subject.new);
-        match self.look(subject).await? {
-            // Its process is there, but it may have been left before it executed.
-            Copy::Running(facts) if !subject.in_place() || facts.size == spec.size => {
-                self.power_on(subject, lease, figures).await?;
-                return Ok(Report::Started);
-            }
-            Copy::Running(_) => self.hypervisor().shutdown(&subject.instance).await?,
-            // What was verified once may have been written to since, by the guest itself.
-            Copy::Stopped(_) => {}
-            Copy::Nothing | Copy::Incoming => self.verify(subject, manifest).await?,
+    ) -> Result<(), WorkError> {
+        if let Effect::Copy(file) = effect {
+            return self.copy(cast, file, copied, figures).await;
         }
-        lease.check()?;
-        if !manifest.contains_key(&DiskFile::Memory) {
-            // One that lies here was saved with another disk, and would be loaded.
-            self.hypervisor().forget_memory(&subject.instance).await?;
+        let _alone = self.hypervisor().fence(&cast.subject.instance, cast.generation).await?;
+        if effect.needs_lease() {
+            lease.check()?;
         }
-        self.hypervisor().create(&spec).await?;
-        self.power_on(subject, lease, figures).await?;
-        Ok(Report::Started)
+        self.have(cast, effect).await
     }
 
-    /// Compares what arrived with what was sent.
-    async fn verify(&self, subject: &Subject, manifest: &Manifest) -> Result<(), WorkError> {
-        for (file, sent) in manifest {
-            let arrived = self.transfer().digest(&subject.instance, *file).await?;
-            if arrived != *sent {
-                return failed(format!("the {file} is not what was sent: {arrived} instead of {sent}"));
-            }
+    async fn have(&self, cast: &WorkCast, effect: Effect) -> Result<(), WorkError> {
+        let (host, subject) = (self.hypervisor(), &cast.subject);
+        let (instance, disk) = (&subject.instance, Disk::of(subject.storage.as_ref()));
+        match effect {
+            Effect::Freeze(generation) => host.snapshot(instance, generation).await.map_err(unless_unfit)?,
+            Effect::Shutdown => host.shutdown(instance).await?,
+            Effect::Suspend => host.suspend(instance).await?,
+            Effect::ForgetMemory => host.forget_memory(instance).await?,
+            Effect::Create(size) => host.create(&GuestSpec { instance: instance.clone(), size, disk }).await?,
+            Effect::Start => host.start(instance).await?,
+            Effect::Merge => host.merge_back(instance).await?,
+            Effect::Destroy(discard) => host.destroy(instance, &disk, discard).await?,
+            Effect::Verify => self.verify(cast).await?,
+            // It has its own way, which no lock is held on.
+            Effect::Copy(_) => {}
         }
         Ok(())
     }
 
-    async fn look_again(&self, subject: &Subject) -> Result<Report, WorkError> {
-        match self.look(subject).await? {
-            Copy::Running(_) => Ok(Report::StillRuns),
-            Copy::Stopped(_) if !subject.runs => Ok(Report::StillRuns),
-            Copy::Stopped(_) => failed("it does not run any more; find out why, then confirm or revert"),
-            Copy::Nothing | Copy::Incoming => failed("the instance is not here any more; revert, or find it"),
-        }
-    }
-
-    async fn destroy_source(&self, subject: &Subject, lease: &Lease) -> Result<Report, WorkError> {
-        if matches!(self.look(subject).await?, Copy::Running(_)) {
-            return failed("the old copy runs, and what runs is not destroyed here; find out who started it");
-        }
-        lease.check()?;
-        let disk = Disk::of(subject.storage.as_ref());
-        self.hypervisor().destroy(&subject.instance, &disk, Discard::Everything).await?;
-        Ok(Report::SourceDestroyed)
-    }
-
-    async fn clean_target(&self, subject: &Subject, keep_writes: bool, lease: &Lease) -> Result<Report, WorkError> {
-        // A target that was never told to build has no instance of this migration, whatever instance it has.
-        if !keep_writes && matches!(self.look(subject).await?, Copy::Running(_) | Copy::Stopped(_)) {
-            return Ok(Report::TargetCleaned);
-        }
-        lease.check()?;
-        let disk = Disk::of(subject.storage.as_ref());
-        let discard = if keep_writes { Discard::KeepOverlay } else { Discard::Everything };
-        self.hypervisor().destroy(&subject.instance, &disk, discard).await?;
-        Ok(Report::TargetCleaned)
-    }
-
-    async fn restore_source(
-        &self,
-        subject: &Subject,
-        memory_fits: bool,
-        lease: &Lease,
-        figures: &mut Figures,
-    ) -> Result<Report, WorkError> {
-        match self.look(subject).await? {
-            Copy::Nothing | Copy::Incoming => return failed("the instance is not here"),
-            Copy::Running(facts) if subject.in_place() => self.resize_back(subject, &facts, lease).await?,
-            Copy::Running(_) => {}
-            Copy::Stopped(facts) => {
-                lease.check()?;
-                if !memory_fits {
-                    self.hypervisor().forget_memory(&subject.instance).await?;
-                }
-                if subject.in_place() {
-                    self.resize_back(subject, &facts, lease).await?;
-                }
+    /// Compares what arrived with what was sent.
+    async fn verify(&self, cast: &WorkCast) -> Result<(), WorkError> {
+        let Work::Build { manifest } = &cast.work else { return Ok(()) };
+        for (file, sent) in manifest {
+            let arrived = self.transfer().digest(&cast.subject.instance, *file).await?;
+            if arrived != *sent {
+                return failed(format!("the {file} is not what was sent: {arrived} instead of {sent}"));
             }
-        }
-        self.power_on(subject, lease, figures).await?;
-        if subject.copies_disk() {
-            self.hypervisor().merge_back(&subject.instance).await?;
-        }
-        Ok(Report::SourceRestored)
-    }
-
-    /// Gives a copy that was resized in place its old size. One that was to move elsewhere never had another here,
-    /// whatever is on record.
-    async fn resize_back(&self, subject: &Subject, found: &CopyFacts, lease: &Lease) -> Result<(), WorkError> {
-        let spec = spec(subject, &subject.old);
-        if found.size == spec.size {
-            return Ok(());
-        }
-        lease.check()?;
-        self.hypervisor().shutdown(&subject.instance).await?;
-        Ok(self.hypervisor().create(&spec).await?)
-    }
-
-    /// Starts the instance if it ran before.
-    async fn power_on(&self, subject: &Subject, lease: &Lease, figures: &mut Figures) -> Result<(), WorkError> {
-        if subject.runs {
-            lease.check()?;
-            self.hypervisor().start(&subject.instance).await?;
-            figures.started_at = Some(self.clock.now());
         }
         Ok(())
     }
@@ -311,10 +207,16 @@ impl Agent {
     }
 }
 
-fn spec(subject: &Subject, attributes: &Attributes) -> GuestSpec {
-    GuestSpec {
-        instance: subject.instance.clone(),
-        size: GuestSize::from(&attributes.claim),
-        disk: Disk::of(subject.storage.as_ref()),
+/// A host that cannot be looked at when a migration begins ends one of which nothing was done.
+fn before_anything(cast: &WorkCast, error: WorkError) -> WorkError {
+    if cast.work == Work::Snapshot { error.before_anything() } else { error }
+}
+
+/// What to report, with what was copied in it.
+fn with_copied(report: Report, copied: Manifest) -> Report {
+    match report {
+        Report::BaseCopied { .. } => Report::BaseCopied { copied },
+        Report::RestCopied { .. } => Report::RestCopied { copied },
+        other => other,
     }
 }

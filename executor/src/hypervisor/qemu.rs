@@ -29,12 +29,16 @@ use self::guest::Activity;
 use self::lock::CopyLock;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
-use super::{AdoptError, Copy, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{AdoptError, Copy, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
 use crate::mark::Claimant;
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
+
+/// How long an order waits for another's effect to end: a work that was replaced lets go at once, so what takes longer
+/// is another agent's, and the order is given again when its lease ends.
+const ORDER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How processors are provided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,9 +246,12 @@ impl Hypervisor for Qemu {
         self.find(instance).await.map_err(|fault| fault.while_doing("look at", instance))
     }
 
-    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {
+    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<Fenced, HypervisorError> {
         let context = |fault: Fault| fault.while_doing("fence", instance);
         let copy = self.copy(instance).map_err(context)?;
+        let taken = CopyLock::take_within(&copy.order_lock(), ORDER_PATIENCE).await;
+        let alone = taken.map_err(|error| context(error.into()))?;
+        let alone = alone.ok_or_else(|| HypervisorError::Busy { instance: instance.clone() })?;
         let held = read_fence(&copy).map_err(|error| context(error.into()))?;
         if held > generation {
             return Err(HypervisorError::Fenced { instance: instance.clone(), asked: generation, held });
@@ -253,7 +260,7 @@ impl Hypervisor for Qemu {
             let text = format!("{generation}\n");
             write_durably(&copy.fence(), text.as_bytes()).map_err(|error| context(error.into()))?;
         }
-        Ok(())
+        Ok(alone.into())
     }
 
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {

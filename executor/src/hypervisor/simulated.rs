@@ -20,7 +20,7 @@ use decant_schema::plan::MoveMode;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AdoptError, Discard, Disk, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{AdoptError, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
 use crate::HostDriver;
 use crate::clock::Clock;
 use crate::driver::Drivers;
@@ -150,8 +150,8 @@ impl Hypervisor for SimulatedHost {
         Ok(self.simulation.world().observe(&self.host, instance))
     }
 
-    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {
-        self.simulation.world().fence(&self.host, instance, generation)
+    async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<Fenced, HypervisorError> {
+        self.simulation.world().fence(&self.host, instance, generation).map(|()| Fenced::default())
     }
 
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::hypervisor::Fenced;
 use crate::layout::make_parent;
 
 /// How often a lock that is held is tried again: well below what a person notices, well above what it costs.
@@ -49,6 +50,12 @@ impl CopyLock {
     /// The standard input of a process that is to hold the lock as well.
     pub(crate) fn share(&self) -> io::Result<Stdio> {
         Ok(Stdio::from(self.0.try_clone()?))
+    }
+}
+
+impl From<CopyLock> for Fenced {
+    fn from(lock: CopyLock) -> Self {
+        Self::by(lock.0)
     }
 }
 

@@ -1,0 +1,180 @@
+//! What an agent does, as a pure decision: (order, what was found on the host) → effects and what to report.
+//!
+//! No clock, no host, no messages. [`decide`] looks at what is there and says in which order what is to be done to it; it
+//! is asked anew with every order, so an order repeated after any part of it was done leads to the same end. Who carries
+//! it out looks at the fence again before each single effect.
+
+use decant_schema::cast::WorkCast;
+use decant_schema::migration::{DiskFile, Generation, Manifest, Report, Subject, Work};
+
+use crate::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Held};
+
+/// One thing that is done to a copy. Each may be done again, and each may be the last before a kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Freeze the disk as a base; the overlay is this generation's.
+    Freeze(Generation),
+    /// Copy a file to the target.
+    Copy(DiskFile),
+    /// Shut the guest down.
+    Shutdown,
+    /// Stop the guest and keep its memory.
+    Suspend,
+    /// Compare all that arrived with what was sent.
+    Verify,
+    /// Drop a saved memory that does not belong to the disk.
+    ForgetMemory,
+    /// Make the files an instance of this size.
+    Create(GuestSize),
+    /// Power it on.
+    Start,
+    /// Merge the overlay into the base.
+    Merge,
+    /// Remove the copy.
+    Destroy(Discard),
+}
+
+impl Effect {
+    /// Whether it is begun only under a lease that is not over: it makes something run, or takes something away.
+    pub fn needs_lease(self) -> bool {
+        match self {
+            Self::ForgetMemory | Self::Create(_) | Self::Start | Self::Destroy(_) => true,
+            Self::Freeze(_) | Self::Copy(_) | Self::Shutdown | Self::Suspend | Self::Verify | Self::Merge => false,
+        }
+    }
+}
+
+/// What an order comes to, as things are on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// These effects, in this order; once all are done, this is reported. A manifest in it is what was copied.
+    Do(Vec<Effect>, Report),
+    /// Nothing: what was found is not what the migration was made for. In what it differs.
+    Refuse(String),
+    /// Nothing: it cannot be done as things are. Why not.
+    Fail(String),
+}
+
+/// What this order comes to where `found` is on the host.
+pub fn decide(order: &WorkCast, found: &Held) -> Verdict {
+    let (subject, copy) = (&order.subject, &found.copy);
+    match &order.work {
+        Work::Snapshot => snapshot(subject, copy),
+        Work::CopyBase => copy_base(subject),
+        Work::StopAndCopy => stop_and_copy(subject),
+        Work::Build { manifest } => build(subject, manifest, copy),
+        Work::LookAgain => look_again(subject, copy),
+        Work::DestroySource => destroy_source(copy),
+        Work::CleanTarget { keep_writes } => clean_target(*keep_writes, copy),
+        Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, copy),
+    }
+}
+
+fn fail(why: &str) -> Verdict {
+    Verdict::Fail(why.to_owned())
+}
+
+fn snapshot(subject: &Subject, copy: &Copy) -> Verdict {
+    // An overlay that an earlier try left here is merged by whatever snapshot comes next.
+    if let Err(mismatch) = copy.is_as_recorded(GuestSize::from(&subject.old.claim), subject.runs) {
+        return Verdict::Refuse(format!("{}: {mismatch}", subject.instance));
+    }
+    let frozen = subject.copies_disk().then_some(Effect::Freeze(subject.begun));
+    Verdict::Do(frozen.into_iter().collect(), Report::Snapshotted)
+}
+
+fn copy_base(subject: &Subject) -> Verdict {
+    let copied = subject.copies_disk().then_some(Effect::Copy(DiskFile::Base));
+    Verdict::Do(copied.into_iter().collect(), Report::BaseCopied { copied: Manifest::new() })
+}
+
+fn stop_and_copy(subject: &Subject) -> Verdict {
+    let carries_memory = subject.carries_memory() && !subject.in_place();
+    let mut effects = vec![if carries_memory { Effect::Suspend } else { Effect::Shutdown }];
+    if subject.copies_disk() {
+        effects.push(Effect::Copy(DiskFile::Overlay));
+    }
+    if carries_memory {
+        effects.push(Effect::Copy(DiskFile::Memory));
+    }
+    Verdict::Do(effects, Report::RestCopied { copied: Manifest::new() })
+}
+
+fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
+    let size = GuestSize::from(&subject.new.claim);
+    let mut effects = Vec::new();
+    match copy {
+        // Its process is there, but it may have been left before it executed.
+        Copy::Running(facts) if !subject.in_place() || facts.size == size => {
+            effects.extend(power_on(subject));
+            return Verdict::Do(effects, Report::Started);
+        }
+        Copy::Running(_) => effects.push(Effect::Shutdown),
+        // What was verified once may have been written to since, by the guest itself.
+        Copy::Stopped(_) => {}
+        Copy::Nothing | Copy::Incoming => effects.push(Effect::Verify),
+    }
+    if !manifest.contains_key(&DiskFile::Memory) {
+        // One that lies here was saved with another disk, and would be loaded.
+        effects.push(Effect::ForgetMemory);
+    }
+    effects.push(Effect::Create(size));
+    effects.extend(power_on(subject));
+    Verdict::Do(effects, Report::Started)
+}
+
+fn look_again(subject: &Subject, copy: &Copy) -> Verdict {
+    match copy {
+        Copy::Running(_) => Verdict::Do(Vec::new(), Report::StillRuns),
+        Copy::Stopped(_) if !subject.runs => Verdict::Do(Vec::new(), Report::StillRuns),
+        Copy::Stopped(_) => fail("it does not run any more; find out why, then confirm or revert"),
+        Copy::Nothing | Copy::Incoming => fail("the instance is not here any more; revert, or find it"),
+    }
+}
+
+fn destroy_source(copy: &Copy) -> Verdict {
+    if matches!(copy, Copy::Running(_)) {
+        return fail("the old copy runs, and what runs is not destroyed here; find out who started it");
+    }
+    Verdict::Do(vec![Effect::Destroy(Discard::Everything)], Report::SourceDestroyed)
+}
+
+fn clean_target(keep_writes: bool, copy: &Copy) -> Verdict {
+    // A target that was never told to build has no instance of this migration, whatever instance it has.
+    if !keep_writes && matches!(copy, Copy::Running(_) | Copy::Stopped(_)) {
+        return Verdict::Do(Vec::new(), Report::TargetCleaned);
+    }
+    let discard = if keep_writes { Discard::KeepOverlay } else { Discard::Everything };
+    Verdict::Do(vec![Effect::Destroy(discard)], Report::TargetCleaned)
+}
+
+fn restore_source(subject: &Subject, memory_fits: bool, copy: &Copy) -> Verdict {
+    let mut effects = Vec::new();
+    match copy {
+        Copy::Nothing | Copy::Incoming => return fail("the instance is not here"),
+        Copy::Running(facts) => effects.extend(resize_back(subject, facts)),
+        Copy::Stopped(facts) => {
+            if !memory_fits {
+                effects.push(Effect::ForgetMemory);
+            }
+            effects.extend(resize_back(subject, facts));
+        }
+    }
+    effects.extend(power_on(subject));
+    if subject.copies_disk() {
+        effects.push(Effect::Merge);
+    }
+    Verdict::Do(effects, Report::SourceRestored)
+}
+
+/// Gives a copy that was resized in place its old size. One that was to move elsewhere never had another here, whatever
+/// is on record.
+fn resize_back(subject: &Subject, found: &CopyFacts) -> Vec<Effect> {
+    let size = GuestSize::from(&subject.old.claim);
+    if !subject.in_place() || found.size == size { Vec::new() } else { vec![Effect::Shutdown, Effect::Create(size)] }
+}
+
+/// Starts the instance if it ran before.
+fn power_on(subject: &Subject) -> Option<Effect> {
+    subject.runs.then_some(Effect::Start)
+}
