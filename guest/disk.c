@@ -2,12 +2,14 @@
 #include "machine.h"
 
 enum { FEATURES = 0, ACCEPTED = 4, QUEUE_PAGE = 8, QUEUE_SIZE = 12, QUEUE_SELECT = 14, NOTIFY = 16, STATUS = 18, ISR = 19, CAPACITY = 20 };
-enum { CAN_FLUSH = 1 << 9, READ = 0, WRITE = 1, FLUSH = 4, NEXT = 1, DEVICE_WRITES = 2, RING_MAX = 256 };
+enum { CAN_FLUSH = 1 << 9, READ = 0, WRITE = 1, FLUSH = 4, NEXT = 1, DEVICE_WRITES = 2 };
+/* The device says how many entries its ring has, and a legacy driver must take that: 256 on QEMU 7.2, 1024 since 10.0. */
+enum { RING_MAX = 1024, PAGE = 4096, RING_BYTES = 16 * RING_MAX + 2 * (3 + RING_MAX) + PAGE + 8 * RING_MAX + 6 };
 
 struct descriptor { uint64_t address; uint32_t length; uint16_t flags, next; };
 struct request { uint32_t type, reserved; uint64_t sector; };
 
-static uint8_t ring[3 * 4096] __attribute__((aligned(4096)));
+static uint8_t ring[RING_BYTES] __attribute__((aligned(PAGE)));
 static uint16_t base, ring_size, seen;
 static uint32_t sectors;
 static struct request request;
@@ -37,7 +39,7 @@ int disk_init(uint8_t *irq) {
     outw(base + QUEUE_SELECT, 0);
     ring_size = inw(base + QUEUE_SIZE);
     if (ring_size == 0 || ring_size > RING_MAX) return -1;
-    outl(base + QUEUE_PAGE, (uint32_t)ring / 4096);
+    outl(base + QUEUE_PAGE, (uint32_t)ring / PAGE);
     outb(base + STATUS, 7);
     sectors = inl(base + CAPACITY);
     return 0;
@@ -50,7 +52,7 @@ uint32_t disk_sectors(void) { return sectors; }
 static int transfer(uint32_t type, uint32_t sector, void *data, uint32_t bytes) {
     struct descriptor *d = (struct descriptor *)ring;
     volatile uint16_t *available = (volatile uint16_t *)(ring + 16 * ring_size);
-    uint32_t used_at = (16u * ring_size + 2u * (3u + ring_size) + 4095u) & ~4095u;
+    uint32_t used_at = (16u * ring_size + 2u * (3u + ring_size) + PAGE - 1u) & ~(PAGE - 1u);
     volatile uint16_t *used = (volatile uint16_t *)(ring + used_at);
     uint16_t last = bytes ? 2 : 1;
     request = (struct request){ type, 0, sector };
