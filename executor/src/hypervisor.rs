@@ -59,7 +59,7 @@ pub trait Hypervisor: Send + Sync {
     /// `generation`, that of the migration's creation, which the driver records with the overlay.
     ///
     /// Fails with [`HypervisorError::Unfit`], before anything is changed, where the guest is in a state in which it
-    /// cannot be moved: asleep, crashed.
+    /// cannot be moved: asleep, crashed; with [`HypervisorError::Uncarried`] where its disk's one file is not all of it.
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
 
     /// Shuts the guest down: politely, then by force once the driver's patience ends. Afterwards no process of the
@@ -136,13 +136,15 @@ pub enum Copy {
 }
 
 impl Copy {
-    /// Whether an instance can leave from here: it is here, as large as it is on record, and does not run where it is
-    /// on record as stopped.
+    /// Whether an instance can leave from here: it is here, as large as it is on record, and runs where it is on record as
+    /// active and only there.
     pub fn is_as_recorded(&self, size: GuestSize, runs: bool) -> Result<(), Mismatch> {
         match self {
             Self::Nothing | Self::Incoming => Err(Mismatch::Absent),
             // Its disk would be copied while it changes.
             Self::Running(_) if !runs => Err(Mismatch::Runs),
+            // An undo would start what did not run before.
+            Self::Stopped(_) if runs => Err(Mismatch::Down),
             // On the way back it would be given a size it never had, and a saved memory would not load.
             Self::Running(facts) | Self::Stopped(facts) if facts.size != size => {
                 Err(Mismatch::Size { recorded: size, found: facts.size })
@@ -161,6 +163,9 @@ pub enum Mismatch {
     /// It runs.
     #[error("the instance runs, though it is on record as stopped")]
     Runs,
+    /// It does not run.
+    #[error("the instance does not run, though it is on record as active; start it, or put it on record as stopped")]
+    Down,
     /// It has another size.
     #[error("the instance has {found}, though it is on record with {recorded}")]
     Size {
@@ -354,6 +359,22 @@ pub enum HypervisorError {
     Busy {
         /// The instance.
         instance: InstanceId,
+    },
+    /// The disk is not all in the files that are carried; nothing was changed.
+    #[error("carry the disk of {instance}: {detail}")]
+    Uncarried {
+        /// The instance.
+        instance: InstanceId,
+        /// What it is made of, and what to do about it.
+        detail: String,
+    },
+    /// A program that was not started here uses the copy's disk: it is neither down nor ours, and nothing is done to it.
+    #[error("take {instance} for its own: failed to {detail}")]
+    Occupied {
+        /// The instance.
+        instance: InstanceId,
+        /// Who uses which file, as far as that can be told.
+        detail: String,
     },
     /// There is no such instance here.
     #[error("find {instance} on this host")]

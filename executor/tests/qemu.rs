@@ -73,6 +73,18 @@ impl World {
         panic!("the guest on {host} does not write: {:?}", self.ledger.entries().last());
     }
 
+    /// Waits until a guest has said a line that begins so.
+    async fn hears(&mut self, beginning: &str) {
+        for _ in 0..3000 {
+            self.ledger.poll().unwrap();
+            if self.ledger.entries().iter().any(|entry| entry.line.starts_with(beginning)) {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no guest says `{beginning}`: {:?}", self.ledger.entries().last());
+    }
+
     async fn send(&self, file: DiskFile) {
         let order = CopyOrder {
             instance: self.vm.clone(),
@@ -265,10 +277,21 @@ async fn the_oracle_catches_a_memory_newer_than_its_disk() {
     world.on(&a).suspend(&vm).await.unwrap();
     std::fs::rename(&older, &base).unwrap();
     world.on(&a).start(&vm).await.unwrap();
-    sleep(Duration::from_millis(500)).await;
+    world.hears("broken ").await;
     world.on(&a).shutdown(&vm).await.unwrap();
     assert!(world.judge(&a).iter().any(|finding| matches!(finding, Finding::Lost { .. })));
-    assert!(world.ledger.entries().iter().any(|entry| entry.line.starts_with("broken ")), "the guest did not notice");
+}
+
+#[tokio::test]
+async fn the_oracle_catches_a_last_copy_that_is_gone() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 5).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&a), []);
+    world.on(&a).destroy(&vm, &Disk::Local, Discard::Everything).await.unwrap();
+    assert_eq!(world.judge(&a), [Finding::NoDisk { host: a }]);
 }
 
 #[tokio::test]
@@ -290,4 +313,117 @@ async fn the_oracle_catches_two_copies_at_once() {
     world.on(&a).shutdown(&vm).await.unwrap();
     world.on(&b).shutdown(&vm).await.unwrap();
     assert!(world.judge(&b).iter().any(|finding| matches!(finding, Finding::TwoCopies { .. })));
+}
+
+/// A QEMU on the instance's disk that somebody started by hand; killed when dropped.
+struct ByHand(std::process::Child);
+
+impl ByHand {
+    /// Starts it and waits until it has locked the disk.
+    async fn on(image: &std::path::Path) -> Self {
+        let drive = format!("driver=qcow2,node-name=disk,file.driver=file,file.filename={}", image.display());
+        let mut command = std::process::Command::new("qemu-system-x86_64");
+        command.args(["-nodefaults", "-display", "none", "-S", "-machine", "pc,accel=tcg", "-blockdev", &drive]);
+        command.args(["-device", "virtio-blk-pci,drive=disk"]);
+        let started = Self(command.spawn().unwrap());
+        let is_locked = || {
+            let info =
+                std::process::Command::new("qemu-img").args(["info", "-f", "qcow2"]).arg(image).output().unwrap();
+            !info.status.success()
+        };
+        for _ in 0..3000 {
+            if is_locked() {
+                return started;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the QEMU started by hand does not lock {}", image.display());
+    }
+}
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_somebody_else_s_guest_uses_is_taken_for_nobody_s() {
+    let Some(world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::Base);
+    let foreign = ByHand::on(&base).await;
+    let driver = world.on(&a);
+    let refused = [
+        driver.observe(&vm).await.map(drop),
+        driver.start(&vm).await,
+        driver.snapshot(&vm, Generation(1)).await,
+        driver.shutdown(&vm).await,
+        driver.destroy(&vm, &Disk::Local, Discard::Everything).await,
+    ];
+    for refused in refused {
+        let Err(HypervisorError::Occupied { detail, .. }) = refused else { panic!("{refused:?}") };
+        let named = format!("base.qcow2: qemu-system-x86 (process {})", foreign.0.id());
+        assert!(detail.contains(&named), "{detail}");
+    }
+    assert!(base.exists());
+    assert_eq!(world.lab.processes(), [], "a second guest was started");
+    drop(foreign);
+    driver.start(&vm).await.unwrap();
+}
+
+/// Runs `qemu-img` in the folder of the copy.
+fn qemu_img(folder: &std::path::Path, arguments: &[&str]) {
+    let output = std::process::Command::new("qemu-img").current_dir(folder).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touched() {
+    let Some(world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let driver = world.on(&a);
+    let copy = world.lab.folder(&a).copy(&vm).unwrap();
+    let (folder, base) = (copy.path(), copy.file(DiskFile::Base));
+    let whole = folder.join("whole");
+    std::fs::rename(&base, &whole).unwrap();
+    let kinds: [(&str, &[&[&str]]); 4] = [
+        ("a backing file, whole", &[&["create", "-q", "-f", "qcow2", "-b", "whole", "-F", "qcow2", "base.qcow2"]]),
+        (
+            "in another file, rest.raw",
+            &[&["create", "-q", "-f", "qcow2", "-o", "data_file=rest.raw", "base.qcow2", "1M"]],
+        ),
+        (
+            "encrypted",
+            &[&[
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                "--object",
+                "secret,id=key,data=once",
+                "-o",
+                "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10",
+                "base.qcow2",
+                "1M",
+            ]],
+        ),
+        (
+            "internal snapshots (before)",
+            &[&["create", "-q", "-f", "qcow2", "base.qcow2", "1M"], &["snapshot", "-c", "before", "base.qcow2"]],
+        ),
+    ];
+    for (named, made) in kinds {
+        made.iter().for_each(|arguments| qemu_img(&folder, arguments));
+        let guest = GuestSpec { instance: vm.clone(), size: SMALL, disk: Disk::Local };
+        for refused in [driver.snapshot(&vm, Generation(1)).await, driver.create(&guest).await] {
+            let Err(HypervisorError::Uncarried { detail, .. }) = refused else { panic!("{named}: {refused:?}") };
+            assert!(detail.contains(named), "{detail}");
+        }
+        assert!(!copy.file(DiskFile::Overlay).exists(), "{named}: it was frozen all the same");
+        std::fs::remove_file(&base).unwrap();
+    }
+    std::fs::rename(&whole, &base).unwrap();
+    driver.snapshot(&vm, Generation(1)).await.unwrap();
 }

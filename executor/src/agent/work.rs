@@ -61,9 +61,9 @@ impl From<TransferError> for WorkError {
     }
 }
 
-/// A snapshot that finds its guest unfit has changed nothing.
+/// A snapshot that finds its guest unfit, or its disk of a kind that is not carried, has changed nothing.
 fn unless_unfit(error: HypervisorError) -> WorkError {
-    let is_unfit = matches!(error, HypervisorError::Unfit { .. });
+    let is_unfit = matches!(error, HypervisorError::Unfit { .. } | HypervisorError::Uncarried { .. });
     let error = WorkError::from(error);
     if is_unfit { error.before_anything() } else { error }
 }

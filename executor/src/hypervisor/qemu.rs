@@ -4,10 +4,12 @@
 //! there, so a call cut short is finished by the same call made again, by whichever agent makes it. While a guest is
 //! down the caller holds its lock, so neither a second QEMU nor a second tool can come between.
 
+mod anatomy;
 mod definition;
 mod guest;
 mod image;
 pub(crate) mod lock;
+mod occupant;
 mod process;
 mod qmp;
 #[cfg(test)]
@@ -24,9 +26,11 @@ use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::plan::MoveMode;
 use thiserror::Error;
 
+use self::anatomy::Uncarried;
 use self::definition::Definition;
 use self::guest::Activity;
 use self::lock::CopyLock;
+use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{AdoptError, Copy, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
@@ -106,6 +110,7 @@ impl Qemu {
         let mut definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
         if definition.snapshot != Some(generation) {
             can_be_moved(&copy).await?;
+            anatomy::is_whole(&self.tools, &copy).await?;
             if copy.file(DiskFile::Overlay).exists() {
                 self.merge(&copy).await?;
             }
@@ -157,6 +162,7 @@ impl Qemu {
         if !copy.file(DiskFile::Base).exists() {
             return Err(Fault::Incomplete(DiskFile::Base));
         }
+        anatomy::is_whole(&self.tools, &copy).await?;
         if copy.file(DiskFile::Overlay).exists() {
             image::point_at_base(&self.tools, &lock, &copy).await?;
         }
@@ -366,6 +372,10 @@ enum Fault {
     Incomplete(DiskFile),
     #[error("it is in the state `{0}`")]
     Unfit(String),
+    #[error(transparent)]
+    Occupied(#[from] Occupied),
+    #[error(transparent)]
+    Uncarried(#[from] Uncarried),
 }
 
 impl Fault {
@@ -393,6 +403,8 @@ impl Fault {
             Self::Runs => HypervisorError::Runs { instance },
             Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
             Self::Unfit(state) => HypervisorError::Unfit { instance, state },
+            Self::Uncarried(reason) => HypervisorError::Uncarried { instance, detail: reason.to_string() },
+            Self::Occupied(occupied) => HypervisorError::Occupied { instance, detail: occupied.to_string() },
         }
     }
 }

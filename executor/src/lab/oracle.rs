@@ -44,6 +44,12 @@ pub enum Finding {
     /// The disk contradicts itself.
     #[error("{0}")]
     Damaged(Damage),
+    /// There is no disk where the instance is to run.
+    #[error("there is no disk on {host}")]
+    NoDisk {
+        /// Where.
+        host: HostName,
+    },
 }
 
 /// What was found out about one instance.

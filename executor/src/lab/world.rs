@@ -187,6 +187,10 @@ impl Lab {
     /// # Errors
     /// As the file system and `qemu-img` say.
     pub fn judge(&self, ledger: &Ledger, host: &HostName, instance: &InstanceId) -> Result<Verdict, LabError> {
+        if !self.copy(host, instance)?.file(DiskFile::Base).exists() {
+            let findings = vec![oracle::Finding::NoDisk { host: host.clone() }];
+            return Ok(Verdict { findings, ..Verdict::default() });
+        }
         let mut aside = Vec::new();
         for host in &self.hosts {
             for folder in self.copy(host, instance)?.discarded() {

@@ -12,7 +12,7 @@ use decant_executor::clock::SystemClock;
 use decant_executor::hypervisor::AdoptError;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_executor::{Progress, ProgressSink, apply, decide, import, list, show};
-use decant_schema::fleet::Fleet;
+use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::MoveId;
 use decant_schema::migration::{Awaits, MigrationId, MigrationOutcome, Wish};
 use decant_schema::plan::Plan;
@@ -409,6 +409,9 @@ async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_b
     for instance in document.instances.iter_mut().filter(|instance| instance.id.as_str() == "cold") {
         instance.flavor = "large".into();
     }
+    for instance in document.instances.iter_mut().filter(|instance| instance.id.as_str() == "suspend") {
+        instance.state = InstanceState::Stopped;
+    }
     let really = Fleet::from_document(document).unwrap();
     let simulation = Simulation::new(&really, Arc::new(SystemClock), SimulatedOptions::default());
     let (plan, known, store, drivers) = (plan(LINES), fleet(), site.store(), simulation.drivers());
@@ -422,6 +425,8 @@ async fn instances_that_are_not_as_the_fleet_says_are_named_before_anything_is_b
         said,
         [
             "move 1, cold on a: the instance has 20 MiB and 2 VCPU, though it is on record with 10 MiB and 1 VCPU",
+            "move 2, suspend on a: the instance does not run, though it is on record as active; start it, or put it on record as \
+             stopped",
             "move 3, stopped on a: the instance is not here"
         ]
     );

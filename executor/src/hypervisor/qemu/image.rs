@@ -42,13 +42,27 @@ pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) ->
 }
 
 impl Tools {
+    /// What `qemu-img` says of an image, in JSON, whoever uses it. Its folder is the copy's.
+    pub(super) async fn image_info(&self, copy: &CopyFolder, name: &str) -> Result<Vec<u8>, Fault> {
+        let mut command = Command::new(&self.qemu_img);
+        command
+            .current_dir(copy.path())
+            .args(["info", "-U", "--output=json", "-f", "qcow2", name])
+            .stdin(Stdio::null());
+        self.said(command).await
+    }
+
     async fn image(&self, lock: Stdio, copy: &CopyFolder, arguments: &[&str], files: &[&Path]) -> Result<(), Fault> {
         let mut command = Command::new(&self.qemu_img);
         command.current_dir(copy.path()).args(arguments).args(files).process_group(0).stdin(lock);
+        self.said(command).await.map(drop)
+    }
+
+    async fn said(&self, mut command: Command) -> Result<Vec<u8>, Fault> {
         let missing = |error| MissingTool::new(&self.qemu_img, "qemu-utils", error);
         let output = command.output().await.map_err(missing)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         Err(super::complaint(&String::from_utf8_lossy(&output.stderr)))
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::definition::Definition;
 use super::lock::{CopyLock, RETRY};
+use super::occupant::{self, Occupied};
 use super::qmp::Qmp;
 use super::{Fault, Tools};
 use crate::layout::{CopyFolder, file_name, make_parent};
@@ -29,6 +30,9 @@ const MACHINE: &str = "pc-i440fx-7.2";
 /// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
 const BUSY_MAX: Duration = Duration::from_secs(120);
 
+/// The longest an image may stay locked by a program of ours that has let go of the copy already: both happen as it ends.
+const PARTING_MAX: Duration = Duration::from_secs(2);
+
 /// The longest QEMU may take to end after it was told to.
 const QUIT_MAX: Duration = Duration::from_secs(10);
 
@@ -41,10 +45,14 @@ pub(super) enum Presence {
 }
 
 /// Finds out whether the guest's process exists.
+///
+/// Fails with [`Fault::Occupied`] where a program that was not started here uses the copy's disk: neither is the guest
+/// down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     let end = Instant::now() + BUSY_MAX;
     loop {
         if let Some(lock) = CopyLock::try_take(&copy.lock())? {
+            are_ours(copy).await?;
             return Ok(Presence::Down(lock));
         }
         let refused = match Qmp::connect(&copy.path(), SOCKET).await {
@@ -55,6 +63,19 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
             return Err(refused.into());
         }
         sleep(RETRY).await;
+    }
+}
+
+/// Fails where somebody else uses the disk of a copy that nobody here works on.
+async fn are_ours(copy: &CopyFolder) -> Result<(), Fault> {
+    let images = [DiskFile::Base, DiskFile::Overlay].map(|file| copy.file(file));
+    let end = Instant::now() + PARTING_MAX;
+    loop {
+        let found: Result<(), Occupied> = occupant::are_free(images.iter().map(AsRef::as_ref))?;
+        match found {
+            Err(_) if Instant::now() < end => sleep(RETRY).await,
+            found => return Ok(found?),
+        }
     }
 }
 

@@ -1,0 +1,94 @@
+//! What a disk image is made of: whether its one file is all there is of it.
+//!
+//! A copy is carried file by file, and its guest is given the base as the lowest layer. An image that takes part of its
+//! content from elsewhere, or keeps more in it than the disk, would arrive with holes and nobody would be told.
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{Fault, Tools};
+use crate::layout::{CopyFolder, file_name};
+use decant_schema::migration::DiskFile;
+
+/// What `qemu-img info` says of an image, as far as it matters here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Image {
+    format: String,
+    backing_filename: Option<String>,
+    #[serde(default)]
+    encrypted: bool,
+    #[serde(default)]
+    snapshots: Vec<InternalSnapshot>,
+    format_specific: Option<FormatSpecific>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InternalSnapshot {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct FormatSpecific {
+    #[serde(default)]
+    data: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Details {
+    data_file: Option<String>,
+}
+
+/// Why an image is not carried from host to host.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Uncarried {
+    #[error("the base is of the format {0}: convert it by `qemu-img convert -O qcow2`")]
+    Format(String),
+    #[error(
+        "the base has a backing file, {0}, which would not go along: shut the guest down and make the base whole by \
+         `qemu-img rebase -f qcow2 -b '' base.qcow2`"
+    )]
+    Backing(String),
+    #[error(
+        "the base keeps its content in another file, {0}, which would not go along: shut the guest down and convert the \
+         base by `qemu-img convert -O qcow2`"
+    )]
+    DataFile(String),
+    #[error("the base is encrypted, and there is no way for its secret yet: leave the instance out by --pin")]
+    Encrypted,
+    #[error(
+        "the base holds internal snapshots ({}), which the guest's overlay would hide: shut the guest down and remove \
+         them by `qemu-img snapshot -d NAME base.qcow2`",
+        .0.join(", ")
+    )]
+    Snapshots(Vec<String>),
+}
+
+/// Fails with [`Fault::Uncarried`] unless the base's one file is the whole disk. The image may be in use.
+pub(super) async fn is_whole(tools: &Tools, copy: &CopyFolder) -> Result<(), Fault> {
+    // No layer below is opened for this: where an image says that one lies is not to be trusted.
+    let said = tools.image_info(copy, file_name(DiskFile::Base)).await?;
+    let image: Image = serde_json::from_slice(&said)
+        .map_err(|error| Fault::Guest(format!("qemu-img says what is not known: {error}")))?;
+    Ok(judge(image)?)
+}
+
+fn judge(image: Image) -> Result<(), Uncarried> {
+    if image.format != "qcow2" {
+        return Err(Uncarried::Format(image.format));
+    }
+    if let Some(data) = image.format_specific.and_then(|specific| specific.data.data_file) {
+        return Err(Uncarried::DataFile(data));
+    }
+    if let Some(backing) = image.backing_filename {
+        return Err(Uncarried::Backing(backing));
+    }
+    if image.encrypted {
+        return Err(Uncarried::Encrypted);
+    }
+    if image.snapshots.is_empty() {
+        return Ok(());
+    }
+    Err(Uncarried::Snapshots(image.snapshots.into_iter().map(|snapshot| snapshot.name).collect()))
+}
