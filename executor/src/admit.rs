@@ -98,10 +98,7 @@ pub fn admit(
     refused: &BTreeMap<MoveId, String>,
     limits: &AdmitLimits,
 ) -> Admission {
-    let mut load = Load::default();
-    for migration in migrations.values().chain(elsewhere).filter(|migration| is_at_work(migration)) {
-        load.add(migration.subject.source(), migration.subject.target());
-    }
+    let mut load = Load::of(migrations.values().chain(elsewhere).copied());
     let mut admission = Admission::default();
     let before = predecessors(plan);
     let undone = never_starting(plan, &before, migrations, refused);
@@ -128,6 +125,11 @@ pub fn never_made(
     never_starting(plan, &predecessors(plan), migrations, refused)
 }
 
+/// Whether a move that is no line of a plan must not start yet, since as many migrations are under way as may be.
+pub fn crowded(line: &Move, under_way: &[&Migration], limits: &AdmitLimits) -> Option<Wait> {
+    Load::of(under_way.iter().copied()).wait(line, limits)
+}
+
 /// Migrations under way, by host and in all.
 #[derive(Default)]
 struct Load {
@@ -136,6 +138,14 @@ struct Load {
 }
 
 impl Load {
+    fn of<'a>(migrations: impl Iterator<Item = &'a Migration>) -> Self {
+        let mut load = Self::default();
+        for migration in migrations.filter(|migration| is_at_work(migration)) {
+            load.add(migration.subject.source(), migration.subject.target());
+        }
+        load
+    }
+
     fn add(&mut self, source: &HostName, target: &HostName) {
         self.in_fleet += 1;
         *self.by_host.entry(source.clone()).or_default() += 1;

@@ -3,9 +3,9 @@
 //! All that has to be remembered is in the store, so there is no difference between beginning, going on after a kill,
 //! and finding that everything is done already.
 
-mod around;
 mod decide;
 mod error;
+mod migrate;
 mod session;
 mod stale;
 
@@ -24,6 +24,7 @@ use jiff::Timestamp;
 
 pub use decide::decide;
 pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
+pub use migrate::{MigrateJob, Migrated, WayIn, migrate};
 pub use stale::Difference;
 
 use crate::admit::{self, AdmitLimits, Objection, Wait, admit};
@@ -256,7 +257,7 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
     let store = &held.store;
     if store.has_begun(job.plan).await? {
-        can_be_reached(job.plan, &job.drivers)?;
+        can_be_reached(&job.plan.moves, &job.drivers)?;
         return held.adopt(&job.drivers).await;
     }
     let known = known_fleet(store).await?;
@@ -269,9 +270,9 @@ async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), Ap
     if !violations.is_empty() {
         return Err(ApplyError::DoesNotHold { violations });
     }
-    can_be_reached(job.plan, &job.drivers)?;
-    can_be_done(job.plan, fleet, &job.drivers)?;
-    are_as_recorded(job.plan, fleet, &job.drivers).await?;
+    can_be_reached(&job.plan.moves, &job.drivers)?;
+    can_be_done(&job.plan.moves, fleet, &job.drivers)?;
+    are_as_recorded(&job.plan.moves, fleet, &job.drivers).await?;
     held.adopt(&job.drivers).await?;
     if is_news {
         store.import_fleet(fleet).await?;
@@ -290,6 +291,16 @@ fn newer<'a>(told: Option<&'a Fleet>, known: Option<&'a Fleet>) -> Option<(&'a F
     }
 }
 
+/// The fleet to believe, which the store knows from now on.
+async fn take_over_news(store: &Store, told: Option<&Fleet>) -> Result<Fleet, ApplyError> {
+    let known = known_fleet(store).await?;
+    let (fleet, is_news) = newer(told, known.as_ref()).ok_or(StoreError::NoFleet)?;
+    if is_news {
+        store.import_fleet(fleet).await?;
+    }
+    Ok(fleet.clone())
+}
+
 async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
     if !store.has_fleet().await? {
         return Ok(None);
@@ -299,18 +310,18 @@ async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
 }
 
 /// Names every host of the plan that cannot be reached.
-fn can_be_reached(plan: &Plan, drivers: &Drivers) -> Result<(), ApplyError> {
+fn can_be_reached(lines: &[Move], drivers: &Drivers) -> Result<(), ApplyError> {
     // A rebuild's source is down, whoever serves it.
-    let sources = plan.moves.iter().filter(|line| line.mode != MoveMode::Rebuild).map(|line| &line.source);
-    let hosts: BTreeSet<_> = sources.chain(plan.moves.iter().map(|line| &line.target)).collect();
+    let sources = lines.iter().filter(|line| line.mode != MoveMode::Rebuild).map(|line| &line.source);
+    let hosts: BTreeSet<_> = sources.chain(lines.iter().map(|line| &line.target)).collect();
     let missing: Vec<_> = hosts.into_iter().filter(|host| !drivers.contains_key(*host)).cloned().collect();
     if missing.is_empty() { Ok(()) } else { Err(ApplyError::NoDriver { hosts: missing }) }
 }
 
 /// Asks every driver before anything is begun, and names everything that cannot be done.
-fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
+fn can_be_done(lines: &[Move], fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
     let mut unsupported = Vec::new();
-    for line in &plan.moves {
+    for line in lines {
         let instance = fleet.instance_index(line.instance.as_str()).map(|at| &fleet.instances()[at]);
         let disk = Disk::of(instance.and_then(|instance| instance.storage.as_ref()));
         if let Some(Err(reason)) = instance.map(|instance| Unsupported::unless_kept(instance.state, line.mode)) {
@@ -327,9 +338,9 @@ fn can_be_done(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), Appl
 }
 
 /// Looks at every instance where its first move begins, before anything is begun.
-async fn are_as_recorded(plan: &Plan, fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
+async fn are_as_recorded(lines: &[Move], fleet: &Fleet, drivers: &Drivers) -> Result<(), ApplyError> {
     let (mut seen, mut moves) = (BTreeSet::new(), Vec::new());
-    for line in plan.moves.iter().filter(|line| seen.insert(&line.instance)) {
+    for line in lines.iter().filter(|line| seen.insert(&line.instance)) {
         if let Err(reason) = is_as_recorded(line, fleet, drivers).await {
             moves.push(UnreadyMove {
                 line: line.id,
@@ -459,9 +470,8 @@ impl Run<'_> {
 
     /// What the fleet as it is now has against a move that was judged when the plan was begun.
     async fn objections(&self, line: &Move) -> Result<Vec<Objection>, ApplyError> {
-        let around = around::around(line, &self.groups, self.session.store()).await?;
         let never = admit::never_made(self.plan, &self.own_and_others().0, &self.refused);
-        Ok(admit::objections(line, &self.whole.moves, &never, &around))
+        Ok(self.session.conductor.objections(line, &self.whole.moves, &never, &self.groups).await?)
     }
 
     fn tell(&mut self, waits: &BTreeMap<MoveId, Wait>, progress: &ProgressSink) {

@@ -4,7 +4,9 @@
 //! the same migrations in the store, and whose agents' silence is over at the latest when their leases are. Recovery
 //! is the same loop.
 
+mod around;
 mod create;
+mod gate;
 mod scope;
 
 use std::collections::BTreeSet;
@@ -26,13 +28,18 @@ use crate::clock::Clock;
 use crate::progress::{Progress, ProgressSink};
 use crate::step::{IllegalEvent, step, work_cast};
 
-pub use create::CreateError;
+pub use create::{CreateError, move_of};
+pub use gate::{Gate, Refusal};
 pub use scope::Scope;
+
+use gate::Refusals;
 
 /// The conductor.
 pub struct Conductor {
     store: Store,
     scope: Scope,
+    gate: Option<Gate>,
+    refusals: Refusals,
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     progress: ProgressSink,
@@ -52,7 +59,7 @@ pub enum ConductError {
 impl Conductor {
     /// A conductor of this store. There must be no other.
     pub fn new(store: Store, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, progress: ProgressSink) -> Self {
-        Self { store, scope: Scope::Everything, bus, clock, progress }
+        Self { store, scope: Scope::Everything, gate: None, refusals: Refusals::default(), bus, clock, progress }
     }
 
     /// The same conductor, that conducts these migrations and leaves all others as they are.
@@ -96,7 +103,8 @@ impl Conductor {
             Notification::Ready { host } => self.remind(|agent, _| *agent == host).await,
             Notification::Wanted { host: _, prep } => self.hear_wanted(prep).await,
             Notification::Refused { host, prep, reason } => {
-                (self.progress)(Progress::Refused { prep, host, reason });
+                (self.progress)(Progress::Refused { prep, host, reason: reason.clone() });
+                self.refusals.put(Refusal::NotPrepared(reason));
                 Ok(())
             }
         }

@@ -19,6 +19,7 @@
 //!
 //! ```text
 //! apply(ApplyJob { plan, moves, fleet, judge, store, drivers, .. })  -> Result<ApplyReport, ApplyError>
+//! migrate(MigrateJob { request, way_in, scheduler, store, .. })     -> Result<Migrated, ApplyError>
 //! decide(store, drivers, id, Wish, options, progress)               -> Result<Migration, ApplyError>
 //! list(store)                                                       -> Result<Vec<Migration>, ApplyError>
 //! show(store, id)                                                   -> Result<History, ApplyError>
@@ -32,6 +33,8 @@
 //!   that was never begun is compared with that fleet and refused as [`ApplyError::Stale`], with every difference that
 //!   matters, if it was made for another. With a fleet given, the store takes it over first (unless a
 //!   migration is unfinished). Then `judge` has its say, and what it finds is [`ApplyError::DoesNotHold`].
+//! - `migrate` moves or resizes one instance without a plan; `scheduler` chooses where it goes, and judges what somebody
+//!   else chose. A refusal is a result, with its reasons.
 //! - `decide` confirms, reverts or aborts one migration and returns when that is carried out. While an `apply` runs on
 //!   the same store, that one carries it out.
 //! - `progress` hears what happens, in order, on the caller's runtime; it must not block.
@@ -50,13 +53,14 @@ pub mod lab;
 pub mod layout;
 pub mod mark;
 pub mod progress;
+pub mod scheduler;
 pub mod step;
 pub mod tool;
 pub mod transfer;
 
 pub use apply::{
-    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, Judge, MoveReport,
-    UnreadyMove, UnsupportedMove, apply, decide, fleet, import, list, show,
+    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, Judge, MigrateJob, Migrated,
+    MoveReport, UnreadyMove, UnsupportedMove, WayIn, apply, decide, fleet, import, list, migrate, show,
 };
 pub use driver::{Drivers, HostDriver};
 pub use progress::{Progress, ProgressSink};

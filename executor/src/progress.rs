@@ -52,4 +52,11 @@ pub enum Progress {
         /// Why not.
         reason: PrepRefusal,
     },
+    /// A host offered itself as target, and the move was not begun.
+    NotCreated {
+        /// What was wanted, and of which host.
+        prep: Prep,
+        /// Why not, to be read after "failed to".
+        why: String,
+    },
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use decant_schema::cast::PrepRefusal;
 use decant_schema::finding::Finding;
 use decant_schema::id::{HostName, InstanceId, MoveId};
 use decant_schema::migration::{MigrationId, Wish};
@@ -10,6 +11,7 @@ use thiserror::Error;
 
 use super::Difference;
 use crate::causes::in_one_line;
+use crate::conductor::CreateError;
 use crate::hypervisor::{AdoptError, HypervisorError, Mismatch, Unsupported};
 
 /// Why a plan, or a decision, is not carried out. Nothing was begun unless the store failed on the way.
@@ -90,6 +92,12 @@ pub enum ApplyError {
         /// Everything that is wrong with it.
         findings: Vec<Finding>,
     },
+    /// A migration that was asked for cannot be created.
+    #[error(transparent)]
+    NotCreated(#[from] CreateError),
+    /// The host that was told of a migration takes no part in it.
+    #[error("prepare the migration: {0}")]
+    NotPrepared(PrepRefusal),
     /// The wish does not fit the migration's state.
     #[error("{wish} migration {id}: {refusal}")]
     NotGranted {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use decant_schema::cast::Cast;
 use decant_schema::migration::{Awaits, Migration};
 use decant_schema::store::Store;
 use decant_schema::units::Mbps;
@@ -16,7 +17,7 @@ use super::ApplyError;
 use crate::agent::Agent;
 use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
-use crate::conductor::{Conductor, Scope};
+use crate::conductor::{Conductor, Gate, Scope};
 use crate::driver::Drivers;
 use crate::layout::make_parent;
 use crate::mark::{Claimant, Owner};
@@ -144,6 +145,16 @@ impl Session {
         let mut looks = tokio::time::interval(POLL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { conductor, bus, news, looks, _agents: agents, _held: held }
+    }
+
+    /// The same session with a door for migrations that nobody planned.
+    pub(super) fn behind(self, gate: Gate) -> Self {
+        Self { conductor: self.conductor.behind(gate), ..self }
+    }
+
+    /// Sends a cast to the agent it names.
+    pub(super) async fn cast(&self, cast: Cast) {
+        self.bus.cast(cast).await;
     }
 
     /// The migrations that changed since this was last asked, in the order in which they did.

@@ -1,14 +1,15 @@
 //! How a migration comes into being: its room is claimed and its record written in one transaction, then it is cast.
 
 use decant_schema::cast::Prep;
+use decant_schema::finding::Finding;
 use decant_schema::fleet::{Flavor, Instance};
-use decant_schema::id::{FlavorName, HostName, InstanceId};
+use decant_schema::id::{FlavorName, HostName, InstanceId, MoveId};
 use decant_schema::migration::{Attributes, Generation, Migration, MigrationId, PlanLine, Subject, Terms};
-use decant_schema::plan::{Move, MoveMode};
+use decant_schema::plan::{Move, MoveMode, MoveReason};
 use decant_schema::store::{NewMigration, StoreError};
+use decant_schema::units::mib;
 use jiff::Timestamp;
 use thiserror::Error;
-use tracing::debug;
 use uuid::{Builder, Uuid};
 
 use super::Conductor;
@@ -29,6 +30,21 @@ pub enum CreateError {
     /// The flavor is not known.
     #[error("find flavor {0}")]
     NoFlavor(FlavorName),
+    /// Nobody chose a target.
+    #[error("move {0}: nobody chose a target")]
+    NoTarget(InstanceId),
+    /// The instance stays where it is.
+    #[error("move it: {}", .reasons.join("; "))]
+    Stays {
+        /// Everything that speaks against the move, in sentences.
+        reasons: Vec<String>,
+    },
+    /// The store's own fleet would not be accepted at the door.
+    #[error("read the store's fleet: {}", .findings.first().map_or(String::new(), ToString::to_string))]
+    BadFleet {
+        /// Everything that is wrong with it.
+        findings: Vec<Finding>,
+    },
     /// What the instance is doing cannot be taken along.
     #[error("move {instance}: {reason}; resume it or shut it down first")]
     Unmovable {
@@ -48,12 +64,51 @@ pub enum CreateError {
 }
 
 /// What a migration is to do, before it is known what the instance is now.
-struct Wanted<'a> {
-    instance: &'a InstanceId,
-    source: &'a HostName,
-    target: &'a HostName,
-    mode: MoveMode,
-    flavor: Option<&'a FlavorName>,
+pub(super) struct Wanted<'a> {
+    pub(super) instance: &'a InstanceId,
+    pub(super) source: &'a HostName,
+    pub(super) target: &'a HostName,
+    pub(super) mode: MoveMode,
+    pub(super) flavor: Option<&'a FlavorName>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What was asked for, once a target is chosen.
+    pub(super) fn of(prep: &'a Prep) -> Result<Self, CreateError> {
+        let no_target = || CreateError::NoTarget(prep.instance.clone());
+        Ok(Self {
+            instance: &prep.instance,
+            source: &prep.source,
+            target: prep.target.as_ref().ok_or_else(no_target)?,
+            mode: prep.mode,
+            flavor: prep.flavor.as_ref(),
+        })
+    }
+
+    /// The move as a plan of its own would have it.
+    pub(super) fn as_move(&self) -> Move {
+        Move {
+            id: MoveId(1),
+            instance: self.instance.clone(),
+            source: self.source.clone(),
+            target: self.target.clone(),
+            mode: self.mode,
+            why: if self.flavor.is_some() { MoveReason::Resize } else { MoveReason::Evacuate },
+            flavor: self.flavor.cloned(),
+            after: Vec::new(),
+            transfer_mb: mib(0),
+            start_s: 0.0,
+            end_s: 0.0,
+        }
+    }
+}
+
+/// The move that is asked for, as a plan of its own would have it.
+///
+/// # Errors
+/// Where nobody chose a target.
+pub fn move_of(prep: &Prep) -> Result<Move, CreateError> {
+    Ok(Wanted::of(prep)?.as_move())
 }
 
 impl Conductor {
@@ -70,27 +125,12 @@ impl Conductor {
         self.create(&wanted, Some(PlanLine { plan, id: line.id }), terms).await
     }
 
-    /// A host offers itself as target for an instance somebody wants moved. Said twice, it is in a migration already.
-    pub(super) async fn hear_wanted(&self, prep: Prep) -> Result<(), StoreError> {
-        let Some(target) = &prep.target else { return Ok(()) };
-        let wanted = Wanted {
-            instance: &prep.instance,
-            source: &prep.source,
-            target,
-            mode: prep.mode,
-            flavor: prep.flavor.as_ref(),
-        };
-        match self.create(&wanted, None, PREP_TERMS).await {
-            Ok(_) => Ok(()),
-            Err(CreateError::Store(error)) if !error.is_refusal() => Err(error),
-            Err(refused) => {
-                debug!(instance = %prep.instance, %refused, "refused a migration");
-                Ok(())
-            }
-        }
+    /// The terms of a migration that is no line of a plan.
+    pub(super) fn terms(&self) -> Terms {
+        self.gate.as_ref().map_or(PREP_TERMS, |gate| gate.terms)
     }
 
-    async fn create(
+    pub(super) async fn create(
         &self,
         wanted: &Wanted<'_>,
         line: Option<PlanLine>,

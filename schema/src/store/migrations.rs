@@ -102,6 +102,16 @@ impl Store {
         rows.map_err(sql("read the migrations"))?.iter().map(migration).collect()
     }
 
+    /// The migration an instance is in, if it is in one.
+    pub async fn unfinished_migration_of(&self, instance: &InstanceId) -> Result<Option<Migration>, StoreError> {
+        let row = sqlx::query("SELECT document FROM migrations WHERE instance = $1 AND state <> 'finished'")
+            .bind(instance.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(sql("read a migration"))?;
+        row.as_ref().map(migration).transpose()
+    }
+
     /// The migrations that carry out a plan, by its lines.
     pub async fn migrations_of(&self, plan: Uuid) -> Result<Vec<Migration>, StoreError> {
         let rows = sqlx::query("SELECT document FROM migrations WHERE plan = $1 ORDER BY line")
