@@ -2,6 +2,7 @@
 
 mod documents;
 mod executing;
+mod migrating;
 mod planning;
 mod values;
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
+pub(crate) use migrating::{About, How, Migrate, ResizeOne};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
 pub(crate) use values::{HostPriority, Lease, Percent, Seconds, When, Window};
 
@@ -80,6 +82,10 @@ pub(crate) enum Command {
     Report(Report),
     /// Carry a plan out; after any interruption the same command goes on.
     Apply(Apply),
+    /// Move one instance, to a host of yours or of the planner's choice.
+    Migrate(Migrate),
+    /// Give one instance another flavor, where it is or where it fits.
+    Resize(ResizeOne),
     /// Look after migrations: list, show, confirm, revert, abort.
     #[command(subcommand)]
     Migration(MigrationCommand),

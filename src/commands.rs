@@ -7,10 +7,12 @@ mod demo;
 mod documents;
 mod fleet;
 mod man;
+mod migrate;
 mod migration;
 mod plan;
 mod report;
 mod rounds;
+mod scheduler;
 mod schema;
 mod select;
 mod show;
@@ -32,6 +34,8 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Check(args) => or_interrupted(move || check::run(&args)),
         Command::Report(args) => or_interrupted(move || report::run(&args)),
         Command::Apply(args) => apply::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Resize(args) => migrate::resize(&args),
         Command::Migration(command) => migration::run(&command),
         Command::Fleet(command) => or_interrupted(move || fleet::run(&command)),
         Command::Schema { of } => schema::run(of),

@@ -196,3 +196,37 @@ fn a_decision_about_one_instance_leaves_another_exactly_as_a_cut_apply_left_it()
     assert_eq!(fleet.decide("abort", &left.id).state.outcome(), Some(MigrationOutcome::Aborted));
     fleet.check_disks();
 }
+
+/// One instance at a time, by the planner's choice, by a person's, and by the host that is told first; what speaks against
+/// a move is said.
+#[test]
+fn one_instance_is_moved_or_resized_without_a_plan() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let ask = |words: &[&str]| fleet.ask(&[words, &["--confirm", "manual", "--fleet-source", "fleet.json"]].concat());
+    let (code, said) = ask(&["migrate", "cache-1", "--to", "oak", "--suspend"]);
+    assert!(code == Some(0) && said.contains("cache-1 is on oak"), "{said}");
+    assert_eq!(fleet.place_of("cache-1"), "oak");
+    let first = fleet.migration_that(|_| true, 0);
+    assert_eq!(fleet.decide("confirm", &first.id).state.outcome(), Some(MigrationOutcome::Confirmed));
+    // The host that is told has no say in where the instance is; it asks the source.
+    let (code, said) = ask(&["migrate", "cache-1", "--cast-to", "ash"]);
+    assert!(code == Some(0) && said.contains("cache-1 is on ash"), "{said}");
+    let back = fleet.migration_that(|_| true, 1);
+    assert_eq!(fleet.decide("revert", &back.id).state.outcome(), Some(MigrationOutcome::Reverted));
+    assert_eq!(fleet.place_of("cache-1"), "oak");
+    let (code, said) = ask(&["migrate", "cache-1", "--cast-to", "oak"]);
+    assert!(code == Some(2) && said.contains("nobody chose a target"), "{said}");
+    let (code, said) = ask(&["migrate", "db-1"]);
+    assert!(code == Some(3) && said.contains("too little headroom"), "{said}");
+    let (code, said) = ask(&["migrate", "db-1", "--cast-to", "elm"]);
+    assert!(code == Some(3) && said.contains("too little headroom"), "{said}");
+    let (code, said) = ask(&["resize", "cache-2", "--flavor", "medium"]);
+    assert!(code == Some(0) && said.contains("cache-2 is on ash"), "{said}");
+    let resized = fleet.migration_that(|_| true, 2);
+    assert!(resized.subject.in_place(), "{resized:?}");
+    assert_eq!(fleet.decide("confirm", &resized.id).state.outcome(), Some(MigrationOutcome::Confirmed));
+    fleet.check_disks();
+}

@@ -115,18 +115,23 @@ fn window(names: &mut Names<'_>, fleet: &Fleet, windows: &[Window]) -> RollingOp
 
 /// The flavor of each instance in turn.
 fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<FlavorName> {
-    for flavor in args.flavor.iter().filter(|name| fleet.flavor_index(name).is_none()) {
-        let near = nearest(flavor, fleet.flavors().iter().map(|known| known.name.as_str()));
-        let remedy =
-            near.map_or("name a flavor of the fleet document".to_owned(), |near| format!("did you mean {near}?"));
-        names.complain(Complaint::new(format!("--flavor: the fleet has no flavor {flavor}"), remedy));
-    }
+    args.flavor.iter().for_each(|flavor| is_flavor(names, fleet, flavor));
     let (instances, flavors) = (args.instance.len(), args.flavor.len());
     if flavors != 1 && flavors != instances {
         let problem = format!("{instances} instances and {flavors} flavors are named");
         names.complain(Complaint::new(problem, "name one flavor for all instances, or one for each"));
     }
     args.flavor.iter().cycle().take(instances).map(|name| FlavorName::from(name.as_str())).collect()
+}
+
+/// Complains of a flavor the fleet does not have.
+pub(super) fn is_flavor(names: &mut Names<'_>, fleet: &Fleet, flavor: &str) {
+    if fleet.flavor_index(flavor).is_some() {
+        return;
+    }
+    let near = nearest(flavor, fleet.flavors().iter().map(|known| known.name.as_str()));
+    let remedy = near.map_or("name a flavor of the fleet document".to_owned(), |near| format!("did you mean {near}?"));
+    names.complain(Complaint::new(format!("--flavor: the fleet has no flavor {flavor}"), remedy));
 }
 
 /// The fleet, and what the file of hosts says; where the fleet is wrong, all that is wrong with either.

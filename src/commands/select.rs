@@ -88,6 +88,16 @@ impl<'a> Names<'a> {
         found
     }
 
+    /// The one host of this name.
+    pub(crate) fn host(&mut self, place: &str, name: &str) -> Option<HostName> {
+        let found = self.fleet.host_index(name).map(|at| self.fleet.hosts()[at].name.clone());
+        if found.is_none() {
+            let fleet = self.fleet;
+            self.unknown(place, "host", name, fleet.hosts().iter().map(|host| host.name.as_str()));
+        }
+        found
+    }
+
     /// Hosts named in a file, one a line.
     fn listed(&mut self, path: &Path, text: &str) -> BTreeSet<HostName> {
         let mut hosts = BTreeSet::new();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decant_executor::apply::ApplyError;
+use decant_executor::conductor::CreateError;
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
 use decant_executor::hypervisor::{AdoptError, Unsupported};
 use decant_executor::layout::HostFolder;
@@ -162,6 +163,15 @@ fn failure(error: ApplyError) -> Failure {
         ApplyError::Store(StoreError::NoFleet) => {
             let remedy = "have one taken over: decant apply PLAN --fleet-source FLEET";
             Failure::input("the store", "no fleet is in it yet", remedy)
+        }
+        ApplyError::NotPrepared(reason) => Failure::input(
+            of,
+            reason.to_string(),
+            "name a target by --to, or tell the host it is to go to by --cast-to",
+        ),
+        ApplyError::NotCreated(CreateError::BadFleet { findings }) => Failure::findings("the store's fleet", &findings),
+        ApplyError::NotCreated(refused) => {
+            Failure::input(of, format!("failed to {refused}"), "decant fleet pull --from store shows what is known")
         }
         ApplyError::NotGranted { refusal, .. } => Failure::Input {
             of,

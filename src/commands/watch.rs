@@ -69,6 +69,8 @@ fn hear(bar: &ProgressBar, seen: &mut BTreeMap<MigrationId, Migration>, progress
             _ => tracing::debug!(%line, %wait, "a move waits"),
         },
         Progress::Silent { host, migration } => tracing::info!(%host, %migration, "a silent host is told again"),
+        // The command's answer says so.
+        Progress::NotCreated { prep, why } => tracing::debug!(instance = %prep.instance, why, "not begun"),
         Progress::Refused { host, reason, .. } => say(bar, &format!("{host} refused: {reason}")),
     }
 }

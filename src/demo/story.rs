@@ -128,7 +128,7 @@ pub(super) fn progress(happened: &Progress) -> Option<String> {
         }
         Progress::Silent { host, .. } => Some(format!("  {host} is silent and is told again")),
         Progress::Refused { host, reason, .. } => Some(format!("  {host} refuses: {reason}")),
-        Progress::Copying { .. } | Progress::Waiting { .. } => None,
+        Progress::Copying { .. } | Progress::Waiting { .. } | Progress::NotCreated { .. } => None,
     }
 }
 

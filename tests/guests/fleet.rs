@@ -173,6 +173,22 @@ impl RealFleet {
         self.runtime.block_on(decant_executor::show(&self.path("store.db"), *id)).unwrap().migration
     }
 
+    /// Runs a command on this site; its exit code and all it said.
+    pub(crate) fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
+        let mut command = decant();
+        command.args(words).current_dir(self.folder.path());
+        self.on_this_site(&mut command);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), said.concat())
+    }
+
+    /// The host an instance is on, as its record says.
+    pub(crate) fn place_of(&self, instance: &str) -> String {
+        let fleet = self.stored_fleet();
+        fleet.instances()[fleet.instance_index(instance).unwrap()].host.to_string()
+    }
+
     /// Every migration ended where its plan wanted it, and the hosts hold what they can.
     pub(crate) fn check_all_confirmed(&self, plan: &Path) {
         let plan = decant_schema::plan::read(&std::fs::read(plan).unwrap()).unwrap();
