@@ -2,6 +2,7 @@
 
 mod documents;
 mod executing;
+mod host;
 mod migrating;
 mod planning;
 mod values;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
+pub(crate) use host::{DeclareDead, HostCommand, Proof, TakeOver};
 pub(crate) use migrating::{About, How, Migrate, ResizeOne};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
 pub(crate) use values::{HostPriority, Lease, Percent, Seconds, When, Window};
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     /// Look after migrations: list, show, confirm, revert, abort.
     #[command(subcommand)]
     Migration(MigrationCommand),
+    /// Look after hosts: those that died, and those that know more than the store.
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Check, read or convert a fleet document.
     #[command(subcommand)]
     Fleet(FleetCommand),

@@ -6,6 +6,7 @@ mod completion;
 mod demo;
 mod documents;
 mod fleet;
+mod host;
 mod man;
 mod migrate;
 mod migration;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Migrate(args) => migrate::run(&args),
         Command::Resize(args) => migrate::resize(&args),
         Command::Migration(command) => migration::run(&command),
+        Command::Host(command) => host::run(&command),
         Command::Fleet(command) => or_interrupted(move || fleet::run(&command)),
         Command::Schema { of } => schema::run(of),
         Command::Demo => demo::run(),

@@ -230,3 +230,64 @@ fn one_instance_is_moved_or_resized_without_a_plan() {
     assert_eq!(fleet.decide("confirm", &resized.id).state.outcome(), Some(MigrationOutcome::Confirmed));
     fleet.check_disks();
 }
+
+/// A copy of a store, as a backup is one, does not know what its hosts did since; nothing of it is obeyed.
+#[test]
+fn a_store_that_knows_less_than_its_hosts_is_refused_until_it_takes_that_up() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let told = ["--fleet-source", "fleet.json", "--confirm", "manual"];
+    let (code, said) = fleet.ask(&[&["migrate", "cache-1", "--to", "oak"], &told[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    fleet.copy_store();
+    let arrived = fleet.migration_that(|_| true, 0);
+    assert_eq!(fleet.decide("confirm", &arrived.id).state.outcome(), Some(MigrationOutcome::Confirmed));
+    let traces = fleet.traces_on("oak", "cache-1");
+    for words in [&["migration", "revert", "cache-1"][..], &["migrate", "web-1", "--to", "elm", "--cold"]] {
+        let (code, said) = fleet.ask_with("copy.db", words);
+        assert!(code == Some(2) && said.contains("knows more than the store"), "{said}");
+        assert!(said.contains("decant host take-over"), "{said}");
+    }
+    assert_eq!(fleet.traces_on("oak", "cache-1"), traces);
+    let (code, said) = fleet.ask_with("copy.db", &["host", "take-over"]);
+    assert!(code == Some(0) && said.contains("cache-1 was ordered about since"), "{said}");
+    assert!(said.contains("Nothing was changed"), "{said}");
+    let (code, said) = fleet.ask_with("copy.db", &["host", "take-over", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = fleet.ask_with("copy.db", &["migrate", "cache-1", "--to", "elm", "--confirm", "manual"]);
+    assert!(code == Some(0) && said.contains("cache-1 is on elm"), "{said}");
+    let (code, said) = fleet.ask(&["migrate", "cache-1", "--to", "oak"]);
+    assert!(code == Some(2) && said.contains("knows more than the store"), "{said}");
+}
+
+#[test]
+fn a_dead_host_is_declared_dead_and_its_stale_copy_is_put_aside_when_it_is_back() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let told = ["--fleet-source", "fleet.json", "--confirm", "manual"];
+    let (code, said) = fleet.ask(&[&["migrate", "cache-1", "--to", "oak"], &told[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let declare = ["host", "declare-dead", "elm", "--yes-it-is-dead", "elm"];
+    let (code, said) = fleet.ask(&[&declare[..], &["--word-of", "Ada"]].concat());
+    assert!(code == Some(2) && said.contains("db-2 run there"), "{said}");
+    fleet.take_away("elm", &["db-2"]);
+    let (code, said) = fleet.ask(&[&declare[..], &["--power-status", "echo Chassis Power is on"]].concat());
+    assert!(code == Some(2) && said.contains("does not end in `off`"), "{said}");
+    let (code, said) = fleet.ask(&["host", "declare-dead", "elm", "--word-of", "Ada"]);
+    assert!(code == Some(2) && said.contains("--yes-it-is-dead elm"), "{said}");
+    let (code, said) = fleet.ask(&[&declare[..], &["--power-status", "echo Chassis Power is off"]].concat());
+    assert!(code == Some(0) && said.contains("its power reads back"), "{said}");
+    let (code, said) = fleet.ask(&["migration", "confirm", "cache-1"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, said) = fleet.ask(&["migration", "show", "cache-1"]);
+    assert!(said.contains("elm was declared dead at"), "{said}");
+    fleet.bring_back("elm");
+    let (code, said) = fleet.ask(&["migrate", "cache-1", "--to", "elm", "--confirm", "manual"]);
+    assert!(code == Some(0) && said.contains("cache-1 is on elm"), "{said}");
+    assert!(fleet.host("elm").join("discarded/cache-1.1").is_dir(), "its stale copy was not put aside");
+    assert!(fleet.host("elm").join("instances/db-2").is_dir(), "what lives there was put aside");
+}

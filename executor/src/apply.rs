@@ -3,11 +3,13 @@
 //! All that has to be remembered is in the store, so there is no difference between beginning, going on after a kill,
 //! and finding that everything is done already.
 
+mod death;
 mod decide;
 mod error;
 mod migrate;
 mod session;
 mod stale;
+mod take_over;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +24,12 @@ use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
 use jiff::Timestamp;
 
+pub use death::{deaths, declare_dead};
 pub use decide::decide;
 pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
 pub use migrate::{MigrateJob, Migrated, WayIn, migrate};
 pub use stale::Difference;
+pub use take_over::{Discrepancy, take_over};
 
 use crate::admit::{self, AdmitLimits, Objection, Wait, admit};
 use crate::clock::{Clock, SystemClock};
@@ -214,8 +218,10 @@ pub struct History {
 }
 
 /// Carries a plan out. Returns when every move of it is over, waits for a person, or never starts.
-pub async fn apply(job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
+pub async fn apply(mut job: ApplyJob<'_>) -> Result<ApplyReport, ApplyError> {
     let clock = SystemClock;
+    // Whoever serves it: what instances are rebuilt from is dead, and has no part in it.
+    job.drivers.retain(|host, _| !job.plan.moves.iter().any(|line| is_rebuilt_from(line, host)));
     let held = session::hold(job.store).await?;
     begin(&held, &job, clock.now()).await?;
     let part = job.part();
@@ -273,6 +279,7 @@ async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), Ap
     can_be_reached(&job.plan.moves, &job.drivers)?;
     can_be_done(&job.plan.moves, fleet, &job.drivers)?;
     are_as_recorded(&job.plan.moves, fleet, &job.drivers).await?;
+    are_proven_dead(store, &job.plan.moves).await?;
     held.adopt(&job.drivers).await?;
     if is_news {
         store.import_fleet(fleet).await?;
@@ -307,6 +314,19 @@ async fn known_fleet(store: &Store) -> Result<Option<Fleet>, ApplyError> {
     }
     let document = store.fleet().await?;
     Fleet::from_document(document).map(Some).map_err(|findings| ApplyError::BadFleet { findings })
+}
+
+/// Names every host whose instances are to be rebuilt, though nothing proves that it is off. A fleet that calls it down is
+/// no proof: the instances may run there.
+async fn are_proven_dead(store: &Store, lines: &[Move]) -> Result<(), ApplyError> {
+    let dead = store.deaths().await?;
+    let rebuilt = lines.iter().filter(|line| line.mode == MoveMode::Rebuild).map(|line| &line.source);
+    let unproven: BTreeSet<_> = rebuilt.filter(|host| !dead.contains_key(*host)).cloned().collect();
+    if unproven.is_empty() { Ok(()) } else { Err(ApplyError::Unproven { hosts: unproven.into_iter().collect() }) }
+}
+
+fn is_rebuilt_from(line: &Move, host: &HostName) -> bool {
+    line.mode == MoveMode::Rebuild && line.source == *host
 }
 
 /// Names every host of the plan that cannot be reached.
@@ -386,6 +406,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn finish(&mut self, progress: &ProgressSink) -> Result<ApplyReport, ApplyError> {
         let limits = self.options.limits(&self.session.store().fleet().await?);
+        self.session.conductor.act_for_the_dead().await?;
         loop {
             let waits = self.start_what_may(&limits).await?;
             self.tell(&waits, progress);

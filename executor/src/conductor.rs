@@ -6,6 +6,7 @@
 
 mod around;
 mod create;
+mod death;
 mod gate;
 mod scope;
 
@@ -132,9 +133,10 @@ impl Conductor {
         Ok(())
     }
 
-    /// Does what time alone brings: confirms what has waited long enough, and casts again to whoever has been silent
-    /// for its lease.
+    /// Does what time alone brings: takes the turns of hosts that were declared dead, confirms what has waited long enough,
+    /// and casts again to whoever has been silent for its lease.
     pub async fn tick(&self) -> Result<(), StoreError> {
+        self.act_for_the_dead().await?;
         let now = self.clock.now();
         for migration in self.unfinished().await? {
             if let Awaits::Decision { automatic_at: Some(at) } = migration.turn()

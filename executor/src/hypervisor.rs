@@ -245,6 +245,8 @@ pub enum Discard {
     /// The overlay is put aside under another name, for a person to look at: a revert discards what the guest wrote
     /// since it started here. Nothing the driver does later removes it.
     KeepOverlay,
+    /// All of it is put aside in the same way, whatever it is: of a host that was dead and is back.
+    PutAside,
 }
 
 /// Something a driver does not do.

@@ -49,6 +49,11 @@ impl HostFolder {
         Ok(Self::new(root.join(plain_name(host.as_str())?)))
     }
 
+    /// Whether there is such a folder.
+    pub fn is_there(&self) -> bool {
+        self.root.is_dir()
+    }
+
     /// Where the host's guests say what they have to say, one `<id>.log` each.
     pub fn consoles(&self) -> PathBuf {
         self.root.join("consoles")
@@ -258,6 +263,7 @@ mod tests {
         let claimant = |identity: &str| Claimant {
             owner: Owner { identity: identity.to_owned(), path: "/srv/store.db".into(), incarnation: None },
             history: BTreeSet::new(),
+            instead_of: None,
         };
         let (first, second) = (claimant("1"), claimant("2"));
         assert_eq!(host.mark_for(&first).unwrap(), Ok(()));

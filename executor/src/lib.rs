@@ -25,6 +25,8 @@
 //! show(store, id)                                                   -> Result<History, ApplyError>
 //! fleet(store)                                                      -> Result<FleetDocument, ApplyError>
 //! import(store, &Fleet)                                             -> Result<(), ApplyError>
+//! declare_dead(store, host, proof, driver)                          -> Result<Death, ApplyError>
+//! take_over(store, drivers, take)                                   -> Result<Vec<Discrepancy>, ApplyError>
 //! ```
 //!
 //! - `apply` carries a plan out and returns when every move is over, waits for a person, or can never start because one
@@ -59,8 +61,9 @@ pub mod tool;
 pub mod transfer;
 
 pub use apply::{
-    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, History, Judge, MigrateJob, Migrated,
-    MoveReport, UnreadyMove, UnsupportedMove, WayIn, apply, decide, fleet, import, list, migrate, show,
+    ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, Discrepancy, History, Judge,
+    MigrateJob, Migrated, MoveReport, UnreadyMove, UnsupportedMove, WayIn, apply, deaths, decide, declare_dead, fleet,
+    import, list, migrate, show, take_over,
 };
 pub use driver::{Drivers, HostDriver};
 pub use progress::{Progress, ProgressSink};

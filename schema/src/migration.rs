@@ -3,6 +3,7 @@
 //! The state names whose turn it is ([`Migration::turn`]); everything needed to take that turn is in the record, so a
 //! lost message is only a delay. How one state follows from another is the executor's `step`.
 
+mod death;
 mod event;
 mod file;
 mod state;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use death::{Death, DeathProof};
 pub use event::{MigrationEvent, Report, Wish};
 pub use file::{Digest, DiskFile, Manifest};
 pub use state::{Awaits, Confirm, MigrationOutcome, MigrationState, Party, Work};
@@ -68,6 +70,9 @@ pub struct Migration {
     pub generation: Generation,
     /// What last went wrong, or who asked it to end.
     pub cause: Option<Cause>,
+    /// The dead host whose part was counted as done, and how its death is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
     /// Until when the actor whose turn it is may be silent before it is told again.
     #[schemars(with = "Option<String>")]
     pub lease_until: Option<Timestamp>,

@@ -6,7 +6,9 @@
 //! Transactions that read and then write begin as writers (`BEGIN IMMEDIATE`): one that became a writer halfway would
 //! be refused as soon as two processes meet.
 
+mod deaths;
 mod fleet;
+mod found;
 mod hosts;
 mod incarnations;
 mod instances;
@@ -32,6 +34,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+pub use found::Found;
 pub use incarnations::Incarnation;
 pub use journal::JournalEntry;
 pub use migrations::NewMigration;
@@ -222,6 +225,14 @@ pub enum StoreError {
     /// Another plan was begun by this id.
     #[error("go on with plan {0}: another one was begun by this id")]
     OtherPlan(Uuid),
+    /// An instance would be built elsewhere, and nothing proves that its host is off.
+    #[error("rebuild {instance}: nothing proves that {host} is dead")]
+    NoProof {
+        /// The instance.
+        instance: InstanceId,
+        /// Its host.
+        host: HostName,
+    },
     /// The host is not known.
     #[error("find host {0}")]
     NoHost(HostName),
@@ -256,6 +267,7 @@ impl StoreError {
                 | Self::InMigration { .. }
                 | Self::Unfinished { .. }
                 | Self::OtherPlan(_)
+                | Self::NoProof { .. }
                 | Self::NoHost(_)
                 | Self::NoRoom { .. }
         )

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use decant_executor::Drivers;
-use decant_executor::apply::{ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, MoveReport, apply, list};
+use decant_executor::apply::{ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, MoveReport, apply, list};
 use decant_executor::clock::SystemClock;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::HostName;
-use decant_schema::plan::{Move, Plan, Stage};
+use decant_schema::migration::DeathProof;
+use decant_schema::plan::{Move, MoveMode, Plan, Stage};
 use decant_schema::units::mbps;
 use jiff::Timestamp;
 
@@ -77,11 +78,27 @@ fn rehearse(args: &Apply, plan: &Plan, fleet: &Fleet) -> Result<Exit, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::environment("make a temporary folder", error))?;
     let simulation = Simulation::new(fleet, Arc::new(SystemClock), SimulatedOptions::default());
     let store = folder.path().join("store.db");
+    site::run("prepare the rehearsal", site::BEGINS_AGAIN, hold_the_down_for_dead(plan, fleet, &store))?;
     let run = |stage: Option<&Stage>| conduct(args, plan, stage, Some(fleet), simulation.drivers(), &store);
     let stages = plan.stages();
     let report = if stages.is_empty() { run(None)? } else { in_turn(plan, &stages, |stage| run(Some(stage)))? };
     deliver(args, &report)?;
     Ok(exit(&report))
+}
+
+/// In a rehearsal, hosts that are to be rebuilt from are dead as planned; nothing real is.
+async fn hold_the_down_for_dead(plan: &Plan, fleet: &Fleet, store: &Path) -> Result<(), ApplyError> {
+    let rebuilt = plan.moves.iter().filter(|line| line.mode == MoveMode::Rebuild).map(|line| &line.source);
+    let hosts: BTreeSet<&HostName> = rebuilt.filter(|host| fleet.host_index(host.as_str()).is_some()).collect();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    decant_executor::import(store, fleet).await?;
+    for host in hosts {
+        let proof = DeathProof::Word { by: "the rehearsal".to_owned() };
+        decant_executor::declare_dead(store, host, proof, None).await?;
+    }
+    Ok(())
 }
 
 /// One stage after the other, as long as each is done; what was not begun then is reported as that.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use decant_executor::apply::{MigrateJob, Migrated, WayIn, migrate};
 use decant_executor::scheduler::MoveRequest;
 use decant_schema::fleet::Fleet;
-use decant_schema::id::{FlavorName, HostName, InstanceId};
+use decant_schema::id::{FlavorName, InstanceId};
 use decant_schema::migration::{Awaits, Migration, MigrationOutcome};
 use decant_schema::plan::MoveMode;
 
@@ -56,10 +56,12 @@ fn carry_out(typed: &Typed<'_>, about: &About) -> Result<Exit, Failure> {
     let told = about.fleet_source.as_deref().map(documents::fleet).transpose()?;
     let known = match &told {
         Some(told) => Arc::clone(told),
-        None => Arc::new(stored_fleet(&store)?),
+        None => Arc::new(site::stored_fleet(&store)?),
     };
     let (request, way_in) = look_up(typed, &known)?;
-    let drivers = site::drivers(&about.site, &reached(&request, &way_in, &known))?;
+    // Where the instance is and where it goes is not known before the store is asked.
+    let hosts = known.hosts().iter().map(|host| host.name.clone()).collect();
+    let drivers = site::drivers(&about.site, &hosts)?;
     let (options, fleet, scheduler) = (apply::options(&about.terms), told.as_deref(), scheduler());
     let watch = Watch::new(1);
     let (progress, instance) = (watch.sink(), request.instance.clone());
@@ -69,11 +71,6 @@ fn carry_out(typed: &Typed<'_>, about: &About) -> Result<Exit, Failure> {
     let (text, exit) = told_of(&instance, &migrated);
     output::print(&text)?;
     Ok(exit)
-}
-
-fn stored_fleet(store: &std::path::Path) -> Result<Fleet, Failure> {
-    let document = site::run("read the store", site::BEGINS_AGAIN, decant_executor::fleet(store))?;
-    Fleet::from_document(document).map_err(|findings| Failure::findings("the store's fleet", &findings))
 }
 
 /// What was typed, in the fleet's own names; every name that means nothing is reported.
@@ -89,19 +86,6 @@ fn look_up(typed: &Typed<'_>, fleet: &Fleet) -> Result<(MoveRequest, WayIn), Fai
     let instance = instance.unwrap_or_else(|| typed.instance.into());
     let way_in = told.map_or(WayIn::Source, WayIn::Host);
     Ok((MoveRequest { instance, target, may_stay: typed.may_stay, mode: typed.mode, flavor }, way_in))
-}
-
-/// The hosts whose agents may have a part in it: where nobody has chosen, any of them.
-fn reached(request: &MoveRequest, way_in: &WayIn, fleet: &Fleet) -> std::collections::BTreeSet<HostName> {
-    let source = fleet.instance_index(request.instance.as_str()).map(|at| fleet.instances()[at].host.clone());
-    let target = match way_in {
-        WayIn::Host(host) => Some(host.clone()),
-        WayIn::Source => request.target.clone(),
-    };
-    match target {
-        Some(target) => source.into_iter().chain([target]).collect(),
-        None => fleet.hosts().iter().map(|host| host.name.clone()).collect(),
-    }
 }
 
 /// What became of it, and whether that is what was asked for.

@@ -13,6 +13,7 @@ use decant_executor::hypervisor::{AdoptError, Unsupported};
 use decant_executor::layout::HostFolder;
 use decant_executor::transfer::rsync::Rsync;
 use decant_executor::{Drivers, HostDriver, tool};
+use decant_schema::fleet::Fleet;
 use decant_schema::id::HostName;
 use decant_schema::store::StoreError;
 
@@ -55,13 +56,29 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
         let problem = format!("{} is no folder", root.display());
         Failure::input("--hosts-in", problem, "name the folder that holds one folder a host")
     })?;
-    let folders = folders(&root, hosts)?;
+    let mut folders = folders(&root, hosts)?;
+    leave_out_the_dead(&site.store, &mut folders)?;
     tool::are_here().map_err(|missing| Failure::of(&missing))?;
     let driver = |here: &HostFolder| HostDriver {
         hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
         transfer: std::sync::Arc::new(Rsync::new(here.clone(), folders.clone())),
     };
     Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
+}
+
+/// A host that was declared dead and has no folder here is not back: it is not asked for anything.
+fn leave_out_the_dead(store: &StoreFile, folders: &mut BTreeMap<HostName, HostFolder>) -> Result<(), Failure> {
+    let store = self::store(store)?;
+    if !store.exists() {
+        return Ok(());
+    }
+    let dead = run("read the store", GOES_ON, decant_executor::deaths(&store))?;
+    for death in dead {
+        if folders.get(&death.host).is_some_and(|folder| !folder.is_there()) {
+            folders.remove(&death.host);
+        }
+    }
+    Ok(())
 }
 
 /// The folder of each host.
@@ -75,6 +92,12 @@ fn folders(root: &Path, hosts: &BTreeSet<HostName>) -> Result<BTreeMap<HostName,
         }
     }
     if errors.is_empty() { Ok(folders) } else { Err(Failure::Input { of: "--hosts-in".to_owned(), errors }) }
+}
+
+/// The fleet as the store knows it now.
+pub(super) fn stored_fleet(store: &Path) -> Result<Fleet, Failure> {
+    let document = run("read the store", BEGINS_AGAIN, decant_executor::fleet(store))?;
+    Fleet::from_document(document).map_err(|findings| Failure::findings("the store's fleet", &findings))
 }
 
 /// Runs the executor until it is done or is interrupted; either is safe at any moment. `then` says what can be done after
@@ -164,6 +187,26 @@ fn failure(error: ApplyError) -> Failure {
             let remedy = "have one taken over: decant apply PLAN --fleet-source FLEET";
             Failure::input("the store", "no fleet is in it yet", remedy)
         }
+        ApplyError::Alive { host, instances } => {
+            let runs = words::some_of(instances.iter(), instances.len());
+            Failure::input(of, format!("{host} is not dead: {runs} run there"), "see to the host first")
+        }
+        ApplyError::Undecided { all } => {
+            let remedy =
+                "move the copy that does not count out of its host's `instances`, then run the same command again";
+            Failure::Input { of, errors: all.iter().map(|one| Complaint::new(one.to_string(), remedy)).collect() }
+        }
+        ApplyError::Unproven { hosts } => Failure::Input {
+            of,
+            errors: hosts
+                .iter()
+                .map(|host| {
+                    let problem =
+                        format!("what was on {host} would be rebuilt, and nothing proves that {host} is dead");
+                    Complaint::new(problem, format!("decant host declare-dead {host}"))
+                })
+                .collect(),
+        },
         ApplyError::NotPrepared(reason) => Failure::input(
             of,
             reason.to_string(),
@@ -180,7 +223,7 @@ fn failure(error: ApplyError) -> Failure {
         busy @ ApplyError::Busy { .. } => {
             Failure::of(&busy).with_hint("wait for the other decant to end, or stop it; one at a time conducts a store")
         }
-        failed @ ApplyError::Host { .. } => {
+        failed @ (ApplyError::Host { .. } | ApplyError::StaleCopy { .. } | ApplyError::Unseen { .. }) => {
             Failure::of(&failed).with_hint("check the rights of the host's folder, then run the same command again")
         }
         failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {

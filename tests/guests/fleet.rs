@@ -11,7 +11,7 @@ use decant_executor::lab::watch::Watch;
 use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{InstanceId, ResourceClass};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome, Subject};
+use decant_schema::migration::{Migration, MigrationId, MigrationOutcome};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -154,13 +154,46 @@ impl RealFleet {
         panic!("migration {at} never is as asked");
     }
 
-    /// What runs of a migration's instance, and the names of its files at the source.
-    pub(crate) fn traces(&self, of: &Migration) -> (Vec<Process>, BTreeSet<OsString>) {
-        let Subject { instance, old, .. } = &of.subject;
-        let processes = self.lab.processes().into_iter().filter(|one| one.instance == *instance).collect();
-        let folder = self.lab.folder(&old.host).copy(instance).unwrap().path();
+    /// Copies the store as it is now, with the log beside it, to `copy.db`.
+    pub(crate) fn copy_store(&self) {
+        for ending in ["", "-wal"] {
+            let from = self.path(&format!("store.db{ending}"));
+            if from.exists() {
+                std::fs::copy(from, self.path(&format!("copy.db{ending}"))).unwrap();
+            }
+        }
+    }
+
+    /// The folder of a host.
+    pub(crate) fn host(&self, host: &str) -> PathBuf {
+        self.lab.hosts_folder().join(host)
+    }
+
+    /// Ends what runs on a host, and the host.
+    pub(crate) fn take_away(&self, host: &str, guests: &[&str]) {
+        for guest in guests {
+            self.runtime.block_on(self.lab.driver(&host.into()).shutdown(&(*guest).into())).unwrap();
+        }
+        std::fs::rename(self.host(host), self.path("away")).unwrap();
+    }
+
+    /// The host is there again, with what was on its disks.
+    pub(crate) fn bring_back(&self, host: &str) {
+        std::fs::rename(self.path("away"), self.host(host)).unwrap();
+    }
+
+    /// What runs of an instance on a host, and the names of its files there.
+    pub(crate) fn traces_on(&self, host: &str, instance: &str) -> (Vec<Process>, BTreeSet<OsString>) {
+        let is_it = |one: &Process| one.instance.as_str() == instance;
+        let processes = self.lab.processes().into_iter().filter(is_it).collect();
+        let folder = self.lab.folder(&host.into()).copy(&instance.into()).unwrap().path();
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         (processes, files)
+    }
+
+    /// What runs of a migration's instance, and the names of its files at the source.
+    pub(crate) fn traces(&self, of: &Migration) -> (Vec<Process>, BTreeSet<OsString>) {
+        self.traces_on(of.subject.source().as_str(), of.subject.instance.as_str())
     }
 
     /// Confirms, reverts or aborts a migration, and returns what became of it.
@@ -175,9 +208,18 @@ impl RealFleet {
 
     /// Runs a command on this site; its exit code and all it said.
     pub(crate) fn ask(&self, words: &[&str]) -> (Option<i32>, String) {
+        self.ask_with("store.db", words)
+    }
+
+    /// The same with another store.
+    pub(crate) fn ask_with(&self, store: &str, words: &[&str]) -> (Option<i32>, String) {
         let mut command = decant();
-        command.args(words).current_dir(self.folder.path());
-        self.on_this_site(&mut command);
+        command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
+        // Reading needs no hosts.
+        if !words.contains(&"show") {
+            command.arg("--hosts-in").arg(self.lab.hosts_folder());
+        }
+        command.arg("--store").arg(self.path(store));
         let output = command.output().unwrap();
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         (output.status.code(), said.concat())

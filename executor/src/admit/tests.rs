@@ -54,6 +54,7 @@ fn in_state(plan: &Plan, id: u32, state: MigrationState) -> (MoveId, Migration) 
         state,
         generation: Generation(1),
         cause: None,
+        death: None,
         lease_until: None,
         figures: Figures::default(),
         created_at: Timestamp::UNIX_EPOCH,

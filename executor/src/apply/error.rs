@@ -9,7 +9,7 @@ use decant_schema::migration::{MigrationId, Wish};
 use decant_schema::store::StoreError;
 use thiserror::Error;
 
-use super::Difference;
+use super::{Difference, Discrepancy};
 use crate::causes::in_one_line;
 use crate::conductor::CreateError;
 use crate::hypervisor::{AdoptError, HypervisorError, Mismatch, Unsupported};
@@ -30,7 +30,7 @@ pub enum ApplyError {
         violations: Vec<String>,
     },
     /// Hosts the plan needs cannot be reached from here.
-    #[error("reach {} from here", names(.hosts))]
+    #[error("reach {} from here", list(.hosts))]
     NoDriver {
         /// Which.
         hosts: Vec<HostName>,
@@ -61,6 +61,46 @@ pub enum ApplyError {
         /// Why not.
         #[source]
         source: AdoptError,
+    },
+    /// A host is not dead: guests are seen to run there.
+    #[error("hold {host} for dead: {} run there", list(.instances))]
+    Alive {
+        /// The host.
+        host: HostName,
+        /// What runs there.
+        instances: Vec<InstanceId>,
+    },
+    /// A copy on a host that is back cannot be put aside.
+    #[error("put aside {instance} on {host}, which was dead and is back")]
+    StaleCopy {
+        /// The host.
+        host: HostName,
+        /// The instance.
+        instance: InstanceId,
+        /// Why not.
+        #[source]
+        source: HypervisorError,
+    },
+    /// A host cannot be looked through.
+    #[error("look through {host}")]
+    Unseen {
+        /// The host.
+        host: HostName,
+        /// Why not.
+        #[source]
+        source: HypervisorError,
+    },
+    /// The hosts leave it open which copies count.
+    #[error("take the hosts over: of {} instances it is open which copy counts", .all.len())]
+    Undecided {
+        /// Which.
+        all: Vec<Discrepancy>,
+    },
+    /// Nothing proves that hosts are dead whose instances are to be rebuilt.
+    #[error("rebuild what was on {}: nothing proves that it is dead", list(.hosts))]
+    Unproven {
+        /// The hosts.
+        hosts: Vec<HostName>,
     },
     /// There is no store.
     #[error("find a store at {}", path.display())]
@@ -147,6 +187,6 @@ pub enum Unready {
     Unseen(#[from] HypervisorError),
 }
 
-fn names(hosts: &[HostName]) -> String {
-    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+fn list<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

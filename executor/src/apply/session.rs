@@ -13,12 +13,13 @@ use decant_schema::units::Mbps;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::ApplyError;
+use super::{ApplyError, death};
 use crate::agent::Agent;
 use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::{Conductor, Gate, Scope};
 use crate::driver::Drivers;
+use crate::hypervisor::AdoptError;
 use crate::layout::make_parent;
 use crate::mark::{Claimant, Owner};
 use crate::progress::{Progress, ProgressSink};
@@ -37,10 +38,29 @@ pub(super) struct Held {
 
 impl Held {
     /// Begins a life of the store and marks the hosts with it; fails where one is another's, or knows more than the store.
+    /// On a host that was dead, stale copies are put aside before anything else.
     pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
-        let claimant = self.claimant().await?;
+        let (claimant, dead) = (self.claimant().await?, self.store.deaths().await?);
         for (host, driver) in drivers {
             let adopted = driver.hypervisor.adopt(&claimant).await;
+            adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
+            if dead.contains_key(host) {
+                death::welcome_back(&self.store, host, driver).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, whoever's the hosts were: for a person who says that nobody else uses them.
+    pub(super) async fn adopt_from_anybody(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        let claimant = self.claimant().await?;
+        for (host, driver) in drivers {
+            let adopted = match driver.hypervisor.adopt(&claimant).await {
+                Err(AdoptError::Another { owner } | AdoptError::Ahead { owner }) => {
+                    driver.hypervisor.adopt(&Claimant { instead_of: Some(owner), ..claimant.clone() }).await
+                }
+                adopted => adopted,
+            };
             adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
         }
         Ok(())
@@ -49,7 +69,7 @@ impl Held {
     async fn claimant(&self) -> Result<Claimant, ApplyError> {
         let incarnation = Some(self.store.begin_incarnation(SystemClock.now()).await?);
         let owner = Owner { identity: self.store.identity().await?, path: self.path.clone(), incarnation };
-        Ok(Claimant { owner, history: self.store.incarnations().await? })
+        Ok(Claimant { owner, history: self.store.incarnations().await?, instead_of: None })
     }
 }
 

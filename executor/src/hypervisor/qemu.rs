@@ -210,7 +210,7 @@ impl Qemu {
             return Ok(());
         }
         let written_to = Definition::read(&copy)?.is_some() && copy.file(DiskFile::Overlay).exists();
-        if discard == Discard::KeepOverlay && written_to {
+        if discard == Discard::PutAside || discard == Discard::KeepOverlay && written_to {
             // The whole folder: an overlay says nothing without its base.
             return Ok(rename_durably(&copy.path(), &copy.next_discarded())?);
         }

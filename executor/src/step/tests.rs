@@ -29,6 +29,7 @@ fn migration(mode: MoveMode, target: &str, state: MigrationState) -> Migration {
         state,
         generation: Generation(7),
         cause: None,
+        death: None,
         lease_until: None,
         figures: Figures::default(),
         created_at: NOW,

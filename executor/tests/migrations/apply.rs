@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::rig::{LINES, Line, fleet, plan};
+use crate::rig::{LINES, Line, fleet, plan, the_down_is_dead};
 use decant_executor::admit::Wait;
 use decant_executor::apply::{ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference};
 use decant_executor::clock::SystemClock;
@@ -15,8 +15,8 @@ use decant_executor::{Progress, ProgressSink, apply, decide, import, list, show}
 use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::MoveId;
 use decant_schema::migration::{Awaits, MigrationId, MigrationOutcome, Wish};
-use decant_schema::plan::Plan;
-use decant_schema::store::StoreError;
+use decant_schema::plan::{MoveMode, Plan};
+use decant_schema::store::{Store, StoreError};
 use tokio::sync::Notify;
 
 const AT_ONCE: ConfirmPolicy = ConfirmPolicy::Auto { after: Duration::ZERO };
@@ -46,6 +46,9 @@ impl Site {
     ) -> Result<ApplyReport, ApplyError> {
         let options = ApplyOptions { confirm, ..ApplyOptions::default() };
         let (store, drivers) = (self.store(), self.simulation.drivers());
+        if plan.moves.iter().any(|line| line.mode == MoveMode::Rebuild) {
+            Store::open(&store).await.unwrap().declare_dead(&the_down_is_dead()).await.unwrap();
+        }
         apply(ApplyJob { plan, moves: None, fleet, judge: &nothing_wrong, store: &store, drivers, options, progress })
             .await
     }

@@ -20,7 +20,7 @@ use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::cast::{Cast, Notification};
 use decant_schema::fleet::{Fleet, Instance, InstanceState, Resources};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Awaits, Confirm, Migration, MigrationState, Terms};
+use decant_schema::migration::{Awaits, Confirm, Death, DeathProof, Migration, MigrationState, Terms};
 use decant_schema::plan::Plan;
 use decant_schema::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -102,6 +102,12 @@ pub(crate) fn plan(lines: &[Line<'_>]) -> Plan {
     serde_json::from_value(plan).unwrap()
 }
 
+/// What lets the orphan be rebuilt.
+pub(crate) fn the_down_is_dead() -> Death {
+    let declared_at = "2026-11-22T20:00:00Z".parse().unwrap();
+    Death { host: "down".into(), proof: DeathProof::Word { by: "Ada".to_owned() }, declared_at }
+}
+
 /// What outlives a process: the store, the hosts, the clock.
 pub(crate) struct Rig {
     pub(crate) store: Store,
@@ -127,6 +133,7 @@ impl Rig {
         let clock = Arc::new(ManualClock::new(start));
         let store = Store::in_memory().await.unwrap();
         store.import_fleet(&fleet()).await.unwrap();
+        store.declare_dead(&the_down_is_dead()).await.unwrap();
         let plan = plan(lines);
         store.begin_plan(&plan, start).await.unwrap();
         let simulation = Simulation::new(&fleet(), clock.clone(), SimulatedOptions::default());

@@ -31,6 +31,7 @@ impl Store {
         for instance in fleet.instances() {
             super::instances::insert(&mut write, instance, fleet.claim(instance)).await?;
         }
+        super::deaths::keep_down(&mut write).await?;
         self.commit(write).await
     }
 

@@ -58,6 +58,24 @@ pub(super) async fn insert(write: &mut Write, host: &Host, ceiling: &Resources) 
     Ok(())
 }
 
+/// Records whether a host is up; one that is not part of the fleet stays so.
+pub(super) async fn set_up(write: &mut Write, name: &HostName, up: bool) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT document FROM hosts WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(&mut **write)
+        .await
+        .map_err(sql("read a host"))?;
+    let Some(row) = row else { return Ok(()) };
+    let document: Host = from_json("host", row.get("document"))?;
+    sqlx::query("UPDATE hosts SET document = $1 WHERE name = $2")
+        .bind(to_json(&Host { up, ..document }))
+        .bind(name.as_str())
+        .execute(&mut **write)
+        .await
+        .map_err(sql("write a host"))?;
+    Ok(())
+}
+
 pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<Host>, StoreError> {
     let rows = sqlx::query("SELECT document FROM hosts ORDER BY name").fetch_all(pool).await;
     rows.map_err(sql("read the hosts"))?.iter().map(|row| from_json("host", row.get("document"))).collect()

@@ -5,10 +5,11 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Write, from_json, hosts, instances, journal, sql, to_json};
+use super::{Store, StoreError, Write, deaths, from_json, hosts, instances, journal, sql, to_json};
 use crate::fleet::Resources;
 use crate::id::InstanceId;
-use crate::migration::{Figures, Generation, Migration, MigrationId, MigrationState, PlanLine, Subject, Terms};
+use crate::migration::{Death, Figures, Generation, Migration, MigrationId, MigrationState, PlanLine, Subject, Terms};
+use crate::plan::MoveMode;
 
 /// A migration to be created.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,7 @@ impl Store {
         if instances::attributes_of(&mut write, &instance).await?.as_ref() != Some(&new.subject.old) {
             return Err(StoreError::Moved { instance, expected: new.subject.old.host });
         }
+        let death = proof_of_death(&mut write, &new.subject).await?;
         let begun = first_generation(&mut write, &instance).await?;
         let migration = Migration {
             id: new.id,
@@ -41,6 +43,7 @@ impl Store {
             terms: new.terms,
             generation: begun,
             cause: None,
+            death,
             lease_until: None,
             figures: Figures::default(),
             created_at: now,
@@ -122,14 +125,27 @@ impl Store {
     }
 }
 
-/// One more than the instance's last migration reached. It follows no clock: one that was once ahead would put every
-/// later order of it behind what its hosts obeyed.
+/// A rebuild takes an instance from a host that cannot be asked: only what proves that host's death lets it.
+async fn proof_of_death(write: &mut Write, subject: &Subject) -> Result<Option<Death>, StoreError> {
+    if subject.mode != MoveMode::Rebuild {
+        return Ok(None);
+    }
+    let host = subject.source();
+    let unproven = || StoreError::NoProof { instance: subject.instance.clone(), host: host.clone() };
+    deaths::of(write, host).await?.map(Some).ok_or_else(unproven)
+}
+
+/// One more than the instance's last migration reached, and than any host was found to have obeyed. It follows no clock:
+/// one that was once ahead would put every later order of it behind what its hosts obeyed.
 async fn first_generation(write: &mut Write, instance: &InstanceId) -> Result<Generation, StoreError> {
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(generation) FROM migrations WHERE instance = $1")
-        .bind(instance.as_str())
-        .fetch_one(&mut **write)
-        .await
-        .map_err(sql("read the last generation"))?;
+    let last: Option<i64> = sqlx::query_scalar(
+        "SELECT max(number) FROM (SELECT generation AS number FROM migrations WHERE instance = $1
+                                  UNION ALL SELECT obeyed FROM generations WHERE instance = $1)",
+    )
+    .bind(instance.as_str())
+    .fetch_one(&mut **write)
+    .await
+    .map_err(sql("read the last generation"))?;
     Ok(Generation(u64::try_from(last.unwrap_or(0)).unwrap_or(0)).next())
 }
 
@@ -169,7 +185,7 @@ async fn insert(write: &mut Write, migration: &Migration) -> Result<(), StoreErr
 }
 
 /// The compare-and-set on state and generation.
-async fn update(write: &mut Write, before: &Migration, after: &Migration) -> Result<(), StoreError> {
+pub(super) async fn update(write: &mut Write, before: &Migration, after: &Migration) -> Result<(), StoreError> {
     let updated = sqlx::query(
         "UPDATE migrations SET state = $1, generation = $2, document = $3
          WHERE id = $4 AND state = $5 AND generation = $6",
@@ -186,7 +202,7 @@ async fn update(write: &mut Write, before: &Migration, after: &Migration) -> Res
     if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Outdated(after.id)) }
 }
 
-fn number(generation: Generation) -> i64 {
+pub(super) fn number(generation: Generation) -> i64 {
     i64::try_from(generation.0).unwrap_or(i64::MAX)
 }
 

@@ -117,6 +117,9 @@ pub(crate) fn history(of: &History) -> String {
     if let Some(cause) = &migration.cause {
         let _ = writeln!(text, "because     {cause}");
     }
+    if let Some(death) = &migration.death {
+        let _ = writeln!(text, "proof       {death}");
+    }
     if let Some(way) = words::way_on(migration) {
         let _ = writeln!(text, "to go on    {way}");
     }

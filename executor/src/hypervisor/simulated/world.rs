@@ -279,7 +279,7 @@ impl World {
         let ran_here = place.defined.as_ref().is_some_and(|guest| guest.ran);
         let had_something = place.defined.take().is_some() || place.files != Files::default();
         place.files = Files::default();
-        if !had_something || *disk != Disk::Local {
+        if !had_something || *disk != Disk::Local || discard == Discard::PutAside {
             return;
         }
         let left = self.holders(instance).filter_map(|(_, place)| place.files.content()).max();

@@ -1,0 +1,169 @@
+//! The way on for a store that knows less than its hosts: restored from a backup, or in place of one that is gone.
+//!
+//! Every instance is looked for on every host. Where it is, and the latest order obeyed for it, is what the store is to
+//! know; what cannot be told from that is left to a person, and then nothing is changed.
+
+use std::fmt;
+use std::path::Path;
+
+use decant_schema::fleet::Instance;
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::migration::Generation;
+use decant_schema::store::{Found, Store};
+
+use super::{ApplyError, session};
+use crate::clock::{Clock, SystemClock};
+use crate::driver::Drivers;
+use crate::hypervisor::Copy;
+
+/// In what the hosts differ from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discrepancy {
+    /// An instance is not where the store has it.
+    Elsewhere {
+        /// The instance.
+        instance: InstanceId,
+        /// Where the store has it.
+        recorded: HostName,
+        /// Where it is.
+        found: HostName,
+    },
+    /// Orders were obeyed that the store knows nothing of.
+    Obeyed {
+        /// The instance.
+        instance: InstanceId,
+        /// The latest the store knows.
+        known: Generation,
+        /// The latest a host has obeyed.
+        obeyed: Generation,
+    },
+    /// There is nothing of an instance on the host the store has it on.
+    Nowhere {
+        /// The instance.
+        instance: InstanceId,
+        /// Where the store has it.
+        recorded: HostName,
+    },
+    /// Several hosts have a copy, and nothing tells which is the instance.
+    Undecided {
+        /// The instance.
+        instance: InstanceId,
+        /// Where.
+        hosts: Vec<HostName>,
+    },
+}
+
+impl fmt::Display for Discrepancy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elsewhere { instance, recorded, found } => {
+                write!(f, "{instance} is on {found}; the store has it on {recorded}")
+            }
+            Self::Obeyed { instance, known, obeyed } => {
+                write!(f, "{instance} was ordered about since: generation {obeyed} was obeyed, the store knows {known}")
+            }
+            Self::Nowhere { instance, recorded } => {
+                write!(f, "{instance} is on none of these hosts; the store has it on {recorded}")
+            }
+            Self::Undecided { instance, hosts } => {
+                let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+                write!(f, "{instance} has a copy on each of {}, and nothing tells which counts", hosts.join(", "))
+            }
+        }
+    }
+}
+
+/// Looks through the hosts and says in what they differ from the store; with `take`, has the store take that up and the
+/// hosts be its own from then on, whoever's they were.
+///
+/// # Errors
+/// Where a copy leaves it open which one counts, as [`ApplyError::Undecided`]; nothing is changed then.
+pub async fn take_over(store: &Path, drivers: &Drivers, take: bool) -> Result<Vec<Discrepancy>, ApplyError> {
+    let held = session::hold(store).await?;
+    let (mut all, mut discrepancies) = (Vec::new(), Vec::new());
+    for instance in held.store.fleet().await?.instances {
+        let seen = Seen::of(&instance, drivers).await?;
+        let known = held.store.generation(&instance.id).await?;
+        discrepancies.extend(seen.discrepancies(&instance, known));
+        all.extend(seen.found(&instance));
+    }
+    let undecided: Vec<_> = discrepancies.iter().filter(|one| matches!(one, Discrepancy::Undecided { .. })).collect();
+    if !undecided.is_empty() {
+        return Err(ApplyError::Undecided { all: undecided.into_iter().cloned().collect() });
+    }
+    if take {
+        held.store.take_up(&without_moving(&held.store, all).await?, SystemClock.now()).await?;
+        held.adopt_from_anybody(drivers).await?;
+    }
+    Ok(discrepancies)
+}
+
+/// An instance whose migration the hosts have not overtaken is where that migration says.
+async fn without_moving(store: &Store, all: Vec<Found>) -> Result<Vec<Found>, ApplyError> {
+    let moving = store.unfinished_migrations().await?;
+    let goes_on = |found: &Found| {
+        moving.iter().any(|one| one.subject.instance == found.instance && one.generation >= found.obeyed)
+    };
+    Ok(all.into_iter().filter(|found| !goes_on(found)).collect())
+}
+
+/// What the hosts have of one instance.
+struct Seen {
+    running: Vec<HostName>,
+    stopped: Vec<HostName>,
+    obeyed: Generation,
+    looked_at_home: bool,
+}
+
+impl Seen {
+    async fn of(instance: &Instance, drivers: &Drivers) -> Result<Self, ApplyError> {
+        let looked_at_home = drivers.contains_key(&instance.host);
+        let mut seen = Self { running: Vec::new(), stopped: Vec::new(), obeyed: Generation(0), looked_at_home };
+        for (host, driver) in drivers {
+            let held = driver.hypervisor.observe(&instance.id).await;
+            let held = held.map_err(|source| ApplyError::Unseen { host: host.clone(), source })?;
+            seen.obeyed = seen.obeyed.max(held.fence);
+            match held.copy {
+                Copy::Running(_) => seen.running.push(host.clone()),
+                Copy::Stopped(_) => seen.stopped.push(host.clone()),
+                Copy::Nothing | Copy::Incoming => {}
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Where the instance is: where it runs, else where the only copy of it is.
+    fn place(&self) -> Option<&HostName> {
+        match (&self.running[..], &self.stopped[..]) {
+            ([one], _) | ([], [one]) => Some(one),
+            _ => None,
+        }
+    }
+
+    fn found(&self, instance: &Instance) -> Option<Found> {
+        let host = self.place().or(Some(&instance.host))?.clone();
+        Some(Found { instance: instance.id.clone(), obeyed: self.obeyed, host })
+    }
+
+    fn discrepancies(&self, instance: &Instance, known: Generation) -> Vec<Discrepancy> {
+        let (id, recorded) = (|| instance.id.clone(), || instance.host.clone());
+        let overtaken = self.obeyed > known;
+        let place = match self.place() {
+            Some(found) if *found != instance.host => {
+                Some(Discrepancy::Elsewhere { instance: id(), recorded: recorded(), found: found.clone() })
+            }
+            Some(_) => None,
+            None if self.running.is_empty() && self.stopped.is_empty() => {
+                self.looked_at_home.then(|| Discrepancy::Nowhere { instance: id(), recorded: recorded() })
+            }
+            // Two copies that are down are a migration's two ends, as long as it is one the store knows.
+            None if self.running.is_empty() && !overtaken => None,
+            None => {
+                let hosts = self.running.iter().chain(&self.stopped).cloned().collect();
+                Some(Discrepancy::Undecided { instance: id(), hosts })
+            }
+        };
+        let obeyed = overtaken.then(|| Discrepancy::Obeyed { instance: id(), known, obeyed: self.obeyed });
+        place.into_iter().chain(obeyed).collect()
+    }
+}

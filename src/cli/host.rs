@@ -1,0 +1,79 @@
+//! Arguments of the commands that look after hosts.
+
+use clap::{Args, Subcommand};
+
+use super::{Lease, Site};
+
+/// Look after hosts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// Say that a host is dead, and how that is known: its part of every migration then counts as done, and its instances
+    /// may be rebuilt elsewhere.
+    DeclareDead(DeclareDead),
+    /// Have the store take up what its hosts did without it: after it was restored from a backup, or in place of a store that
+    /// is gone.
+    TakeOver(TakeOver),
+}
+
+/// Say that a host is dead.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant host declare-dead cmp-07 --power-status 'ipmitool -H cmp-07-bmc power status'
+  decant host declare-dead cmp-07 --word-of 'Ada Lovelace' --yes-it-is-dead cmp-07
+
+A host that does not answer may be running its guests all the same, and a guest that then starts elsewhere destroys its
+disk. So a proof is asked for, kept, and printed with every migration that rests on it. A host that comes back has its
+stale copies put aside before anything starts there.")]
+pub(crate) struct DeclareDead {
+    /// The host.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    /// The host's name once more, for scripts; a person is asked to type it.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) yes_it_is_dead: Option<String>,
+    #[command(flatten)]
+    pub(crate) site: Site,
+}
+
+/// How it is known that nothing runs on the host.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+#[command(next_help_heading = "Proof")]
+pub(crate) struct Proof {
+    /// A command that asks its power supply: the last word it prints must be `off`.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) power_status: Option<String>,
+    /// A command that asks its storage: the last word it prints must be `fenced`, that is, its locks are broken and it is
+    /// blocked itself.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) storage_fence: Option<String>,
+    /// It resets itself when its lease of this length is not renewed; decant waits that long first.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) watchdog_lease: Option<Lease>,
+    /// Your word, with your name: you saw that it is off.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) word_of: Option<String>,
+}
+
+/// Have the store take up what its hosts did without it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant host take-over --hosts-in /srv/decant            says in what the hosts differ from the store; changes nothing
+  decant host take-over --hosts-in /srv/decant --yes      takes it up, and the hosts are this store's from then on
+
+No other decant may use the hosts any more, be it with a copy of this store. Where a guest runs is where its instance is;
+where two copies leave it open which one counts, nothing is changed: move the other one away first.")]
+pub(crate) struct TakeOver {
+    /// The hosts; by default all that the store's fleet has.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: Vec<String>,
+    /// Take it up. Nothing is changed without this.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) site: Site,
+}
