@@ -262,12 +262,17 @@ pub async fn import(store: &Path, fleet: &Fleet) -> Result<(), ApplyError> {
 /// Checks a plan that was never begun against the world, and records that it is begun now.
 async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), ApplyError> {
     let store = &held.store;
-    if store.has_begun(job.plan).await? {
-        can_be_reached(&job.plan.moves, &job.drivers)?;
-        return held.adopt(&job.drivers).await;
-    }
     let known = known_fleet(store).await?;
     let (fleet, is_news) = newer(job.fleet, known.as_ref()).ok_or(StoreError::NoFleet)?;
+    if store.has_begun(job.plan).await? {
+        can_be_reached(&job.plan.moves, &job.drivers)?;
+        held.adopt(&job.drivers).await?;
+        // Where the instances are is the plan's own doing; hosts may have gone down since, or been closed.
+        if is_news {
+            store.update_hosts(fleet).await?;
+        }
+        return Ok(());
+    }
     let differences = stale::differences(job.plan, fleet);
     if !differences.is_empty() {
         return Err(ApplyError::Stale { differences });

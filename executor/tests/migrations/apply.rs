@@ -240,6 +240,26 @@ async fn a_resumed_plan_is_judged_again_before_each_start() {
     assert_eq!(site.simulation.world().running(&"suspend".into()), ["a".into()]);
 }
 
+/// What somebody outside tells of the hosts counts also for a plan that was begun.
+#[tokio::test]
+async fn a_resumed_plan_uses_no_host_that_was_closed_since() {
+    let site = Site::new();
+    let lines: &[Line<'_>] = &[LINES[0], ("stopped", "a", "c", "cold", None, &[1])];
+    let plan = plan(lines);
+    let report = site.apply(&plan, Some(&fleet()), ConfirmPolicy::Manual, nobody()).await.unwrap();
+    site.decide(report.moves[0].migration.as_ref().unwrap().id, Wish::Confirm).await.unwrap();
+    let mut document = fleet().document().clone();
+    document.captured_at = jiff::Timestamp::now();
+    document.hosts[2].enabled = false;
+    let told = Fleet::from_document(document).unwrap();
+    let report = site.apply(&plan, Some(&told), AT_ONCE, nobody()).await.unwrap();
+    let why = "use c: it takes no new instances".to_owned();
+    assert_eq!(report.moves[1].wait, Some(Wait::Refused { why }));
+    let known = decant_executor::fleet(&site.store()).await.unwrap();
+    let cold = known.instances.iter().find(|instance| instance.id.as_str() == "cold").unwrap();
+    assert_eq!(cold.host.as_str(), "b", "where instances are is the store's to say");
+}
+
 /// A store that was restored from a backup, or copied, does not know what its hosts have done since.
 #[tokio::test]
 async fn of_two_copies_of_a_store_the_second_is_refused_before_it_touches_anything() {

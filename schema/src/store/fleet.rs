@@ -35,6 +35,21 @@ impl Store {
         self.commit(write).await
     }
 
+    /// Takes over what a fleet says of hosts the store knows: whether they are up and take instances, and what they can
+    /// hold. Where the instances are is the store's to say, so this works while migrations are unfinished.
+    pub async fn update_hosts(&self, fleet: &Fleet) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        for host in fleet.hosts() {
+            let mut used = host.other_usage.clone();
+            for claim in super::hosts::claims_on(&mut write, &host.name).await? {
+                super::hosts::add(&mut used, &claim);
+            }
+            super::hosts::update(&mut write, host, &ceiling(host, &used)).await?;
+        }
+        super::deaths::keep_down(&mut write).await?;
+        self.commit(write).await
+    }
+
     /// The fleet as it is now, as a document.
     pub async fn fleet(&self) -> Result<FleetDocument, StoreError> {
         let row = sqlx::query("SELECT document, changed_at FROM fleet")

@@ -58,6 +58,25 @@ pub(super) async fn insert(write: &mut Write, host: &Host, ceiling: &Resources) 
     Ok(())
 }
 
+/// Replaces what is known of a host; one that is not part of the fleet stays so.
+pub(super) async fn update(write: &mut Write, host: &Host, ceiling: &Resources) -> Result<(), StoreError> {
+    sqlx::query("UPDATE hosts SET document = $1, ceiling = $2 WHERE name = $3")
+        .bind(to_json(host))
+        .bind(to_json(ceiling))
+        .bind(host.name.as_str())
+        .execute(&mut **write)
+        .await
+        .map_err(sql("write a host"))?;
+    Ok(())
+}
+
+/// Everything that is claimed on a host.
+pub(super) async fn claims_on(write: &mut Write, host: &HostName) -> Result<Vec<Resources>, StoreError> {
+    let rows = sqlx::query("SELECT amounts FROM claims WHERE host = $1").bind(host.as_str()).fetch_all(&mut **write);
+    let rows = rows.await.map_err(sql("read the claims"))?;
+    rows.iter().map(|row| from_json("claim", row.get("amounts"))).collect()
+}
+
 /// Records whether a host is up; one that is not part of the fleet stays so.
 pub(super) async fn set_up(write: &mut Write, name: &HostName, up: bool) -> Result<(), StoreError> {
     let row = sqlx::query("SELECT document FROM hosts WHERE name = $1")
