@@ -132,10 +132,12 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Where the instance is: where it runs, else where the only copy of it is.
+    /// Where the instance is: where it runs, else where the only copy of it is. A copy that is down counts only where its
+    /// own host was looked at, too: it may be one that was left behind.
     fn place(&self) -> Option<&HostName> {
         match (&self.running[..], &self.stopped[..]) {
-            ([one], _) | ([], [one]) => Some(one),
+            ([one], _) => Some(one),
+            ([], [one]) if self.looked_at_home => Some(one),
             _ => None,
         }
     }
@@ -156,6 +158,8 @@ impl Seen {
             None if self.running.is_empty() && self.stopped.is_empty() => {
                 self.looked_at_home.then(|| Discrepancy::Nowhere { instance: id(), recorded: recorded() })
             }
+            // Its own host is left to whoever looks there.
+            None if self.running.is_empty() && !self.looked_at_home => None,
             // Two copies that are down are a migration's two ends, as long as it is one the store knows.
             None if self.running.is_empty() && !overtaken => None,
             None => {

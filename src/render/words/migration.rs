@@ -30,9 +30,10 @@ pub(crate) fn state(of: &MigrationState) -> String {
 /// What a person can do so that it does not stay as it is; nothing where it is over.
 pub(crate) fn way_on(of: &Migration) -> Option<String> {
     match of.turn() {
-        Awaits::Agent { host, .. } if of.state.outcome().is_none() => {
-            Some(format!("decant apply the plan again, with {host} back and reachable: what is unfinished goes on"))
-        }
+        Awaits::Agent { host, .. } if of.state.outcome().is_none() => Some(format!(
+            "decant apply the plan again, with {host} back and reachable: what is unfinished goes on; if {host} is \
+                 dead, decant host declare-dead {host}"
+        )),
         Awaits::Decision { .. } => Some("decant migration confirm, or decant migration revert".to_owned()),
         Awaits::Agent { .. } | Awaits::Nobody => None,
     }
