@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::*;
 use crate::fleet::{Fleet, FleetDocument};
 use crate::migration::{
-    Attributes, Confirm, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Subject, Terms, Wish,
+    Attributes, Confirm, Death, DeathProof, Generation, Migration, MigrationId, MigrationOutcome, MigrationState,
+    Subject, Terms, Wish,
 };
 use crate::plan::MoveMode;
 
@@ -163,8 +164,10 @@ async fn generations_of_an_instance_go_on_from_its_last_migration() {
     let first = store.create_migration(new(1, "x", attributes("b", "small", 40)), NOW).await.unwrap();
     let over = MigrationState::Finished { outcome: MigrationOutcome::Failed };
     let over = change(&store, &first, over).await.unwrap();
-    let second = store.create_migration(new(2, "x", attributes("b", "small", 40)), NOW).await.unwrap();
-    assert!(second.generation > over.generation);
+    // A clock that is far ahead once would put every later order behind what hosts obeyed.
+    let ahead: Timestamp = "2099-01-01T00:00:00Z".parse().unwrap();
+    let second = store.create_migration(new(2, "x", attributes("b", "small", 40)), ahead).await.unwrap();
+    assert_eq!(second.generation, over.generation.next());
     assert_eq!(second.subject.begun, second.generation);
 }
 
@@ -245,4 +248,41 @@ async fn a_store_that_a_newer_decant_wrote_is_named_as_that() {
     sqlx::query(newer).execute(&store.pool).await.unwrap();
     let refused = Store::open(&path).await.map(drop).unwrap_err();
     assert!(matches!(refused, StoreError::Newer { written: 9000, known, .. } if known < 9000), "{refused}");
+}
+
+#[tokio::test]
+async fn what_hosts_obeyed_without_the_store_is_taken_up_and_generations_go_on_from_there() {
+    let store = store().await;
+    let begun = store.create_migration(new(1, "x", attributes("b", "small", 40)), NOW).await.unwrap();
+    let found = |instance: &str, obeyed, host: &str| Found {
+        instance: instance.into(),
+        obeyed: Generation(obeyed),
+        host: host.into(),
+    };
+    store.take_up(&[found("x", 40, "b"), found("y", 50, "b")], NOW).await.unwrap_or_else(|error| panic!("{error}"));
+    let over = store.migration(begun.id).await.unwrap();
+    assert_eq!(over.state, MigrationState::Finished { outcome: MigrationOutcome::Confirmed });
+    assert_eq!(claimed(&store).await, [row("b", "x", 40), row("b", "y", 40)], "what is there needs no permission");
+    let mut back = new(2, "y", attributes("a", "small", 40));
+    back.subject.old = attributes("b", "small", 40);
+    assert_eq!(store.create_migration(back, NOW).await.unwrap().generation, Generation(51));
+}
+
+#[tokio::test]
+async fn a_rebuild_needs_a_proof_that_its_host_is_dead_and_keeps_it() {
+    let store = store().await;
+    let rebuild = || {
+        let mut rebuild = new(1, "x", attributes("b", "small", 40));
+        rebuild.subject.mode = MoveMode::Rebuild;
+        rebuild
+    };
+    let refused = store.create_migration(rebuild(), NOW).await.unwrap_err();
+    assert_eq!(refused.to_string(), "rebuild x: nothing proves that a is dead");
+    let death = Death { host: "a".into(), proof: DeathProof::Word { by: "Ada".to_owned() }, declared_at: NOW };
+    store.declare_dead(&death).await.unwrap();
+    assert!(!store.host(&"a".into()).await.unwrap().unwrap().up);
+    assert_eq!(store.create_migration(rebuild(), NOW).await.unwrap().death, Some(death));
+    store.record_return(&"a".into()).await.unwrap();
+    assert!(store.host(&"a".into()).await.unwrap().unwrap().up);
+    assert!(store.deaths().await.unwrap().is_empty());
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Cell;
 use decant_executor::apply::{ApplyReport, History, MoveReport};
-use decant_schema::migration::{Migration, MigrationOutcome};
+use decant_schema::migration::{Death, Migration, MigrationOutcome};
 use serde::Serialize;
 
 use super::right;
@@ -43,6 +43,9 @@ fn applied_row(step: &MoveReport) -> AppliedRow<'_> {
 pub(crate) fn applied(of: &ApplyReport) -> String {
     let done = of.moves.iter().filter(|step| step.outcome() == Some(MigrationOutcome::Confirmed)).count();
     let mut text = format!("{done} of {} done.\n", words::count(of.moves.len(), "move"));
+    for death in deaths(of) {
+        let _ = writeln!(text, "{death}.");
+    }
     let open: Vec<_> = of.moves.iter().filter(|step| step.outcome() != Some(MigrationOutcome::Confirmed)).collect();
     if open.is_empty() {
         return text;
@@ -65,6 +68,17 @@ pub(crate) fn applied(of: &ApplyReport) -> String {
         text.push_str("Look at them, then decant migration confirm, or revert; then run this command again.\n");
     }
     text
+}
+
+/// The proofs that moves rest on, each once.
+fn deaths(of: &ApplyReport) -> Vec<&Death> {
+    let mut deaths: Vec<&Death> = Vec::new();
+    for death in of.moves.iter().filter_map(|step| step.migration.as_ref()?.death.as_ref()) {
+        if !deaths.contains(&death) {
+            deaths.push(death);
+        }
+    }
+    deaths
 }
 
 fn how_far(step: &MoveReport) -> String {
