@@ -219,9 +219,9 @@ fn one_instance_is_moved_or_resized_without_a_plan() {
     assert_eq!(fleet.place_of("cache-1"), "oak");
     let (code, said) = ask(&["migrate", "cache-1", "--cast-to", "oak"]);
     assert!(code == Some(2) && said.contains("nobody chose a target"), "{said}");
-    let (code, said) = ask(&["migrate", "db-1"]);
+    let (code, said) = ask(&["migrate", "db-2"]);
     assert!(code == Some(3) && said.contains("too little headroom"), "{said}");
-    let (code, said) = ask(&["migrate", "db-1", "--cast-to", "elm"]);
+    let (code, said) = ask(&["migrate", "db-2", "--cast-to", "ash"]);
     assert!(code == Some(3) && said.contains("too little headroom"), "{said}");
     let (code, said) = ask(&["resize", "cache-2", "--flavor", "medium"]);
     assert!(code == Some(0) && said.contains("cache-2 is on ash"), "{said}");
@@ -258,7 +258,7 @@ fn a_store_that_knows_less_than_its_hosts_is_refused_until_it_takes_that_up() {
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = fleet.ask_with("copy.db", &["migrate", "cache-1", "--to", "elm", "--confirm", "manual"]);
     assert!(code == Some(0) && said.contains("cache-1 is on elm"), "{said}");
-    let (code, said) = fleet.ask(&["migrate", "cache-1", "--to", "oak"]);
+    let (code, said) = fleet.ask(&["migrate", "cache-1", "--to", "ash"]);
     assert!(code == Some(2) && said.contains("knows more than the store"), "{said}");
 }
 

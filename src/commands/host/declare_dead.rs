@@ -1,6 +1,7 @@
 //! `decant host declare-dead`: a proof, the name typed once more, and the record of both.
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -9,14 +10,14 @@ use decant_schema::id::HostName;
 use decant_schema::migration::DeathProof;
 
 use crate::cli::{DeclareDead, Proof};
-use crate::commands::site;
+use crate::commands::{select::Names, site};
 use crate::error::{Exit, Failure};
 use crate::interrupt::or_interrupted;
 use crate::output;
 
 pub(super) fn run(args: &DeclareDead) -> Result<Exit, Failure> {
     let store = site::store(&args.site.store)?;
-    let host = HostName::new(args.host.as_str());
+    let host = known_host(&store, &args.host)?;
     typed_back(&host, args.yes_it_is_dead.as_deref())?;
     let proof = prove(&args.proof)?;
     let drivers = match args.site.hosts_in {
@@ -30,6 +31,15 @@ pub(super) fn run(args: &DeclareDead) -> Result<Exit, Failure> {
          starts there.\n"
     ))?;
     Ok(Exit::Done)
+}
+
+fn known_host(store: &Path, name: &str) -> Result<HostName, Failure> {
+    let fleet = site::stored_fleet(store)?;
+    let mut names = Names::of(&fleet);
+    let host = names.host("HOST", name);
+    names.finish()?;
+    // Without a host there was an error.
+    Ok(host.unwrap_or_else(|| name.into()))
 }
 
 /// Whoever is wrong about this loses a disk: the name is asked for twice.
