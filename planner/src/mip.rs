@@ -31,8 +31,8 @@ pub(crate) enum Ended {
 pub(crate) struct Answer {
     /// How it ended.
     pub(crate) ended: Ended,
-    /// Values by column; empty where there are none.
-    pub(crate) values: Vec<f64>,
+    /// Values by column; none where the solver found no solution, which a limit may be the reason for as well.
+    pub(crate) values: Option<Vec<f64>>,
     /// Prices by row, of a linear model: what one unit more of the row's bound costs.
     pub(crate) prices: Vec<f64>,
     /// The value of the objective.
@@ -201,10 +201,20 @@ impl Model {
             );
         }
         let objective = self.info(c"objective_function_value");
-        if matches!(ended, Ended::Infeasible | Ended::Failed) || !objective.is_finite() {
-            values.clear();
-        }
-        Answer { ended, values, prices, objective }
+        let is_solution = match ended {
+            Ended::Optimal => true,
+            Ended::Limit => self.has_solution(),
+            Ended::Infeasible | Ended::Failed => false,
+        };
+        Answer { ended, values: (is_solution && objective.is_finite()).then_some(values), prices, objective }
+    }
+
+    /// Whether the values that the solver holds satisfy the model.
+    fn has_solution(&self) -> bool {
+        let mut status = c::kHighsSolutionStatusNone;
+        // SAFETY: writes one number where we point.
+        unsafe { c::Highs_getIntInfoValue(self.raw, c"primal_solution_status".as_ptr(), &raw mut status) };
+        status == c::kHighsSolutionStatusFeasible
     }
 
     fn info(&self, name: &CStr) -> f64 {
@@ -265,6 +275,22 @@ mod tests {
         let row = model.row(3.0, f64::INFINITY, &[]);
         model.column(1.0, 1.0, &[(row, 1.0)]);
         let answer = model.solve_linear();
-        assert_eq!((answer.ended, answer.values.len()), (Ended::Infeasible, 0));
+        assert_eq!((answer.ended, answer.values), (Ended::Infeasible, None));
+    }
+
+    /// Twelve knapsacks over forty items that fill exactly: no solution is seen at a glance.
+    #[test]
+    fn an_integer_model_whose_time_is_over_has_no_values() {
+        let mut model = Model::new();
+        let rows: Vec<Position> =
+            (0..12).map(|row| model.row(1000.0 + f64::from(row), 1000.0 + f64::from(row), &[])).collect();
+        for column in 0..40_i32 {
+            let weight = |row: usize| f64::from((column * 37 + 11 + int(row) * column * 13) % 101 + 1);
+            let entries: Vec<(Position, f64)> = rows.iter().map(|row| (*row, weight(*row))).collect();
+            let column = model.column(1.0, 1.0, &entries);
+            model.integer(column);
+        }
+        let answer = model.solve_integer(Effort { seconds: 0.0, ..ALL });
+        assert_eq!((answer.ended, answer.values), (Ended::Limit, None));
     }
 }

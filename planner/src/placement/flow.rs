@@ -55,17 +55,17 @@ pub(super) fn decide<'a>(
     built.count_refused();
     built.mip.offer(&now);
     let first = built.mip.solve_integer(effort);
-    if first.values.is_empty() {
+    let Some(refusing) = first.values else {
         return Found { optimal: first.ended == Ended::Infeasible, ..none };
-    }
+    };
     built.keep_refused(first.objective);
     built.count_memory();
     // The placement as it is displaces little, if it refuses as few; any other that does is not chosen for that.
     let refuses_as_few = built.refused_by(&now) <= first.objective + 1e-6;
-    built.mip.offer(&if refuses_as_few { now } else { first.values.iter().copied().enumerate().collect() });
+    built.mip.offer(&if refuses_as_few { now } else { refusing.iter().copied().enumerate().collect() });
     let second = built.mip.solve_integer(effort);
     let optimal = first.ended == Ended::Optimal && second.ended == Ended::Optimal;
-    let values = if second.values.is_empty() { first.values } else { second.values };
+    let values = second.values.unwrap_or(refusing);
     Found { tally: carry_out(&start, &built, &values), optimal }
 }
 

@@ -97,9 +97,9 @@ impl Tree {
     /// Values at the bound; `None` if there are none here.
     fn solve(&mut self) -> Option<Vec<f64>> {
         let answer = self.model.solve_linear();
-        let priced = self.model.columns().iter().zip(&answer.values);
-        let cost: f64 = priced.map(|(column, value)| column.cost * value).sum();
-        (answer.ended == Ended::Optimal && cost <= self.target).then_some(answer.values)
+        let values = answer.values.filter(|_| answer.ended == Ended::Optimal)?;
+        let cost: f64 = self.model.columns().iter().zip(&values).map(|(column, value)| column.cost * value).sum();
+        (cost <= self.target).then_some(values)
     }
 
     /// From here on the column is used at least so often.
@@ -198,7 +198,8 @@ mod tests {
             let values: Vec<i64> = values.iter().map(|value| value.round() as i64).collect();
             assert_eq!(covering.cost(&values), Some(least), "seed {seed}: {covering:?}");
             met += 1;
-            branched += i32::from(most_fractional(&covering.relaxed().solve_linear().values).is_some());
+            branched +=
+                i32::from(most_fractional(&covering.relaxed().solve_linear().values.expect("it is solved")).is_some());
         }
         assert!(branched > 100 && missed * 20 < met, "{met} solved, {branched} by branching, {missed} not");
     }

@@ -168,13 +168,12 @@ fn search(
     let restricted = || restricted(model, generated, &columns, exchanges);
     let fixed = fixed_cost(model, generated.prices.refusal) as f64 / generated.step as f64;
     let target = generated.bound_steps() as f64 - fixed + 0.5;
-    let values = branch::whole(restricted, target, seed, limits).unwrap_or_else(|| {
+    let values = branch::whole(restricted, target, seed, limits).or_else(|| {
         let mut mip = restricted();
         (0..mip.columns().len()).for_each(|column| mip.integer(column));
         mip.solve_integer(limits.search(NODES, target)).values
-    });
-    let used = values.get(..columns.len())?;
-    let taken = &values[values.len() - exchanges.len()..];
+    })?;
+    let (used, taken) = (&values[..columns.len()], &values[values.len() - exchanges.len()..]);
     Some(Chosen {
         uses: rounded(used).into_iter().map(|(at, count)| (columns[at], count)).collect(),
         exchanged: rounded(taken).into_iter().map(|(at, count)| (exchanges[at], count)).collect(),

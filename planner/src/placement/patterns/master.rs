@@ -153,9 +153,7 @@ impl<'a> Master<'a> {
     /// Solves it from where it was; `None` if the solver fails.
     pub(super) fn solve(&mut self) -> Option<Solved> {
         let Answer { values, prices, objective, .. } = self.linear.solve_linear();
-        if values.is_empty() {
-            return None;
-        }
+        let values = values?;
         let kinds = self.model.kinds.len();
         Some(Solved {
             prices: prices[..kinds].iter().map(|price| (price * self.step).max(0.0)).collect(),
