@@ -7,6 +7,7 @@
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
 //! <root>/store             the store whose conductor has this host, and which of its lives used it last
+//! <root>/spare/            files whose blocks are allocated: what replaces a fence or the mark where the disk is full
 //! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
 //! ```
 //!
@@ -21,13 +22,14 @@ use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::DiskFile;
 
 use crate::mark::{Claimant, Foreign, Owner};
+use crate::spare::Spares;
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
 const ID_BYTES_MAX: usize = 200;
 
 /// Divides a name made from an id from what is added to it, where ids stand side by side: none contains it, so no
 /// addition makes one instance's name another's.
-const DIVIDER: char = '~';
+pub(crate) const DIVIDER: char = '~';
 
 /// The folder of one host.
 #[derive(Clone, Debug)]
@@ -84,8 +86,40 @@ impl HostFolder {
         {
             return Ok(Err(foreign));
         }
-        write_durably(&mark, claimant.owner.to_text().as_bytes())?;
+        self.spares().write(&mark, claimant.owner.to_text().as_bytes())?;
         Ok(Ok(()))
+    }
+
+    /// Makes what recording a way back needs, while there is room for it: the folders, and files to be replaced.
+    ///
+    /// # Errors
+    /// As the file system says. A full disk is none of these: what is missing is made when there is room again.
+    pub fn prepare(&self) -> io::Result<()> {
+        let folders = ["instances", "consoles", "fences", "locks", "discarded"].iter();
+        let made = folders.map(|name| self.root.join(name)).try_for_each(std::fs::create_dir_all);
+        match made.and_then(|()| self.spares().stock()) {
+            Err(full) if full.kind() == io::ErrorKind::StorageFull => Ok(()),
+            made => made,
+        }
+    }
+
+    fn spares(&self) -> Spares {
+        Spares::within(&self.root)
+    }
+
+    /// The instances of which something is here.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(crate) fn copies(&self) -> io::Result<Vec<CopyFolder>> {
+        let entries = match std::fs::read_dir(self.root.join("instances")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut copies: Vec<_> = names.filter_map(|name| self.copy(&InstanceId::new(name)).ok()).collect();
+        copies.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(copies)
     }
 
     /// Whose the host is; none if no store ever used it.
@@ -154,6 +188,11 @@ impl CopyFolder {
         HostFolder::new(&self.root).kernel()
     }
 
+    /// The host's files that are replaced without room.
+    pub(crate) fn spares(&self) -> Spares {
+        Spares::within(&self.root)
+    }
+
     /// The generation on record.
     pub fn fence(&self) -> PathBuf {
         self.root.join("fences").join(&self.id)
@@ -203,7 +242,8 @@ pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)
 }
 
-/// Replaces a small file so that after a crash either the old or the new content is there.
+/// Replaces a small file so that after a crash either the old or the new content is there. It needs room;
+/// [`Spares::write`] does not.
 pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     make_parent(path)?;
     let mut fresh = path.as_os_str().to_owned();
@@ -245,7 +285,7 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 

@@ -33,6 +33,10 @@ pub trait Transfer: Send + Sync {
     /// Fails with [`TransferError::Occupied`] where the files at the peer are an instance already: they are somebody's,
     /// and this migration, which has not arrived, is not the one.
     ///
+    /// Fails with [`TransferError::NoSpace`] where the peer's storage has not the room for it, with what other copies
+    /// under way will take, above what is kept for the guests there. Looked at before anything is sent and while it
+    /// is: a copy never takes the last room, and what arrived of one that ends for that is removed at once.
+    ///
     /// Fails rather than hangs: a peer that takes nothing for the transfer's own timeout is
     /// [`TransferError::Unreachable`].
     async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError>;
@@ -128,8 +132,10 @@ pub enum TransferError {
         file: DiskFile,
     },
     /// The peer has not the room; trying again does not help.
-    #[error("find room on {peer} for the {file} of {instance}")]
+    #[error("find room on {peer} for the {file} of {instance}: {detail}")]
     NoSpace {
+        /// What is needed and what there is.
+        detail: String,
         /// The instance.
         instance: InstanceId,
         /// The file.

@@ -34,7 +34,7 @@ use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{AdoptError, Copy, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
-use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably};
 use crate::mark::Claimant;
 use crate::tool::MissingTool;
 
@@ -218,6 +218,19 @@ impl Qemu {
         Ok(remove_folder_durably(&copy.path())?)
     }
 
+    /// Lets the host's guests go on that a full disk halted: there may be room now. One that another order or another
+    /// client is at is left to that; whoever looks at it next lets it go on.
+    async fn wake_halted(&self) {
+        for copy in self.host.copies().unwrap_or_default() {
+            let Ok(Some(_alone)) = CopyLock::try_take(&copy.order_lock()) else { continue };
+            if let Ok(Presence::Up(mut qmp)) = process::glance(&copy).await
+                && let Err(fault) = guest::wake(&mut qmp).await
+            {
+                tracing::debug!(copy = %copy.path().display(), %fault, "a halted guest does not go on");
+            }
+        }
+    }
+
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
         let copy = self.copy(instance)?;
         let fence = read_fence(&copy)?;
@@ -244,8 +257,9 @@ impl Hypervisor for Qemu {
 
     async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {
         let marked = self.host.mark_for(claimant);
-        let marked = marked.map_err(|source| AdoptError::Mark { mark: self.host.mark(), source })?;
-        Ok(marked?)
+        let unusable = |source| AdoptError::Mark { mark: self.host.mark(), source };
+        marked.map_err(unusable)??;
+        self.host.prepare().map_err(unusable)
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError> {
@@ -264,7 +278,7 @@ impl Hypervisor for Qemu {
         }
         if held < generation {
             let text = format!("{generation}\n");
-            write_durably(&copy.fence(), text.as_bytes()).map_err(|error| context(error.into()))?;
+            copy.spares().write(&copy.fence(), text.as_bytes()).map_err(|error| context(error.into()))?;
         }
         Ok(alone.into())
     }
@@ -318,7 +332,9 @@ impl Hypervisor for Qemu {
 
     async fn destroy(&self, instance: &InstanceId, disk: &Disk, discard: Discard) -> Result<(), HypervisorError> {
         local(disk)?;
-        self.remove(instance, discard).await.map_err(|fault| fault.while_doing("destroy", instance))
+        self.remove(instance, discard).await.map_err(|fault| fault.while_doing("destroy", instance))?;
+        self.wake_halted().await;
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::CopyLock;
 use crate::hypervisor::qemu::{is_defined, read_fence};
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
+use crate::room::Room;
 use crate::tool::MissingTool;
 
 /// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
@@ -33,7 +34,13 @@ const SILENCE_MAX_S: u64 = 30;
 /// The longest we wait for an rsync that a killed agent left behind.
 const LEFTOVER_MAX: Duration = Duration::from_secs(3600);
 
-/// How often progress is looked at.
+/// What a file's `blocks` count in, whatever the file system's own blocks are.
+const BLOCK: u64 = 512;
+
+/// The ending of the file that says how large a part will be.
+const PROMISE: &str = "promise";
+
+/// How often progress is looked at, and whether there is room left: a fast link brings some hundred megabytes meanwhile.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// The transfer of one host.
@@ -61,6 +68,25 @@ impl Rsync {
         Ok(Peer { copy: folder.copy(&order.instance).map_err(|error| failed(order).io(error))?, file: order.file })
     }
 
+    /// Sends, once there is room for all that is to arrive and for what other copies under way were promised.
+    async fn promise_and_send(
+        &self,
+        order: &CopyOrder,
+        from: &Path,
+        peer: &Peer,
+        lock: &CopyLock,
+        progress: ProgressSink<'_>,
+    ) -> Result<u64, TransferError> {
+        make_parent(&peer.part()).map_err(|error| failed(order).there(error))?;
+        let whole = from.metadata().map_err(|error| failed(order).io(error))?.blocks() * BLOCK;
+        let others: u64 = self.peers.values().map(|host| promised(host, peer)).sum();
+        let wanted = whole.saturating_sub(peer.arrived()).saturating_add(others);
+        let room = Room::at(&peer.copy.path()).map_err(|error| failed(order).there(error))?;
+        room.holds(wanted).map_err(|detail| failed(order).no_space(&detail))?;
+        std::fs::write(peer.promise(), whole.to_string()).map_err(|error| failed(order).there(error))?;
+        self.send(order, from, peer, lock, progress).await
+    }
+
     async fn send(
         &self,
         order: &CopyOrder,
@@ -81,7 +107,10 @@ impl Rsync {
         let output = loop {
             tokio::select! {
                 output = &mut output => break output.map_err(|error| self.not_run(order, error))?,
-                _ = tick.tick() => progress(peer.arrived()),
+                _ = tick.tick() => {
+                    peer.leaves_the_reserve().map_err(|detail| failed(order).no_space(&detail))?;
+                    progress(peer.arrived());
+                }
             }
         };
         if output.status.success() {
@@ -114,8 +143,14 @@ impl Transfer for Rsync {
             return Ok(Copied { digest: sent, bytes: 0 });
         }
         peer.obeys(order)?;
-        make_parent(&peer.part()).map_err(|error| context().there(error))?;
-        let bytes = self.send(order, &from, &peer, &lock, progress).await?;
+        let bytes = match self.promise_and_send(order, &from, &peer, &lock, progress).await {
+            Err(full @ TransferError::NoSpace { .. }) => {
+                // First of all, and without needing any itself: the guests there want the room.
+                peer.give_back().map_err(|error| context().there(error))?;
+                return Err(full);
+            }
+            ended => ended?,
+        };
         let arrived = digest_of(&peer.part()).await.map_err(|error| context().there(error))?;
         if arrived != sent {
             // Nothing of it can be trusted: the next attempt begins from nothing.
@@ -149,9 +184,24 @@ impl Peer {
         with_ending(&self.copy.file(self.file), "part")
     }
 
+    /// Says how large the part will be, as long as there is one: others leave it the room.
+    fn promise(&self) -> PathBuf {
+        with_ending(&self.part(), PROMISE)
+    }
+
+    fn leaves_the_reserve(&self) -> Result<(), String> {
+        Room::at(&self.copy.path()).map_or(Ok(()), |room| if room.to_take() > 0 { Ok(()) } else { room.holds(1) })
+    }
+
+    /// Removes what arrived, and the promise.
+    fn give_back(&self) -> io::Result<()> {
+        remove_durably(&self.part())?;
+        remove_durably(&self.promise())
+    }
+
     /// Bytes that lie there so far; holes are not counted.
     fn arrived(&self) -> u64 {
-        self.part().metadata().map_or(0, |there| there.blocks() * 512)
+        self.part().metadata().map_or(0, |there| there.blocks() * BLOCK)
     }
 
     /// Whether this very content has its name already.
@@ -185,8 +235,29 @@ impl Peer {
 
     fn publish(&self) -> io::Result<()> {
         File::open(self.part())?.sync_all()?;
-        rename_durably(&self.part(), &self.copy.file(self.file))
+        rename_durably(&self.part(), &self.copy.file(self.file))?;
+        remove_durably(&self.promise())
     }
+}
+
+/// What copies under way to this host, but for the one to `mine`, will still take of the storage that `mine` is on.
+fn promised(host: &HostFolder, mine: &Peer) -> u64 {
+    let here = mine.copy.path().metadata().map(|folder| folder.dev()).ok();
+    let folders = host.copies().unwrap_or_default().into_iter().map(|copy| copy.path());
+    let on_it = folders.filter(|folder| folder.metadata().map(|folder| folder.dev()).ok() == here);
+    let files = on_it.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let promises = files.map(|entry| entry.path()).filter(|path| *path != mine.promise());
+    promises
+        .filter(|path| path.extension().is_some_and(|ending| ending == PROMISE))
+        .map(|path| still_to_come(&path))
+        .sum()
+}
+
+/// What is missing of the part a promise was made for; nothing if there is no sense in it.
+fn still_to_come(promise: &Path) -> u64 {
+    let whole: u64 = std::fs::read_to_string(promise).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let arrived = promise.with_extension("").metadata().map_or(0, |part| part.blocks() * BLOCK);
+    whole.saturating_sub(arrived)
 }
 
 /// `taking_up`: a part is there, so only what it lacks is sent; else the whole file, without looking for likenesses.
@@ -248,14 +319,14 @@ impl Failed<'_> {
     /// On the peer.
     fn there(self, source: io::Error) -> TransferError {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.no_space(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.no_space(&source.to_string()),
             _ => self.unreachable(&source.to_string()),
         }
     }
 
-    fn no_space(self) -> TransferError {
+    fn no_space(self, detail: &str) -> TransferError {
         let peer = self.peer.cloned().unwrap_or_else(|| HostName::new("this host"));
-        TransferError::NoSpace { instance: self.instance.clone(), file: self.file, peer }
+        TransferError::NoSpace { detail: detail.to_owned(), instance: self.instance.clone(), file: self.file, peer }
     }
 
     fn unreachable(self, detail: &str) -> TransferError {
@@ -266,7 +337,7 @@ impl Failed<'_> {
     /// rsync's own account. Only a full disk is told apart by its words: it has no exit code of its own.
     fn rsync(self, code: Option<i32>, words: &str) -> TransferError {
         if words.contains("No space left on device") || words.contains("Disk quota exceeded") {
-            return self.no_space();
+            return self.no_space("its disk is full");
         }
         let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
         self.unreachable(&format!("rsync ended {code}: {}", words.trim().replace('\n', "; ")))

@@ -128,6 +128,14 @@ pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault>
     }
 }
 
+/// Lets a guest go on that its full disk halted, and no other.
+pub(super) async fn wake(qmp: &mut Qmp) -> Result<(), Fault> {
+    if qmp.activity().await? == Activity::DiskError {
+        qmp.execute("cont", json!({})).await?;
+    }
+    Ok(())
+}
+
 /// The name an overlay has from when all of it is in the base until the guest, halted for that, goes on.
 fn merged(copy: &CopyFolder) -> PathBuf {
     with_ending(&copy.file(DiskFile::Overlay), "merged")

@@ -66,6 +66,14 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     }
 }
 
+/// Like [`look`], but one whose QEMU cannot be spoken to at this moment is not waited for.
+pub(super) async fn glance(copy: &CopyFolder) -> Result<Presence, Fault> {
+    match CopyLock::try_take(&copy.lock())? {
+        Some(lock) => Ok(Presence::Down(lock)),
+        None => Ok(Presence::Up(Qmp::connect(&copy.path(), SOCKET).await?)),
+    }
+}
+
 /// Fails where somebody else uses the disk of a copy that nobody here works on.
 async fn are_ours(copy: &CopyFolder) -> Result<(), Fault> {
     let images = [DiskFile::Base, DiskFile::Overlay].map(|file| copy.file(file));
