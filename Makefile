@@ -7,7 +7,7 @@ CARGO := cargo
 PROFILE := --release
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo test transcripts bless chaos bench lint generated install clean
+.PHONY: help setup build demo test transcripts bless chaos bench downtime lint generated install clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ chaos: setup ## kill the executor at random moments, many times, and check every
 
 bench: setup ## measure the planner
 	@scripts/bench.sh
+
+downtime: setup ## measure for how long a guest stands still, by the size of its base
+	@scripts/downtime.sh
 
 lint: setup ## format, warnings, the planner on its own
 	$(CARGO) fmt --all --check

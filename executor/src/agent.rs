@@ -11,6 +11,7 @@ mod lease;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use decant_schema::cast::{Cast, Notification, Prep, WorkCast};
 use decant_schema::id::HostName;
@@ -33,7 +34,12 @@ pub struct Agent {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     bandwidth: Option<Mbps>,
+    link_patience: Duration,
 }
+
+/// How long a link that is broken is waited for: a switch starts anew in less. The guest runs meanwhile, but for a link that
+/// breaks in the moment it is taken down.
+const LINK_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Agent {
     /// An agent for `host`; `bandwidth` limits each of its transfers.
@@ -44,7 +50,12 @@ impl Agent {
         clock: Arc<dyn Clock>,
         bandwidth: Option<Mbps>,
     ) -> Self {
-        Self { host, driver, bus, clock, bandwidth }
+        Self { host, driver, bus, clock, bandwidth, link_patience: LINK_PATIENCE }
+    }
+
+    /// Waits this long for a broken link instead.
+    pub fn with_link_patience(self, link_patience: Duration) -> Self {
+        Self { link_patience, ..self }
     }
 
     /// Asks for unfinished work, then does what is cast, until it is dropped. Work under way is dropped with it.

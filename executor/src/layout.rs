@@ -237,9 +237,18 @@ pub fn file_name(file: DiskFile) -> &'static str {
     }
 }
 
-/// Makes the folder a file is to lie in.
+/// Makes the folder a file is to lie in, and those above it, each durably: a file that was synced into a folder that is
+/// gone after a crash is gone with it.
 pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+    let Some(folder) = path.parent() else { return Ok(()) };
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    make_parent(folder)?;
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder_of(folder),
+    }
 }
 
 /// Replaces a small file so that after a crash either the old or the new content is there. It needs room;
@@ -286,7 +295,10 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    let Some(folder) = path.parent() else { return Ok(()) };
+    // The parent of a plain name is where we are.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! A transfer serves one host: it sends that host's files and reads that host's files back. Files are named by the
 //! instance and their part in it; where they lie is agreed with the host's driver, which finds what arrived.
 
+mod leftover;
 pub mod rsync;
+mod verified;
 
 use async_trait::async_trait;
 use decant_schema::id::{HostName, InstanceId};
@@ -41,8 +43,22 @@ pub trait Transfer: Send + Sync {
     /// [`TransferError::Unreachable`].
     async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError>;
 
-    /// Reads a file that arrived on *this* host and returns its digest: the second pair of eyes before a start.
+    /// The digest of a file that arrived on *this* host: the second pair of eyes before a start. A base is not read for
+    /// it again if it was read since it last changed: its guest is down meanwhile.
     async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError>;
+
+    /// Sends what a running guest has written so far ahead of [`Transfer::copy`], which then has to send only what has
+    /// changed since. What arrives is no copy of anything and never gets the file's name. Returns the bytes sent; zero
+    /// where there is too little to be worth it, or no way to do so.
+    async fn send_ahead(&self, _order: &CopyOrder, _progress: ProgressSink<'_>) -> Result<u64, TransferError> {
+        Ok(0)
+    }
+
+    /// Whether the peer can be reached, before a guest is taken down for a copy to it. Changes nothing; the file need
+    /// not exist yet, another of the instance does.
+    async fn probe(&self, _order: &CopyOrder) -> Result<(), TransferError> {
+        Ok(())
+    }
 }
 
 /// Hears how many bytes have been sent.

@@ -424,6 +424,9 @@ async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touc
         assert!(!copy.file(DiskFile::Overlay).exists(), "{named}: it was frozen all the same");
         std::fs::remove_file(&base).unwrap();
     }
+    std::os::unix::fs::symlink("whole", &base).unwrap();
+    let Err(HypervisorError::Uncarried { detail, .. }) = driver.snapshot(&vm, Generation(1)).await else { panic!() };
+    assert!(detail.contains("base.qcow2 is a symbolic link"), "{detail}");
     std::fs::rename(&whole, &base).unwrap();
     driver.snapshot(&vm, Generation(1)).await.unwrap();
 }

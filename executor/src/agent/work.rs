@@ -14,11 +14,14 @@ use crate::causes::in_one_line;
 use crate::hypervisor::{Copy, Disk, GuestSpec, Held, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
-/// How often a file is tried before the migration is given up: enough for a link that flaps, not for one that is gone.
-const COPY_TRIES: u32 = 4;
-
 /// The pause before the first repetition of a copy; it doubles each time.
 const COPY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause: a link that is back is used soon.
+const COPY_PAUSE_MAX: Duration = Duration::from_secs(8);
+
+/// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
+const AHEAD_ROUNDS: u32 = 8;
 
 /// Why a work has no end to report, or a bad one.
 #[derive(Debug)]
@@ -94,6 +97,9 @@ impl Agent {
             Verdict::Refuse(detail) => Err(WorkError::Refused(detail)),
             Verdict::Fail(detail) => Err(WorkError::Failed(detail)),
             Verdict::Do(effects, report) => {
+                if cast.work == Work::StopAndCopy && cast.subject.copies_disk() {
+                    self.reach_target(cast).await?;
+                }
                 let mut copied = Manifest::new();
                 let ran = matches!(found.copy, Copy::Running(_));
                 for effect in effects {
@@ -167,7 +173,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Copies a file to the target, again if the link failed, and tells how far it is.
+    /// Copies a file to the target and tells how far it is. A base is followed by what was written beside it meanwhile.
     async fn copy(
         &self,
         cast: &WorkCast,
@@ -175,35 +181,81 @@ impl Agent {
         manifest: &mut Manifest,
         figures: &mut Figures,
     ) -> Result<(), WorkError> {
-        let mut pause = COPY_PAUSE;
-        let mut tries = 1;
-        let copied = loop {
-            match self.copy_once(cast, file).await {
-                Err(error) if error.is_transient() && tries < COPY_TRIES => self.clock.sleep(pause).await,
-                ended => break ended?,
-            }
-            (tries, pause) = (tries + 1, pause * 2);
-        };
+        let copied = self.patiently(|| self.copy_once(cast, file)).await?;
         manifest.insert(file, copied.digest);
         figures.bytes = figures.bytes.saturating_add(copied.bytes);
+        if file == DiskFile::Base {
+            figures.bytes = figures.bytes.saturating_add(self.send_ahead(cast).await?);
+        }
         Ok(())
     }
 
-    async fn copy_once(&self, cast: &WorkCast, file: DiskFile) -> Result<Copied, TransferError> {
+    /// Sends ahead what the guest writes while it runs, until little is left or it gets no less. The bytes sent.
+    async fn send_ahead(&self, cast: &WorkCast) -> Result<u64, WorkError> {
+        let order = self.order(cast, DiskFile::Overlay);
+        let (mut total, mut last) = (0_u64, u64::MAX);
+        for _ in 0..AHEAD_ROUNDS {
+            let sent = self.patiently(|| self.send_ahead_once(cast, &order)).await?;
+            total = total.saturating_add(sent);
+            if sent == 0 || sent >= last {
+                break;
+            }
+            last = sent;
+        }
+        Ok(total)
+    }
+
+    /// Waits until the target can be reached, while the guest still runs.
+    async fn reach_target(&self, cast: &WorkCast) -> Result<(), WorkError> {
+        let order = self.order(cast, DiskFile::Base);
+        Ok(self.patiently(|| self.transfer().probe(&order)).await?)
+    }
+
+    /// Does something again as long as only the link is in the way and patience lasts.
+    async fn patiently<T, F>(&self, once: impl Fn() -> F) -> Result<T, TransferError>
+    where
+        F: Future<Output = Result<T, TransferError>>,
+    {
+        let mut pause = COPY_PAUSE;
+        let mut left = self.link_patience;
+        loop {
+            match once().await {
+                Err(error) if error.is_transient() && !left.is_zero() => self.clock.sleep(pause.min(left)).await,
+                ended => return ended,
+            }
+            left = left.saturating_sub(pause);
+            pause = (pause * 2).min(COPY_PAUSE_MAX);
+        }
+    }
+
+    fn order(&self, cast: &WorkCast, file: DiskFile) -> CopyOrder {
         let (instance, peer) = (cast.subject.instance.clone(), cast.subject.target().clone());
-        let order = CopyOrder { instance, file, peer, generation: cast.generation, limit: self.bandwidth };
+        CopyOrder { instance, file, peer, generation: cast.generation, limit: self.bandwidth }
+    }
+
+    async fn copy_once(&self, cast: &WorkCast, file: DiskFile) -> Result<Copied, TransferError> {
+        let order = self.order(cast, file);
+        let (tell, telling) = self.teller(cast, file);
+        let copying = async move { self.transfer().copy(&order, &tell).await };
+        tokio::join!(copying, telling).0
+    }
+
+    async fn send_ahead_once(&self, cast: &WorkCast, order: &CopyOrder) -> Result<u64, TransferError> {
+        let (tell, telling) = self.teller(cast, order.file);
+        let sending = async move { self.transfer().send_ahead(order, &tell).await };
+        tokio::join!(sending, telling).0
+    }
+
+    /// What a transfer tells its progress to, and what passes it on until the former is dropped.
+    fn teller(&self, cast: &WorkCast, file: DiskFile) -> (impl Fn(u64) + Send + Sync, impl Future<Output = ()>) {
         let (sent, mut heard) = mpsc::unbounded_channel();
-        let copying = async move {
-            let tell = |bytes| _ = sent.send(bytes);
-            self.transfer().copy(&order, &tell).await
-        };
-        let telling = async {
+        let telling = async move {
             while let Some(bytes) = heard.recv().await {
                 let (host, migration, generation) = (self.host.clone(), cast.migration, cast.generation);
                 self.bus.notify(Notification::Progress { host, migration, generation, file, bytes }).await;
             }
         };
-        tokio::join!(copying, telling).0
+        (move |bytes| _ = sent.send(bytes), telling)
     }
 }
 

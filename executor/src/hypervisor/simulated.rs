@@ -17,6 +17,7 @@ use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::{Digest, DiskFile, Generation};
 use decant_schema::plan::MoveMode;
+use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -40,11 +41,13 @@ pub struct SimulatedOptions {
     pub hang_at: Option<u64>,
     /// How long a call takes; a copy takes this for each file.
     pub pause: Duration,
+    /// Until then no host reaches another.
+    pub link_back_at: Option<Timestamp>,
 }
 
 impl Default for SimulatedOptions {
     fn default() -> Self {
-        Self { seed: 1, fail: 0.0, hang_at: None, pause: Duration::ZERO }
+        Self { seed: 1, fail: 0.0, hang_at: None, pause: Duration::ZERO, link_back_at: None }
     }
 }
 
@@ -194,6 +197,7 @@ impl Hypervisor for SimulatedHost {
 #[async_trait]
 impl Transfer for SimulatedHost {
     async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError> {
+        self.probe(order).await?;
         let detail = || "a simulated fault".to_owned();
         let (instance, file, peer) = (&order.instance, order.file, &order.peer);
         let fault =
@@ -205,5 +209,13 @@ impl Transfer for SimulatedHost {
 
     async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError> {
         self.simulation.world().digest(&self.host, instance, file)
+    }
+
+    async fn probe(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        if self.simulation.options.link_back_at.is_none_or(|back| self.simulation.clock.now() >= back) {
+            return Ok(());
+        }
+        let CopyOrder { instance, file, peer, .. } = order.clone();
+        Err(TransferError::Unreachable { instance, file, peer, detail: "a simulated link that is down".to_owned() })
     }
 }

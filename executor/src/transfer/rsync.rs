@@ -2,7 +2,7 @@
 //!
 //! rsync writes to `<name>.part` beside the final name and never to the name itself; what arrived is read back,
 //! compared with what was read here, made durable and renamed. The running rsync holds a lock of this host, so one that
-//! outlived its killed agent is waited for and its work taken up.
+//! outlived its killed agent is found, ended, and its work taken up.
 //!
 //! The peers of this transfer are folders of this machine. What would change for a peer elsewhere is in [`Peer`] alone:
 //! the destination rsync is given, and who reads, publishes and removes there.
@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,10 +20,12 @@ use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::{Digest, DiskFile};
 use decant_schema::units::Mbps;
 use tokio::process::Command;
-use tokio::time::interval;
+use tokio::time::{Instant, interval, sleep};
 
+use super::leftover;
+use super::verified::{Verified, digest_of};
 use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
-use crate::hypervisor::qemu::lock::CopyLock;
+use crate::hypervisor::qemu::lock::{CopyLock, RETRY};
 use crate::hypervisor::qemu::{is_defined, read_fence};
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
 use crate::room::Room;
@@ -31,8 +34,15 @@ use crate::tool::MissingTool;
 /// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
 const SILENCE_MAX_S: u64 = 30;
 
-/// The longest we wait for an rsync that a killed agent left behind.
-const LEFTOVER_MAX: Duration = Duration::from_secs(3600);
+/// The longest a copy waits for another process that sends the same file and that somebody waits for. It is tried again
+/// as long as a broken link is.
+const OTHER_MAX: Duration = Duration::from_secs(10);
+
+/// What is not worth passing on ahead (bytes): it crosses a link of 1 Gbit/s in an eighth of a second.
+const AHEAD_MIN: u64 = 16 << 20;
+
+/// rsync's word for "some of it changed while I read it", and for "it vanished".
+const CHANGED_MEANWHILE: [i32; 2] = [23, 24];
 
 /// What a file's `blocks` count in, whatever the file system's own blocks are.
 const BLOCK: u64 = 512;
@@ -68,25 +78,25 @@ impl Rsync {
         Ok(Peer { copy: folder.copy(&order.instance).map_err(|error| failed(order).io(error))?, file: order.file })
     }
 
-    /// Sends, once there is room for all that is to arrive and for what other copies under way were promised.
-    async fn promise_and_send(
-        &self,
-        order: &CopyOrder,
-        from: &Path,
-        peer: &Peer,
-        lock: &CopyLock,
-        progress: ProgressSink<'_>,
-    ) -> Result<u64, TransferError> {
-        make_parent(&peer.part()).map_err(|error| failed(order).there(error))?;
-        let whole = from.metadata().map_err(|error| failed(order).io(error))?.blocks() * BLOCK;
-        let others: u64 = self.peers.values().map(|host| promised(host, peer)).sum();
-        let wanted = whole.saturating_sub(peer.arrived()).saturating_add(others);
-        let room = Room::at(&peer.copy.path()).map_err(|error| failed(order).there(error))?;
-        room.holds(wanted).map_err(|detail| failed(order).no_space(&detail))?;
-        std::fs::write(peer.promise(), whole.to_string()).map_err(|error| failed(order).there(error))?;
-        self.send(order, from, peer, lock, progress).await
+    /// Keeps others from sending the file, once what an outdated order left behind has ended.
+    async fn lock(&self, order: &CopyOrder) -> Result<CopyLock, TransferError> {
+        let io = |error| failed(order).io(error);
+        let path = self.here.copy(&order.instance).map_err(io)?.sending_lock(order.file);
+        let end = Instant::now() + OTHER_MAX;
+        loop {
+            if let Some(lock) = CopyLock::try_take(&path).map_err(io)? {
+                lock.sign(order.generation).map_err(io)?;
+                return Ok(lock);
+            }
+            leftover::end_outdated(&path, order.generation).map_err(io)?;
+            if Instant::now() >= end {
+                return Err(failed(order).unreachable("another process is sending it"));
+            }
+            sleep(RETRY).await;
+        }
     }
 
+    /// Sends, once there is room for all that is to arrive and for what other copies under way were promised.
     async fn send(
         &self,
         order: &CopyOrder,
@@ -94,9 +104,40 @@ impl Rsync {
         peer: &Peer,
         lock: &CopyLock,
         progress: ProgressSink<'_>,
-    ) -> Result<u64, TransferError> {
+    ) -> Result<Output, TransferError> {
+        make_parent(&peer.part()).map_err(|error| failed(order).there(error))?;
+        let sent = match self.promise(order, from, peer) {
+            Ok(()) => self.run(order, &arguments(order, peer.part().exists()), from, peer, lock, progress).await,
+            Err(refused) => Err(refused),
+        };
+        let sent = sent.and_then(|output| failed(order).unless_full(output));
+        if let Err(TransferError::NoSpace { .. }) = sent {
+            // First of all, and without needing any itself: the guests there want the room.
+            peer.give_back().map_err(|error| failed(order).there(error))?;
+        }
+        sent
+    }
+
+    fn promise(&self, order: &CopyOrder, from: &Path, peer: &Peer) -> Result<(), TransferError> {
+        let whole = from.metadata().map_err(|error| failed(order).io(error))?.blocks() * BLOCK;
+        let others: u64 = self.peers.values().map(|host| promised(host, peer)).sum();
+        let wanted = whole.saturating_sub(peer.arrived()).saturating_add(others);
+        let room = Room::at(&peer.copy.path()).map_err(|error| failed(order).there(error))?;
+        room.holds(wanted).map_err(|detail| failed(order).no_space(&detail))?;
+        std::fs::write(peer.promise(), whole.to_string()).map_err(|error| failed(order).there(error))
+    }
+
+    async fn run(
+        &self,
+        order: &CopyOrder,
+        arguments: &[String],
+        from: &Path,
+        peer: &Peer,
+        lock: &CopyLock,
+        progress: ProgressSink<'_>,
+    ) -> Result<Output, TransferError> {
         let mut command = Command::new(&self.program);
-        command.args(arguments(order, peer.part().exists())).arg(from).arg(peer.part());
+        command.args(arguments).arg("--").arg(from).arg(peer.part());
         // A group of its own: a Ctrl-C meant for us does not tear a file that is nearly there.
         command.process_group(0).stdin(lock.share().map_err(|error| failed(order).io(error))?);
         // A copy nobody waits for any more, because its migration was called off, must not go on into the void.
@@ -104,19 +145,15 @@ impl Rsync {
         let output = command.output();
         tokio::pin!(output);
         let mut tick = interval(PROGRESS_EVERY);
-        let output = loop {
+        loop {
             tokio::select! {
-                output = &mut output => break output.map_err(|error| self.not_run(order, error))?,
+                output = &mut output => return output.map_err(|error| self.not_run(order, error)),
                 _ = tick.tick() => {
                     peer.leaves_the_reserve().map_err(|detail| failed(order).no_space(&detail))?;
                     progress(peer.arrived());
                 }
             }
-        };
-        if output.status.success() {
-            return Ok(bytes_sent(&String::from_utf8_lossy(&output.stdout)));
         }
-        Err(failed(order).rsync(output.status.code(), &String::from_utf8_lossy(&output.stderr)))
     }
 
     fn not_run(&self, order: &CopyOrder, source: io::Error) -> TransferError {
@@ -134,33 +171,28 @@ impl Transfer for Rsync {
         let here = self.here.copy(&order.instance).map_err(|error| context().io(error))?;
         let from = here.file(order.file);
         let peer = self.peer(order)?;
-        let lock = CopyLock::take_within(&here.sending_lock(order.file), LEFTOVER_MAX).await;
-        let lock = lock.map_err(|error| context().io(error))?;
-        let lock = lock.ok_or_else(|| context().unreachable("an earlier rsync does not end"))?;
+        let lock = self.lock(order).await?;
         let sent = digest_of(&from).await.map_err(|error| context().io(error))?;
         peer.is_free_for(order)?;
         if peer.has(&sent).await.map_err(|error| context().io(error))? {
             return Ok(Copied { digest: sent, bytes: 0 });
         }
         peer.obeys(order)?;
-        let bytes = match self.promise_and_send(order, &from, &peer, &lock, progress).await {
-            Err(full @ TransferError::NoSpace { .. }) => {
-                // First of all, and without needing any itself: the guests there want the room.
-                peer.give_back().map_err(|error| context().there(error))?;
-                return Err(full);
-            }
-            ended => ended?,
-        };
-        let arrived = digest_of(&peer.part()).await.map_err(|error| context().there(error))?;
-        if arrived != sent {
+        let output = self.send(order, &from, &peer, &lock, progress).await?;
+        if !output.status.success() {
+            return Err(context().rsync(&output));
+        }
+        let bytes = bytes_sent(&output);
+        let read_back = Verified::read(&peer.part()).await.map_err(|error| context().there(error))?;
+        if read_back.digest != sent {
             // Nothing of it can be trusted: the next attempt begins from nothing.
             remove_durably(&peer.part()).map_err(|error| context().there(error))?;
             let CopyOrder { instance, file, .. } = order.clone();
-            return Err(TransferError::Harmed { instance, file, sent, arrived });
+            return Err(TransferError::Harmed { instance, file, sent, arrived: read_back.digest });
         }
         peer.obeys(order)?;
         peer.is_free_for(order)?;
-        peer.publish().map_err(|error| context().there(error))?;
+        peer.publish(read_back).map_err(|error| context().there(error))?;
         progress(bytes);
         Ok(Copied { digest: sent, bytes })
     }
@@ -168,7 +200,35 @@ impl Transfer for Rsync {
     async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError> {
         let context = |source| Failed { instance, file, peer: None }.io(source);
         let path = self.here.copy(instance).map_err(context)?.file(file);
-        digest_of(&path).await.map_err(context)
+        match Verified::noted(&path) {
+            Some(noted) => Ok(noted.digest),
+            None => digest_of(&path).await.map_err(context),
+        }
+    }
+
+    async fn send_ahead(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<u64, TransferError> {
+        let from = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?.file(order.file);
+        let peer = self.peer(order)?;
+        if from.metadata().map_or(0, |file| file.blocks() * BLOCK) < AHEAD_MIN {
+            return Ok(0);
+        }
+        let lock = self.lock(order).await?;
+        peer.is_free_for(order)?;
+        peer.obeys(order)?;
+        let output = self.send(order, &from, &peer, &lock, progress).await?;
+        match output.status.code() {
+            Some(code) if code == 0 || CHANGED_MEANWHILE.contains(&code) => Ok(bytes_sent(&output)),
+            _ => Err(failed(order).rsync(&output)),
+        }
+    }
+
+    async fn probe(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        let from = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?.file(order.file);
+        let peer = self.peer(order)?;
+        let lock = self.lock(order).await?;
+        let arguments = [vec!["--dry-run".to_owned()], arguments(order, true)].concat();
+        let output = self.run(order, &arguments, &from, &peer, &lock, &|_| ()).await?;
+        if output.status.success() { Ok(()) } else { Err(failed(order).rsync(&output)) }
     }
 }
 
@@ -206,8 +266,13 @@ impl Peer {
 
     /// Whether this very content has its name already.
     async fn has(&self, sent: &Digest) -> io::Result<bool> {
-        match digest_of(&self.copy.file(self.file)).await {
-            Ok(there) => Ok(there == *sent),
+        let there = self.copy.file(self.file);
+        if let Some(noted) = Verified::noted(&there) {
+            return Ok(noted.digest == *sent);
+        }
+        match Verified::read(&there).await {
+            Ok(read) if read.digest == *sent => self.note(read).map(|()| true),
+            Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -233,10 +298,16 @@ impl Peer {
         Err(TransferError::Occupied { instance, file, peer })
     }
 
-    fn publish(&self) -> io::Result<()> {
+    fn publish(&self, read_back: Verified) -> io::Result<()> {
         File::open(self.part())?.sync_all()?;
         rename_durably(&self.part(), &self.copy.file(self.file))?;
-        remove_durably(&self.promise())
+        remove_durably(&self.promise())?;
+        self.note(read_back)
+    }
+
+    /// Only the base is noted: the rest is small, and arrives when the guest is down in any case.
+    fn note(&self, read_back: Verified) -> io::Result<()> {
+        if self.file == DiskFile::Base { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
     }
 }
 
@@ -269,7 +340,6 @@ fn arguments(order: &CopyOrder, taking_up: bool) -> Vec<String> {
     if let Some(limit) = order.limit {
         arguments.push(format!("--bwlimit={}", kib_per_second(limit)));
     }
-    arguments.push("--".to_owned());
     arguments
 }
 
@@ -279,20 +349,11 @@ fn kib_per_second(limit: Mbps) -> u64 {
 }
 
 /// The bytes that crossed, from rsync's `--stats`: `Total bytes sent: 1,234`.
-fn bytes_sent(stats: &str) -> u64 {
+fn bytes_sent(output: &Output) -> u64 {
+    let stats = String::from_utf8_lossy(&output.stdout);
     let line = stats.lines().find_map(|line| line.strip_prefix("Total bytes sent:"));
     let digits: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
-}
-
-async fn digest_of(path: &Path) -> io::Result<Digest> {
-    let path = path.to_owned();
-    let read = move || {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(File::open(path)?)?;
-        Ok(Digest::of(&hasher.finalize()))
-    };
-    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
 /// What was being copied when something went wrong.
@@ -334,12 +395,24 @@ impl Failed<'_> {
         TransferError::Unreachable { instance: self.instance.clone(), file: self.file, peer, detail: detail.to_owned() }
     }
 
+    /// Fails where rsync says that the peer's disk is full.
+    fn unless_full(self, output: Output) -> Result<Output, TransferError> {
+        if output.status.success() {
+            return Ok(output);
+        }
+        match self.rsync(&output) {
+            full @ TransferError::NoSpace { .. } => Err(full),
+            _ => Ok(output),
+        }
+    }
+
     /// rsync's own account. Only a full disk is told apart by its words: it has no exit code of its own.
-    fn rsync(self, code: Option<i32>, words: &str) -> TransferError {
+    fn rsync(self, output: &Output) -> TransferError {
+        let words = String::from_utf8_lossy(&output.stderr);
         if words.contains("No space left on device") || words.contains("Disk quota exceeded") {
             return self.no_space("its disk is full");
         }
-        let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+        let code = output.status.code().map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
         self.unreachable(&format!("rsync ended {code}: {}", words.trim().replace('\n', "; ")))
     }
 }
@@ -424,6 +497,83 @@ mod tests {
         put(folder.path(), b"another");
         let again = here.copy(&order, &|_| ()).await.unwrap();
         assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), again.digest);
+    }
+
+    #[tokio::test]
+    async fn an_rsync_that_outlived_its_agent_is_ended_by_the_next_order() {
+        if !rsync_is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (here, _, order) = two_hosts(folder.path());
+        put(folder.path(), b"content");
+        let path = here.here.copy(&order.instance).unwrap().sending_lock(order.file);
+        let killed = CopyLock::try_take(&path).unwrap().unwrap();
+        let mut orphan = std::process::Command::new("sleep").arg("600").stdin(killed.share().unwrap()).spawn().unwrap();
+        drop(killed);
+        here.copy(&order, &|_| ()).await.unwrap();
+        assert!(!orphan.wait().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_base_that_was_verified_is_not_read_again_and_one_that_changed_is() {
+        if !rsync_is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there, order) = two_hosts(folder.path());
+        put(folder.path(), b"content");
+        let sent = here.copy(&order, &|_| ()).await.unwrap().digest;
+        let arrived = folder.path().join("b/instances/vm-1/base.qcow2");
+        // A note that says something else shows who is asked.
+        let note = arrived.with_file_name("base.qcow2.verified");
+        let lie = Digest::of(&blake3::hash(b"lie"));
+        let text = std::fs::read_to_string(&note).unwrap();
+        std::fs::write(&note, text.replace(&sent.to_string(), &lie.to_string())).unwrap();
+        assert_eq!(there.digest(&order.instance, order.file).await.unwrap(), lie);
+        std::fs::write(&arrived, b"Content").unwrap();
+        let changed = there.digest(&order.instance, order.file).await.unwrap();
+        assert_eq!(changed, Digest::of(&blake3::hash(b"Content")));
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_ahead_is_not_sent_again_and_never_gets_the_name() {
+        if !rsync_is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there, order) = two_hosts(folder.path());
+        let order = CopyOrder { file: DiskFile::Overlay, ..order };
+        let from = put(folder.path(), b"").with_file_name("overlay.qcow2");
+        let random = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8;
+        let mut content: Vec<u8> = (0..20_000_000).map(random).collect();
+        std::fs::write(&from, &content).unwrap();
+        assert!(here.send_ahead(&order, &|_| ()).await.unwrap() >= 20_000_000);
+        let arrived = folder.path().join("b/instances/vm-1/overlay.qcow2");
+        assert!(!arrived.exists());
+        content[7] ^= 1;
+        std::fs::write(&from, &content).unwrap();
+        let again = here.send_ahead(&order, &|_| ()).await.unwrap();
+        assert!(again > 0 && again < 2_000_000, "sent again what was there: {again} bytes");
+        let copied = here.copy(&order, &|_| ()).await.unwrap();
+        assert!(copied.bytes < 2_000_000, "sent again what was there: {} bytes", copied.bytes);
+        assert_eq!(there.digest(&order.instance, order.file).await.unwrap(), copied.digest);
+        assert_eq!(copied.digest, Digest::of(&blake3::hash(&content)));
+    }
+
+    #[tokio::test]
+    async fn a_probe_changes_nothing_and_says_when_the_link_is_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, _, order) = two_hosts(folder.path());
+        put(folder.path(), b"content");
+        let down = here.clone().with_program(instead_of_rsync(folder.path(), "exit 10"));
+        assert!(down.probe(&order).await.unwrap_err().is_transient());
+        if rsync_is_here() {
+            let base = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap().file(order.file);
+            make_parent(&base).unwrap();
+            here.probe(&order).await.unwrap();
+            assert_eq!(std::fs::read_dir(base.parent().unwrap()).unwrap().count(), 0);
+        }
     }
 
     #[tokio::test]

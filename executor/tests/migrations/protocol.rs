@@ -1,7 +1,10 @@
 //! Whole migrations with everything that can go wrong, and the six lines of what must never happen.
 
+use std::time::Duration;
+
 use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said};
 use decant_executor::bus::FaultRates;
+use decant_executor::clock::Clock;
 use decant_executor::conductor::ConductError;
 use decant_executor::hypervisor::{Disk, GuestSize, GuestSpec};
 use decant_executor::transfer::CopyOrder;
@@ -32,6 +35,29 @@ async fn a_plan_of_every_kind_of_move_is_carried_out() {
     rig.run(&process).await.unwrap();
     all_confirmed(&rig, "nothing went wrong").await;
     rig.everything_is_settled().await;
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_for_minutes_is_waited_out_before_the_guest_is_taken_down() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    let at_step_two = |migration: &Migration| matches!(migration.state, MigrationState::MigratingStep2 { .. });
+    rig.run_until(&process, at_step_two).await.unwrap();
+    drop(process);
+    let back = rig.clock.now() + Duration::from_secs(200);
+    let process = rig.cut_off_for(Duration::from_secs(200));
+    rig.run(&process).await.unwrap();
+    let migration = rig.migrations().await.into_values().next().unwrap();
+    assert!(matches!(migration.state, MigrationState::VerifyMigration { .. }), "{migration:?}");
+    assert!(migration.figures.stopped_at.unwrap() >= back, "it was down while the link was: {migration:?}");
+}
+
+#[tokio::test]
+async fn a_link_that_stays_broken_leads_back() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.cut_off_for(Duration::from_secs(3600));
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Failed)]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use decant_executor::HostDriver;
 use decant_executor::admit::{AdmitLimits, admit};
 use decant_executor::agent::Agent;
 use decant_executor::bus::{Bus, FaultRates, FaultyBus, InProcessBus};
-use decant_executor::clock::ManualClock;
+use decant_executor::clock::{Clock, ManualClock};
 use decant_executor::conductor::{Conductor, CreateError};
 use decant_executor::hypervisor::GuestSize;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
@@ -149,6 +149,13 @@ impl Rig {
     /// A process that is killed when a host's call with this number has had its effect.
     pub(crate) fn killed_at_call(&self, hang_at: u64) -> Process {
         let hosts = SimulatedOptions { hang_at: Some(hang_at), ..SimulatedOptions::default() };
+        self.process_on(hosts, FaultRates::default(), None)
+    }
+
+    /// A process whose hosts do not reach each other for so long.
+    pub(crate) fn cut_off_for(&self, time: Duration) -> Process {
+        let back = self.clock.now().checked_add(time).unwrap();
+        let hosts = SimulatedOptions { link_back_at: Some(back), ..SimulatedOptions::default() };
         self.process_on(hosts, FaultRates::default(), None)
     }
 

@@ -55,6 +55,11 @@ pub(super) enum Uncarried {
          base by `qemu-img convert -O qcow2`"
     )]
     DataFile(String),
+    #[error(
+        "{0} is a symbolic link, and what it leads to would not go along: shut the guest down and put in its place what it \
+         leads to, or mount that there"
+    )]
+    Link(String),
     #[error("the base is encrypted, and there is no way for its secret yet: leave the instance out by --pin")]
     Encrypted,
     #[error(
@@ -67,11 +72,21 @@ pub(super) enum Uncarried {
 
 /// Fails with [`Fault::Uncarried`] unless the base's one file is the whole disk. The image may be in use.
 pub(super) async fn is_whole(tools: &Tools, copy: &CopyFolder) -> Result<(), Fault> {
+    are_no_links(copy)?;
     // No layer below is opened for this: where an image says that one lies is not to be trusted.
     let said = tools.image_info(copy, file_name(DiskFile::Base)).await?;
     let image: Image = serde_json::from_slice(&said)
         .map_err(|error| Fault::Guest(format!("qemu-img says what is not known: {error}")))?;
     Ok(judge(image)?)
+}
+
+fn are_no_links(copy: &CopyFolder) -> Result<(), Fault> {
+    for path in [copy.path(), copy.file(DiskFile::Base)] {
+        if path.symlink_metadata()?.is_symlink() {
+            return Err(Uncarried::Link(path.display().to_string()).into());
+        }
+    }
+    Ok(())
 }
 
 fn judge(image: Image) -> Result<(), Uncarried> {

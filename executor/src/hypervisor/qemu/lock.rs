@@ -6,11 +6,12 @@
 //! copy, and a tool that outlived a killed agent is waited for.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use decant_schema::migration::Generation;
 use tokio::time::{Instant, sleep};
 
 use crate::hypervisor::Fenced;
@@ -45,6 +46,12 @@ impl CopyLock {
             }
             sleep(RETRY).await;
         }
+    }
+
+    /// Records for whose order the lock is held.
+    pub(crate) fn sign(&self, generation: Generation) -> io::Result<()> {
+        self.0.set_len(0)?;
+        (&self.0).write_all(generation.to_string().as_bytes())
     }
 
     /// The standard input of a process that is to hold the lock as well.
