@@ -79,6 +79,10 @@ pub trait Hypervisor: Send + Sync {
     /// [`HypervisorError::Incomplete`] when a file is missing.
     async fn create(&self, guest: &GuestSpec) -> Result<(), HypervisorError>;
 
+    /// Gives the disk of an instance that is down another size; what the guest makes of it is left to the guest. `owner` is the
+    /// migration's first generation. Succeeds when the disk has that size already.
+    async fn size_disk(&self, instance: &InstanceId, owner: Generation, size: DiskSize) -> Result<(), HypervisorError>;
+
     /// Powers the instance on: with its saved memory where there is one, else from its disk. Returns when the guest
     /// executes. Succeeds when it runs already.
     ///
@@ -219,6 +223,16 @@ impl From<&Resources> for GuestSize {
         let amount = |class: &str| resources.get::<str>(class).copied().unwrap_or(1);
         Self { memory: mib(amount(ResourceClass::MEMORY_MB)), vcpus: amount(ResourceClass::VCPU) }
     }
+}
+
+/// How large a disk is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskSize {
+    /// At least so many bytes: one that is larger stays so.
+    AtLeast(u64),
+    /// What it was before this migration enlarged it. Where the guest has written beyond that, the disk stays as it is: what
+    /// was written is worth more than the size.
+    AsBefore,
 }
 
 /// Where an instance's disk is.

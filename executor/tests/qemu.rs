@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
-use decant_executor::hypervisor::{Copy, Discard, Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
+use decant_executor::hypervisor::{Copy, Discard, Disk, DiskSize, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use decant_executor::lab::ledger::{Entry, Ledger};
 use decant_executor::lab::oracle::Finding;
 use decant_executor::lab::world::{Lab, LabError};
@@ -429,4 +429,90 @@ async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touc
     assert!(detail.contains("base.qcow2 is a symbolic link"), "{detail}");
     std::fs::rename(&whole, &base).unwrap();
     driver.snapshot(&vm, Generation(1)).await.unwrap();
+}
+
+/// The size of the disk that the running guest sees (bytes), as its QEMU says.
+fn disk_seen(folder: &std::path::Path) -> u64 {
+    use std::io::{BufRead, BufReader, Write};
+    // A socket's path is short; the folder's may not be.
+    let near = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder, near.path().join("f")).unwrap();
+    let mut socket = std::os::unix::net::UnixStream::connect(near.path().join("f/qmp.sock")).unwrap();
+    socket.write_all(b"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-block\"}").unwrap();
+    for line in BufReader::new(socket).lines() {
+        let answer: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if let Some(disks) = answer["return"].as_array() {
+            return disks[0]["inserted"]["image"]["virtual-size"].as_u64().unwrap();
+        }
+    }
+    panic!("QEMU hung up");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_enlarged_on_the_way_is_seen_by_the_guest_and_goes_into_its_base() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    let (at_a, at_b) = (world.lab.folder(&a).copy(&vm).unwrap(), world.lab.folder(&b).copy(&vm).unwrap());
+    world.on(&a).start(&vm).await.unwrap();
+    let before = disk_seen(&at_a.path());
+    let larger = before + (1 << 30);
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 5).await;
+    world.send(DiskFile::Base).await;
+    world.on(&a).shutdown(&vm).await.unwrap();
+    world.send(DiskFile::Overlay).await;
+    world.arrive(LARGE).await;
+    twice!(world.on(&b).size_disk(&vm, Generation(1), DiskSize::AtLeast(larger)));
+    world.on(&b).start(&vm).await.unwrap();
+    world.writes(&b, 5).await;
+    assert_eq!(disk_seen(&at_b.path()), larger);
+    // The next snapshot merges the larger overlay into the smaller base, under the running guest.
+    twice!(world.on(&b).snapshot(&vm, Generation(5)));
+    world.writes(&b, 5).await;
+    twice!(world.on(&b).merge_back(&vm));
+    assert_eq!(disk_seen(&at_b.path()), larger);
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&b), []);
+    // The source, had it been reverted, is as it was.
+    world.on(&a).start(&vm).await.unwrap();
+    assert_eq!(disk_seen(&at_a.path()), before);
+}
+
+#[tokio::test]
+async fn a_disk_that_was_enlarged_in_place_gets_its_size_back_unless_the_guest_has_written_there() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let copy = world.lab.folder(&a).copy(&vm).unwrap();
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 5).await;
+    let before = disk_seen(&copy.path());
+    world.on(&a).shutdown(&vm).await.unwrap();
+    let driver = world.on(&a);
+    let larger = before + (64 << 20);
+    twice!(driver.size_disk(&vm, Generation(1), DiskSize::AtLeast(larger)));
+    twice!(driver.size_disk(&vm, Generation(2), DiskSize::AsBefore));
+    driver.start(&vm).await.unwrap();
+    // Up, so that it hears its power button.
+    world.writes(&a, 1).await;
+    assert_eq!(disk_seen(&copy.path()), larger, "another migration's undo took it back");
+    driver.shutdown(&vm).await.unwrap();
+    twice!(driver.size_disk(&vm, Generation(1), DiskSize::AsBefore));
+    driver.start(&vm).await.unwrap();
+    world.writes(&a, 1).await;
+    assert_eq!(disk_seen(&copy.path()), before);
+    driver.shutdown(&vm).await.unwrap();
+    driver.size_disk(&vm, Generation(3), DiskSize::AtLeast(larger)).await.unwrap();
+    let written = format!("write -P 7 {} 65536", before + (1 << 20));
+    let output = std::process::Command::new("qemu-io")
+        .args(["-f", "qcow2", "-c", &written])
+        .arg(copy.file(DiskFile::Base))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    driver.size_disk(&vm, Generation(3), DiskSize::AsBefore).await.unwrap();
+    driver.start(&vm).await.unwrap();
+    world.writes(&a, 1).await;
+    assert_eq!(disk_seen(&copy.path()), larger, "what was written there is gone");
+    driver.shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&a), []);
 }

@@ -5,7 +5,8 @@
 //! it out looks at the fence again before each single effect.
 
 use decant_schema::cast::WorkCast;
-use decant_schema::migration::{DiskFile, Generation, Manifest, Report, Subject, Work};
+use decant_schema::id::ResourceClass;
+use decant_schema::migration::{Attributes, DiskFile, Generation, Manifest, Report, Subject, Work};
 
 use crate::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Held};
 
@@ -79,6 +80,13 @@ fn snapshot(subject: &Subject, copy: &Copy) -> Verdict {
     if let Err(mismatch) = copy.is_as_recorded(GuestSize::from(&subject.old.claim), subject.runs) {
         return Verdict::Refuse(format!("{}: {mismatch}", subject.instance));
     }
+    if let (Some(old), Some(new)) = (disk_gib(&subject.old), disk_gib(&subject.new))
+        && new < old
+    {
+        let (instance, flavor) = (&subject.instance, &subject.new.flavor);
+        let why = "no disk is made smaller: choose a flavor with as large a disk";
+        return Verdict::Refuse(format!("{instance} has a disk of {old} GiB, and {flavor} has {new} GiB; {why}"));
+    }
     let frozen = subject.copies_disk().then_some(Effect::Freeze(subject.begun));
     Verdict::Do(frozen.into_iter().collect(), Report::Snapshotted)
 }
@@ -105,7 +113,7 @@ fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
     let mut effects = Vec::new();
     match copy {
         // Its process is there, but it may have been left before it executed.
-        Copy::Running(facts) if !subject.in_place() || facts.size == size => {
+        Copy::Running(facts) if !subject.in_place() || facts.size == size && !only_disk_grows(subject) => {
             effects.extend(power_on(subject));
             return Verdict::Do(effects, Report::Started);
         }
@@ -171,7 +179,19 @@ fn restore_source(subject: &Subject, memory_fits: bool, copy: &Copy) -> Verdict 
 /// is on record.
 fn resize_back(subject: &Subject, found: &CopyFacts) -> Vec<Effect> {
     let size = GuestSize::from(&subject.old.claim);
-    if !subject.in_place() || found.size == size { Vec::new() } else { vec![Effect::Shutdown, Effect::Create(size)] }
+    let is_as_before = found.size == size && !only_disk_grows(subject);
+    if !subject.in_place() || is_as_before { Vec::new() } else { vec![Effect::Shutdown, Effect::Create(size)] }
+}
+
+/// Whether nothing but the disk changes, which the size of a running guest does not show.
+fn only_disk_grows(subject: &Subject) -> bool {
+    let size = |attributes: &Attributes| GuestSize::from(&attributes.claim);
+    size(&subject.old) == size(&subject.new) && disk_gib(&subject.new) > disk_gib(&subject.old)
+}
+
+/// The disk its flavor or its own claim names, if they do (GiB).
+pub(super) fn disk_gib(attributes: &Attributes) -> Option<u64> {
+    attributes.claim.get::<str>(ResourceClass::DISK_GB).copied()
 }
 
 /// Starts the instance if it ran before.

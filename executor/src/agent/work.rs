@@ -8,10 +8,10 @@ use decant_schema::migration::{DiskFile, Figures, Manifest, Report, Work};
 use tokio::sync::mpsc;
 
 use super::Agent;
-use super::decide::{Effect, Verdict, decide};
+use super::decide::{Effect, Verdict, decide, disk_gib};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, Disk, GuestSpec, Held, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, DiskSize, GuestSpec, Held, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// The pause before the first repetition of a copy; it doubles each time.
@@ -19,6 +19,9 @@ const COPY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause: a link that is back is used soon.
 const COPY_PAUSE_MAX: Duration = Duration::from_secs(8);
+
+/// Bytes in what flavors count disks in.
+const GIB: u64 = 1 << 30;
 
 /// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
 const AHEAD_ROUNDS: u32 = 8;
@@ -150,7 +153,12 @@ impl Agent {
             Effect::Shutdown => host.shutdown(instance).await?,
             Effect::Suspend => host.suspend(instance).await?,
             Effect::ForgetMemory => host.forget_memory(instance).await?,
-            Effect::Create(size) => host.create(&GuestSpec { instance: instance.clone(), size, disk }).await?,
+            Effect::Create(size) => {
+                host.create(&GuestSpec { instance: instance.clone(), size, disk }).await?;
+                if let Some(disk_size) = disk_size(cast) {
+                    host.size_disk(instance, subject.begun, disk_size).await?;
+                }
+            }
             Effect::Start => host.start(instance).await?,
             Effect::Merge => host.merge_back(instance).await?,
             Effect::Destroy(discard) => host.destroy(instance, &disk, discard).await?,
@@ -257,6 +265,16 @@ impl Agent {
         };
         (move |bytes| _ = sent.send(bytes), telling)
     }
+}
+
+/// How large the disk is to be, where the migration enlarges it. On shared storage it is not the host's to enlarge.
+fn disk_size(cast: &WorkCast) -> Option<DiskSize> {
+    let (old, new) = (disk_gib(&cast.subject.old)?, disk_gib(&cast.subject.new)?);
+    if new <= old || cast.subject.storage.is_some() {
+        return None;
+    }
+    let leads_back = matches!(cast.work, Work::RestoreSource { .. });
+    Some(if leads_back { DiskSize::AsBefore } else { DiskSize::AtLeast(new.saturating_mul(GIB)) })
 }
 
 /// A host that cannot be looked at when a migration begins ends one of which nothing was done.

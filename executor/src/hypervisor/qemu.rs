@@ -15,6 +15,7 @@ mod qmp;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripted;
+mod size;
 
 use std::io;
 use std::path::PathBuf;
@@ -33,7 +34,9 @@ use self::lock::CopyLock;
 use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
-use super::{AdoptError, Copy, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{
+    AdoptError, Copy, Discard, Disk, DiskSize, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported,
+};
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably};
 use crate::mark::Claimant;
 use crate::tool::MissingTool;
@@ -315,6 +318,18 @@ impl Hypervisor for Qemu {
     async fn create(&self, guest: &GuestSpec) -> Result<(), HypervisorError> {
         local(&guest.disk)?;
         self.define(guest).await.map_err(|fault| fault.while_doing("create", &guest.instance))
+    }
+
+    async fn size_disk(&self, instance: &InstanceId, owner: Generation, size: DiskSize) -> Result<(), HypervisorError> {
+        let sized = async {
+            let copy = self.copy(instance)?;
+            let Presence::Down(lock) = look(&copy).await? else { return Err(Fault::Runs) };
+            match size {
+                DiskSize::AtLeast(bytes) => size::enlarge(&self.tools, &lock, &copy, owner, bytes).await,
+                DiskSize::AsBefore => size::restore(&self.tools, &lock, &copy, owner).await,
+            }
+        };
+        sized.await.map_err(|fault| fault.while_doing("size the disk of", instance))
     }
 
     async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AdoptError, Discard, Disk, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{AdoptError, Discard, Disk, DiskSize, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
 use crate::HostDriver;
 use crate::clock::Clock;
 use crate::driver::Drivers;
@@ -171,6 +171,14 @@ impl Hypervisor for SimulatedHost {
 
     async fn create(&self, guest: &GuestSpec) -> Result<(), HypervisorError> {
         self.act("create", &guest.instance, |world| world.create(&self.host, guest)).await
+    }
+
+    async fn size_disk(&self, instance: &InstanceId, _: Generation, size: DiskSize) -> Result<(), HypervisorError> {
+        self.act("size the disk of", instance, |world| {
+            world.size_disk(&self.host, instance, size);
+            Ok(())
+        })
+        .await
     }
 
     async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

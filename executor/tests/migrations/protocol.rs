@@ -6,7 +6,7 @@ use crate::rig::{AUTOMATIC, LEASE, LINES, MANUAL, Rig, hear_all, intercept, said
 use decant_executor::bus::FaultRates;
 use decant_executor::clock::Clock;
 use decant_executor::conductor::ConductError;
-use decant_executor::hypervisor::{Disk, GuestSize, GuestSpec};
+use decant_executor::hypervisor::{Disk, DiskSize, GuestSize, GuestSpec};
 use decant_executor::transfer::CopyOrder;
 use decant_schema::cast::{Cast, Notification, Prep};
 use decant_schema::fleet::InstanceState;
@@ -58,6 +58,33 @@ async fn a_link_that_stays_broken_leads_back() {
     let process = rig.cut_off_for(Duration::from_secs(3600));
     rig.run(&process).await.unwrap();
     assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Failed)]);
+}
+
+#[tokio::test]
+async fn a_flavor_with_a_larger_disk_enlarges_it_and_a_revert_gives_the_old_size_back() {
+    for flavor in ["large", "tall"] {
+        let mut rig = Rig::new(&[("in-place", "b", "b", "cold", Some(flavor), &[])], MANUAL, 1).await;
+        let process = rig.sound();
+        rig.run(&process).await.unwrap();
+        let asked = |rig: &Rig| rig.simulation.world().disk_size(&"b".into(), &"in-place".into());
+        assert_eq!(asked(&rig), Some(DiskSize::AtLeast(4 << 30)), "{flavor}");
+        let id = rig.migrations().await.values().next().unwrap().id;
+        process.conductor.wish(id, Wish::Revert).await.unwrap();
+        rig.run(&process).await.unwrap();
+        assert_eq!(asked(&rig), Some(DiskSize::AsBefore), "{flavor}");
+        rig.everything_is_as_before().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flavor_with_a_smaller_disk_is_refused_before_anything_is_changed() {
+    let mut rig = Rig::new(&[("cold", "a", "b", "cold", Some("flat"), &[])], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    let migration = rig.migrations().await.into_values().next().unwrap();
+    let cause = format!("{:?}", migration.cause);
+    assert!(cause.contains("no disk is made smaller"), "{cause}");
+    rig.everything_is_as_before().await;
 }
 
 #[tokio::test]

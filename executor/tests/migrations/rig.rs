@@ -43,7 +43,7 @@ pub(crate) const MANUAL: Terms = Terms { lease_ms: 1000, confirm_after_ms: None 
 pub(crate) fn fleet() -> Fleet {
     let host = |name: &str| {
         json!({ "name": name, "up": name != "down", "storage": ["pool"],
-                "inventory": { "MEMORY_MB": { "total": 200 }, "VCPU": { "total": 100 } } })
+                "inventory": { "MEMORY_MB": { "total": 200 }, "VCPU": { "total": 100 }, "DISK_GB": { "total": 100 } } })
     };
     let instance = |id: &str, host: &str| json!({ "id": id, "host": host, "flavor": "small", "local_disk_mb": 8 });
     let with = |mut instance: Value, field: &str, value: Value| {
@@ -53,8 +53,10 @@ pub(crate) fn fleet() -> Fleet {
     let document = json!({
         "format": "decant.fleet/1", "captured_at": "2026-11-22T20:00:00Z",
         "hosts": [host("a"), host("b"), host("c"), host("down")],
-        "flavors": [ { "name": "small", "resources": { "MEMORY_MB": 10, "VCPU": 1 } },
-                     { "name": "large", "resources": { "MEMORY_MB": 20, "VCPU": 2 } } ],
+        "flavors": [ { "name": "small", "resources": { "MEMORY_MB": 10, "VCPU": 1, "DISK_GB": 2 } },
+                     { "name": "flat", "resources": { "MEMORY_MB": 20, "VCPU": 2, "DISK_GB": 1 } },
+                     { "name": "tall", "resources": { "MEMORY_MB": 10, "VCPU": 1, "DISK_GB": 4 } },
+                     { "name": "large", "resources": { "MEMORY_MB": 20, "VCPU": 2, "DISK_GB": 4 } } ],
         "instances": [
             instance("cold", "a"),
             instance("suspend", "a"),

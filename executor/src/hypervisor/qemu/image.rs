@@ -52,6 +52,26 @@ impl Tools {
         self.said(command).await
     }
 
+    /// Where a disk holds data, in JSON.
+    pub(super) async fn image_map(&self, copy: &CopyFolder, name: &str) -> Result<Vec<u8>, Fault> {
+        let mut command = Command::new(&self.qemu_img);
+        command.current_dir(copy.path()).args(["map", "--output=json", "-f", "qcow2", name]).stdin(Stdio::null());
+        self.said(command).await
+    }
+
+    /// Makes a layer of the disk so large or so small (bytes), durably.
+    pub(super) async fn image_resize(
+        &self,
+        lock: Stdio,
+        copy: &CopyFolder,
+        layer: DiskFile,
+        bytes: u64,
+    ) -> Result<(), Fault> {
+        let (size, name) = (bytes.to_string(), file_name(layer));
+        self.image(lock, copy, &["resize", "-q", "-f", "qcow2", "--shrink", name, &size], &[]).await?;
+        Ok(File::open(copy.file(layer))?.sync_all()?)
+    }
+
     async fn image(&self, lock: Stdio, copy: &CopyFolder, arguments: &[&str], files: &[&Path]) -> Result<(), Fault> {
         let mut command = Command::new(&self.qemu_img);
         command.current_dir(copy.path()).args(arguments).args(files).process_group(0).stdin(lock);

@@ -6,7 +6,7 @@ use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::{HostName, InstanceId, PoolName};
 use decant_schema::migration::{Digest, DiskFile, Generation};
 
-use super::super::{Copy, CopyFacts, Discard, Disk, GuestSize, GuestSpec, Held, HypervisorError};
+use super::super::{Copy, CopyFacts, Discard, Disk, DiskSize, GuestSize, GuestSpec, Held, HypervisorError};
 use super::files::{Files, Ledger};
 use crate::mark::{Claimant, Foreign, Owner};
 use crate::transfer::{Copied, CopyOrder, TransferError};
@@ -32,6 +32,8 @@ struct Place {
     /// Files that lie here; none of a disk on a pool but the memory.
     files: Files,
     defined: Option<Guest>,
+    /// What was last asked of the size of its disk.
+    disk_size: Option<DiskSize>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +104,15 @@ impl World {
     /// The size the copy on a host has.
     pub fn size(&self, host: &HostName, instance: &InstanceId) -> Option<GuestSize> {
         self.held(host, instance)?.defined.as_ref().map(|guest| guest.size)
+    }
+
+    /// What was last asked of the size of the disk on a host.
+    pub fn disk_size(&self, host: &HostName, instance: &InstanceId) -> Option<DiskSize> {
+        self.held(host, instance)?.disk_size
+    }
+
+    pub(super) fn size_disk(&mut self, host: &HostName, instance: &InstanceId, size: DiskSize) {
+        self.place(host, instance).disk_size = Some(size);
     }
 
     fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = (&HostName, &Place)> {
