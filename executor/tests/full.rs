@@ -105,7 +105,7 @@ impl World {
             Err(error) => panic!("{error}"),
         };
         let owner = Owner { identity: "1".to_owned(), path: "store.db".into(), incarnation: None };
-        let claimant = Claimant { owner, history: [].into() };
+        let claimant = Claimant { owner, history: [].into(), instead_of: None };
         for host in [a(), b()] {
             lab.driver(&host).adopt(&claimant).await.unwrap();
         }
