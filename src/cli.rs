@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
-pub(crate) use host::{DeclareDead, HostCommand, Proof, TakeOver};
+pub(crate) use host::{AddHost, DeclareDead, HostCommand, ListHosts, Proof, TakeOver};
 pub(crate) use migrating::{About, How, Migrate, ResizeOne};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
 pub(crate) use values::{HostPriority, Lease, Percent, Seconds, When, Window};

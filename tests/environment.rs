@@ -91,3 +91,54 @@ fn a_store_without_a_fleet_says_that_there_is_none_yet() {
         assert!(said.contains("no fleet is in it yet") && said.contains("--fleet-source"), "{said}");
     }
 }
+
+/// A storage of its own at a folder, gone again when dropped; `None`, and a word about it, where none can be mounted.
+struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    fn at(folder: &'a Path) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(folder).output();
+        if mounted.is_ok_and(|mounted| mounted.status.success()) {
+            return Some(Self(folder));
+        }
+        println!("skipped: no storage can be mounted here");
+        None
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        assert!(Command::new("umount").arg(self.0).status().unwrap().success());
+    }
+}
+
+#[test]
+fn a_host_whose_storage_is_not_mounted_is_refused_and_nothing_is_made_in_its_place() {
+    let folder = planned();
+    let hosts = folder.path().join("hosts");
+    let lost = hosts.join("cmp-02");
+    std::fs::create_dir_all(&lost).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = decant(folder.path(), arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let add = ["host", "add", "cmp-02", "--mount", "--hosts-in", "hosts"];
+    let (code, said) = run(&add);
+    assert!(code == Some(2) && said.contains("no storage is mounted on"), "{said}");
+    let Some(storage) = Mounted::at(&lost) else { return };
+    let (code, said) = run(&add);
+    assert!(code == Some(0) && said.contains("cmp-02 is added"), "{said}");
+    let (code, said) = run(&add);
+    assert!(code == Some(2) && said.contains("a host's folder already"), "{said}");
+    assert_eq!(run(&["host", "add", "cmp-01", "cmp-03", "cmp-04", "--hosts-in", "hosts"]).0, Some(0));
+    let (code, said) = run(&["host", "list", "--hosts-in", "hosts"]);
+    assert!(code == Some(0) && said.contains("cmp-02") && said.contains("no store yet"), "{said}");
+    drop(storage);
+    let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--hosts-in", "hosts", "--store", "store.db"];
+    let (code, said) = run(&apply);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the storage of cmp-02 may not be mounted"), "{said}");
+    assert!(said.contains("decant host add cmp-02"), "{said}");
+    assert_eq!(std::fs::read_dir(&lost).unwrap().count(), 0, "something was made on the disk below");
+}

@@ -34,8 +34,8 @@ pub use take_over::{Discrepancy, take_over};
 use crate::admit::{self, AdmitLimits, Objection, Wait, admit};
 use crate::clock::{Clock, SystemClock};
 use crate::conductor::{CreateError, Scope};
-use crate::driver::Drivers;
-use crate::hypervisor::{Disk, GuestSize, Unsupported};
+use crate::driver::{Drivers, HostDriver};
+use crate::hypervisor::{AdoptError, Disk, GuestSize, Unsupported};
 use crate::progress::{Progress, ProgressSink};
 use session::{Held, Session};
 
@@ -340,7 +340,17 @@ fn can_be_reached(lines: &[Move], drivers: &Drivers) -> Result<(), ApplyError> {
     let sources = lines.iter().filter(|line| line.mode != MoveMode::Rebuild).map(|line| &line.source);
     let hosts: BTreeSet<_> = sources.chain(lines.iter().map(|line| &line.target)).collect();
     let missing: Vec<_> = hosts.into_iter().filter(|host| !drivers.contains_key(*host)).cloned().collect();
-    if missing.is_empty() { Ok(()) } else { Err(ApplyError::NoDriver { hosts: missing }) }
+    if missing.is_empty() { are_here(drivers) } else { Err(ApplyError::NoDriver { hosts: missing }) }
+}
+
+/// Names every host whose storage is not there: nothing is made in its place.
+fn are_here(drivers: &Drivers) -> Result<(), ApplyError> {
+    let not_here = |(host, driver): (&HostName, &HostDriver)| match driver.hypervisor.is_here() {
+        Err(AdoptError::NotHere { folder }) => Some((host.clone(), folder)),
+        _ => None,
+    };
+    let hosts: Vec<_> = drivers.iter().filter_map(not_here).collect();
+    if hosts.is_empty() { Ok(()) } else { Err(ApplyError::NotHere { hosts }) }
 }
 
 /// Asks every driver before anything is begun, and names everything that cannot be done.

@@ -36,6 +36,11 @@ pub trait Hypervisor: Send + Sync {
     /// begun.
     fn supports(&self, mode: MoveMode, disk: &Disk) -> Result<(), Unsupported>;
 
+    /// Whether the host's storage is there: it was added once, and nothing makes it anew. Asked before anything is begun.
+    fn is_here(&self) -> Result<(), AdoptError> {
+        Ok(())
+    }
+
     /// Marks the host durably as one this store's conductor has, in the store's present life. Called before any order of
     /// that store; fails with [`AdoptError::Another`] where it is marked as another's, which may be starting guests here
     /// at this moment, and with [`AdoptError::Ahead`] where it was used by a life the store knows nothing of.
@@ -334,6 +339,12 @@ pub enum AdoptError {
         /// Who last used it.
         owner: Owner,
     },
+    /// Its folder was never added, or its storage is not mounted.
+    #[error("find a host in {}", folder.display())]
+    NotHere {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
     /// It cannot be marked.
     #[error("mark the host in {}", mark.display())]
     Mark {
@@ -391,6 +402,14 @@ pub enum HypervisorError {
         instance: InstanceId,
         /// Who uses which file, as far as that can be told.
         detail: String,
+    },
+    /// The host's storage is not there any more; nothing is made in its place.
+    #[error("look for {instance}: there is no host in {}, its storage may not be mounted", folder.display())]
+    NotHere {
+        /// The instance.
+        instance: InstanceId,
+        /// Where the host was.
+        folder: PathBuf,
     },
     /// There is no such instance here.
     #[error("find {instance} on this host")]

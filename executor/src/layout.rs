@@ -6,6 +6,7 @@
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
+//! <root>/host              says that the folder is a host's: its storage is there
 //! <root>/store             the store whose conductor has this host, and which of its lives used it last
 //! <root>/spare/            files whose blocks are allocated: what replaces a fence or the mark where the disk is full
 //! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
@@ -14,14 +15,17 @@
 //! An id comes from a document, so it is checked before it becomes part of a path. What must survive a crash is
 //! written under another name, made durable, and renamed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::DiskFile;
+use decant_schema::units::{Mib, mib};
 
 use crate::mark::{Claimant, Foreign, Owner};
+use crate::room::Room;
 use crate::spare::Spares;
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
@@ -38,7 +42,7 @@ pub struct HostFolder {
 }
 
 impl HostFolder {
-    /// The folder at `root`; it is made when something is first put into it.
+    /// The folder at `root`; a host's once it was added.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -49,11 +53,6 @@ impl HostFolder {
     /// `InvalidInput` when the host's name cannot be a folder's name.
     pub fn within(root: &Path, host: &HostName) -> io::Result<Self> {
         Ok(Self::new(root.join(plain_name(host.as_str())?)))
-    }
-
-    /// Whether there is such a folder.
-    pub fn is_there(&self) -> bool {
-        self.root.is_dir()
     }
 
     /// Where the host's guests say what they have to say, one `<id>.log` each.
@@ -88,6 +87,58 @@ impl HostFolder {
         }
         self.spares().write(&mark, claimant.owner.to_text().as_bytes())?;
         Ok(Ok(()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// What says that the folder is a host's: it was added, and its storage is there.
+    pub fn badge(&self) -> PathBuf {
+        self.root.join("host")
+    }
+
+    /// Makes the folder a host's. Done once, by a person: a folder that is not there later is one whose storage is not
+    /// mounted, and nothing makes it anew.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn add(&self, name: &HostName) -> io::Result<()> {
+        write_durably(&self.badge(), format!("{name}\n").as_bytes())?;
+        self.prepare()
+    }
+
+    /// Whether the folder is a host's: it was added, or a store used it before hosts were added.
+    pub fn is_added(&self) -> bool {
+        self.badge().exists() || self.mark().exists()
+    }
+
+    /// Every host's folder in `root`, by name.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn all_within(root: &Path) -> io::Result<BTreeMap<String, Self>> {
+        let entries = std::fs::read_dir(root)?.filter_map(Result::ok);
+        let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, Self::new(entry.path()))));
+        Ok(named.filter(|(_, folder)| folder.is_added()).collect())
+    }
+
+    /// The room of the storage it is on: what is free, and how much of that no copy takes.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn room(&self) -> io::Result<(Mib, Mib)> {
+        let room = Room::at(&self.root)?;
+        Ok((mib(room.free >> 20), mib(room.reserve >> 20)))
+    }
+
+    /// The instances of which something is here, by their ids.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn instances(&self) -> io::Result<Vec<InstanceId>> {
+        Ok(self.copies()?.into_iter().map(|copy| InstanceId::new(copy.id)).collect())
     }
 
     /// Makes what recording a way back needs, while there is room for it: the folders, and files to be replaced.
@@ -322,6 +373,17 @@ mod tests {
         assert_eq!(host.mark_for(&first).unwrap(), Ok(()));
         assert_eq!(host.mark_for(&second).unwrap(), Err(Foreign::Another(first.owner)));
         assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1, "only the mark is left");
+    }
+
+    #[test]
+    fn a_folder_is_a_host_s_once_it_was_added() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("other")).unwrap();
+        let host = HostFolder::new(folder.path().join("a"));
+        assert!(!host.is_added() && !host.path().exists());
+        host.add(&"a".into()).unwrap();
+        assert!(host.is_added());
+        assert_eq!(HostFolder::all_within(folder.path()).unwrap().into_keys().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]

@@ -1,18 +1,57 @@
 //! Arguments of the commands that look after hosts.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::{Lease, Site};
+use super::{Format, Lease, Site};
 
 /// Look after hosts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostCommand {
+    /// Make folders hosts of this machine, once: a folder that is not there later is never made anew.
+    Add(AddHost),
+    /// List the hosts of this machine.
+    List(ListHosts),
     /// Say that a host is dead, and how that is known: its part of every migration then counts as done, and its instances
     /// may be rebuilt elsewhere.
     DeclareDead(DeclareDead),
     /// Have the store take up what its hosts did without it: after it was restored from a backup, or in place of a store that
     /// is gone.
     TakeOver(TakeOver),
+}
+
+/// Make folders hosts of this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant host add oak elm --hosts-in /srv/decant            the folders oak and elm, made where they are not there
+  decant host add oak --mount --hosts-in /srv/decant        only where a storage is mounted on /srv/decant/oak
+
+A host whose folder is not there, because its storage is not mounted, is refused from then on: nothing is evacuated onto the
+disk below.")]
+pub(crate) struct AddHost {
+    /// The hosts, by their names in the fleet.
+    #[arg(value_name = "HOST", required = true)]
+    pub(crate) host: Vec<String>,
+    /// Refuse a host whose folder no storage is mounted on.
+    #[arg(long)]
+    pub(crate) mount: bool,
+    /// The folder of this machine's hosts, one folder a host.
+    #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
+    pub(crate) hosts_in: Option<PathBuf>,
+}
+
+/// List the hosts of this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  decant host list --hosts-in /srv/decant")]
+pub(crate) struct ListHosts {
+    /// The folder of this machine's hosts, one folder a host.
+    #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
+    pub(crate) hosts_in: Option<PathBuf>,
+    /// What standard output carries: a table for people, or a list for programs.
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+    pub(crate) format: Format,
 }
 
 /// Say that a host is dead.

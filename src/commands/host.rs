@@ -1,6 +1,8 @@
 //! `decant host`: looks after hosts, one file a verb.
 
+mod add;
 mod declare_dead;
+mod list;
 mod take_over;
 
 use crate::cli::HostCommand;
@@ -8,6 +10,8 @@ use crate::error::{Exit, Failure};
 
 pub(super) fn run(command: &HostCommand) -> Result<Exit, Failure> {
     match command {
+        HostCommand::Add(args) => add::run(args),
+        HostCommand::List(args) => list::run(args),
         HostCommand::DeclareDead(args) => declare_dead::run(args),
         HostCommand::TakeOver(args) => take_over::run(args),
     }

@@ -45,17 +45,22 @@ fn usual_store() -> Option<PathBuf> {
     Some(folder.join("decant").join("store.db"))
 }
 
-/// What the agents of these hosts work with: QEMU in the host's folder, rsync between the folders.
-pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers, Failure> {
-    let Some(root) = &site.hosts_in else {
+/// The folder of this machine's hosts.
+pub(super) fn hosts_folder(hosts_in: Option<&Path>) -> Result<PathBuf, Failure> {
+    let Some(root) = hosts_in else {
         let remedy = "name the folder of this machine's hosts by --hosts-in, or try the plan out by --rehearse";
         return Err(Failure::input("the request", "nothing says where the hosts are", remedy));
     };
     // Programs are started in the folders of the guests, so paths must not depend on where we are.
-    let root = root.canonicalize().ok().filter(|root| root.is_dir()).ok_or_else(|| {
+    root.canonicalize().ok().filter(|root| root.is_dir()).ok_or_else(|| {
         let problem = format!("{} is no folder", root.display());
         Failure::input("--hosts-in", problem, "name the folder that holds one folder a host")
-    })?;
+    })
+}
+
+/// What the agents of these hosts work with: QEMU in the host's folder, rsync between the folders.
+pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers, Failure> {
+    let root = hosts_folder(site.hosts_in.as_deref())?;
     let mut folders = folders(&root, hosts)?;
     leave_out_the_dead(&site.store, &mut folders)?;
     tool::are_here().map_err(|missing| Failure::of(&missing))?;
@@ -66,7 +71,7 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
     Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
 }
 
-/// A host that was declared dead and has no folder here is not back: it is not asked for anything.
+/// A host that was declared dead and is not here is not back: it is not asked for anything.
 fn leave_out_the_dead(store: &StoreFile, folders: &mut BTreeMap<HostName, HostFolder>) -> Result<(), Failure> {
     let store = self::store(store)?;
     if !store.exists() {
@@ -74,15 +79,15 @@ fn leave_out_the_dead(store: &StoreFile, folders: &mut BTreeMap<HostName, HostFo
     }
     let dead = run("read the store", GOES_ON, decant_executor::deaths(&store))?;
     for death in dead {
-        if folders.get(&death.host).is_some_and(|folder| !folder.is_there()) {
+        if folders.get(&death.host).is_some_and(|folder| !folder.is_added()) {
             folders.remove(&death.host);
         }
     }
     Ok(())
 }
 
-/// The folder of each host.
-fn folders(root: &Path, hosts: &BTreeSet<HostName>) -> Result<BTreeMap<HostName, HostFolder>, Failure> {
+/// The folder of each host, whether it is there or not.
+pub(super) fn folders(root: &Path, hosts: &BTreeSet<HostName>) -> Result<BTreeMap<HostName, HostFolder>, Failure> {
     let mut errors = Vec::new();
     let mut folders = BTreeMap::new();
     for host in hosts {
@@ -159,6 +164,15 @@ fn failure(error: ApplyError) -> Failure {
         ApplyError::Unready { moves } => {
             let remedy = "see to it, or read the fleet again and plan again";
             Failure::Input { of, errors: moves.iter().map(|one| Complaint::new(one.to_string(), remedy)).collect() }
+        }
+        ApplyError::NotHere { hosts } => {
+            let complaint = |(host, folder): &(HostName, PathBuf)| {
+                let problem =
+                    format!("{} is no host's folder: the storage of {host} may not be mounted", folder.display());
+                let place = folder.parent().unwrap_or(folder).display();
+                Complaint::new(problem, format!("mount it; where it is new: decant host add {host} --hosts-in {place}"))
+            };
+            Failure::Input { of: "--hosts-in".to_owned(), errors: hosts.iter().map(complaint).collect() }
         }
         ApplyError::Host { host, source: AdoptError::Another { owner } } => {
             let problem = format!("host {host} belongs to another store, {}", owner.path.display());

@@ -1,5 +1,6 @@
 //! Documents as text for the terminal.
 
+mod hosts;
 mod migrations;
 mod plan;
 mod report;
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment};
 
+pub(crate) use hosts::{HostRow, hosts};
 pub(crate) use migrations::{applied, applied_rows, history, migrations};
 pub(crate) use plan::plan;
 pub(crate) use report::report;

@@ -102,6 +102,12 @@ pub enum ApplyError {
         /// The hosts.
         hosts: Vec<HostName>,
     },
+    /// Hosts are not where they are looked for.
+    #[error("find {}", .hosts.iter().map(|(host, _)| host.as_str()).collect::<Vec<_>>().join(", "))]
+    NotHere {
+        /// Which, and where they were looked for.
+        hosts: Vec<(HostName, PathBuf)>,
+    },
     /// There is no store.
     #[error("find a store at {}", path.display())]
     NoStore {

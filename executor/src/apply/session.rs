@@ -13,7 +13,7 @@ use decant_schema::units::Mbps;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{ApplyError, death};
+use super::{ApplyError, are_here, death};
 use crate::agent::Agent;
 use crate::bus::{Bus, InProcessBus};
 use crate::clock::{Clock, SystemClock};
@@ -40,6 +40,7 @@ impl Held {
     /// Begins a life of the store and marks the hosts with it; fails where one is another's, or knows more than the store.
     /// On a host that was dead, stale copies are put aside before anything else.
     pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        are_here(drivers)?;
         let (claimant, dead) = (self.claimant().await?, self.store.deaths().await?);
         for (host, driver) in drivers {
             let adopted = driver.hypervisor.adopt(&claimant).await;

@@ -258,7 +258,12 @@ impl Hypervisor for Qemu {
         }
     }
 
+    fn is_here(&self) -> Result<(), AdoptError> {
+        if self.host.is_added() { Ok(()) } else { Err(AdoptError::NotHere { folder: self.host.path().to_owned() }) }
+    }
+
     async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {
+        self.is_here()?;
         let marked = self.host.mark_for(claimant);
         let unusable = |source| AdoptError::Mark { mark: self.host.mark(), source };
         marked.map_err(unusable)??;
@@ -271,6 +276,10 @@ impl Hypervisor for Qemu {
 
     async fn fence(&self, instance: &InstanceId, generation: Generation) -> Result<Fenced, HypervisorError> {
         let context = |fault: Fault| fault.while_doing("fence", instance);
+        if !self.host.is_added() {
+            let (instance, folder) = (instance.clone(), self.host.path().to_owned());
+            return Err(HypervisorError::NotHere { instance, folder });
+        }
         let copy = self.copy(instance).map_err(context)?;
         let taken = CopyLock::take_within(&copy.order_lock(), ORDER_PATIENCE).await;
         let alone = taken.map_err(|error| context(error.into()))?;

@@ -83,8 +83,8 @@ impl Lab {
         let root = root.canonicalize().map_err(io)?;
         let lab = Self { root: root.clone(), hosts: hosts.iter().map(|host| HostName::new(*host)).collect() };
         for host in &lab.hosts {
-            let kernel = lab.folder(host).kernel();
-            make_parent(&kernel).and_then(|()| payload::write_to(&kernel)).map_err(io)?;
+            let folder = lab.folder(host);
+            folder.add(host).and_then(|()| payload::write_to(&folder.kernel())).map_err(io)?;
         }
         Ok(lab)
     }
