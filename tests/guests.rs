@@ -291,3 +291,25 @@ fn a_dead_host_is_declared_dead_and_its_stale_copy_is_put_aside_when_it_is_back(
     assert!(fleet.host("elm").join("discarded/cache-1.1").is_dir(), "its stale copy was not put aside");
     assert!(fleet.host("elm").join("instances/db-2").is_dir(), "what lives there was put aside");
 }
+
+#[test]
+fn a_confirmation_removes_nothing_where_the_target_has_lost_its_files() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let plan = fleet.plan_evacuation("oak");
+    let mut apply = fleet.apply(&plan);
+    apply.args(["--confirm", "manual", "--max-migrations", "1"]);
+    let mut apply = apply.spawn().unwrap();
+    let arrived = fleet.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
+    apply.kill().unwrap();
+    apply.wait().unwrap();
+    fleet.lose_overlay(&arrived);
+    let (_, files) = fleet.traces(&arrived);
+    let (code, said) = fleet.ask(&["migration", "confirm", &arrived.id.to_string()]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("its overlay is not there") && said.contains("revert"), "{said}");
+    assert_eq!(fleet.traces(&arrived).1, files, "what leads back is there");
+    assert_eq!(fleet.decide("revert", &arrived.id).state.outcome(), Some(MigrationOutcome::Reverted));
+}

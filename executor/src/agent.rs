@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use decant_schema::cast::{Cast, Notification, Prep, WorkCast};
 use decant_schema::id::HostName;
-use decant_schema::migration::{Cause, Report};
+use decant_schema::migration::{Cause, Overtaken, Report};
 use decant_schema::units::Mbps;
 use tracing::debug;
 
@@ -81,13 +81,20 @@ impl Agent {
         }
     }
 
-    /// Does a work and reports; says nothing when the cast turns out to be too old, since nobody waits for it.
+    /// Does a work and reports; says nothing where it cannot be told what is done, since it is asked again.
     async fn work(&self, cast: &WorkCast, lease: &Lease) {
         let (done, figures) = self.perform(cast, lease).await;
         let report = match done {
             Ok(report) => report,
             Err(WorkError::Outdated(why)) => return debug!(host = %self.host, work = cast.work.name(), why, "left"),
-            Err(WorkError::Failed(detail)) => Report::Failed { cause: self.cause(cast, detail) },
+            Err(WorkError::Overtaken { host, held }) => {
+                let host = host.unwrap_or_else(|| self.host.clone());
+                Report::Overtaken { by: Overtaken { host, asked: cast.generation, held } }
+            }
+            Err(WorkError::Failed(detail)) => match self.report_failure(cast, self.cause(cast, detail)).await {
+                Some(report) => report,
+                None => return debug!(host = %self.host, work = cast.work.name(), "cannot see what is done"),
+            },
             Err(WorkError::Refused(detail)) => Report::Refused { cause: self.cause(cast, detail) },
         };
         let (migration, generation) = (cast.migration, cast.generation);

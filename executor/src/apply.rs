@@ -440,7 +440,7 @@ impl Run<'_> {
         match migration.turn() {
             Awaits::Agent { host, .. } => self.served.contains(&host),
             Awaits::Decision { automatic_at } => automatic_at.is_some(),
-            Awaits::Nobody => false,
+            Awaits::Repair | Awaits::Nobody => false,
         }
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use decant_schema::cast::{Cast, Notification};
 use decant_schema::id::HostName;
 use decant_schema::migration::{
-    Awaits, Cause, Figures, Generation, Migration, MigrationEvent, MigrationId, MigrationState, Report, Wish,
+    Awaits, Figures, Generation, Migration, MigrationEvent, MigrationId, MigrationState, Report, Wish,
 };
 use decant_schema::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ use tracing::debug;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::progress::{Progress, ProgressSink};
-use crate::step::{IllegalEvent, step, work_cast};
+use crate::step::{IllegalEvent, cause_of, is_awaited, step, work_cast};
 
 pub use create::{CreateError, move_of};
 pub use gate::{Gate, Refusal};
@@ -101,6 +101,9 @@ impl Conductor {
                 (self.progress)(Progress::Copying { migration, file, bytes });
                 self.hear_sign_of_life(&host, migration, generation).await
             }
+            Notification::AtWork { host, migration, generation } => {
+                self.hear_sign_of_life(&host, migration, generation).await
+            }
             Notification::Ready { host } => self.remind(|agent, _| *agent == host).await,
             Notification::Wanted { host: _, prep } => self.hear_wanted(prep).await,
             Notification::Refused { host, prep, reason } => {
@@ -164,8 +167,7 @@ impl Conductor {
         figures: Figures,
     ) -> Result<(), StoreError> {
         let migration = self.store.migration(id).await?;
-        let awaited = matches!(migration.turn(), Awaits::Agent { host: agent, .. } if agent == *host);
-        if generation != migration.generation || !awaited {
+        if !is_awaited(&migration, host, generation) {
             debug!(%host, migration = %id, %generation, report = report.name(), "refused a report that came too late");
             return Ok(());
         }
@@ -180,8 +182,7 @@ impl Conductor {
         generation: Generation,
     ) -> Result<(), StoreError> {
         let migration = self.store.migration(id).await?;
-        let awaited = matches!(migration.turn(), Awaits::Agent { host: agent, .. } if agent == *host);
-        if generation != migration.generation || !awaited {
+        if !is_awaited(&migration, host, generation) {
             return Ok(());
         }
         let now = self.clock.now();
@@ -234,7 +235,7 @@ impl Conductor {
         figures: Figures,
     ) -> Result<Migration, ConductError> {
         let now = self.clock.now();
-        let (name, cause) = (event.name(), cause_of(&event));
+        let (name, cause) = (event.name(), cause_of(before, &event));
         let (state, casts) = step(before, event, now)?;
         if before.state.outcome().is_some() {
             // Its instance may be in another migration by now: not even the same is written again.
@@ -289,17 +290,6 @@ fn lease_of(cast: &Cast) -> Option<Timestamp> {
     match cast {
         Cast::Work(work) => Some(work.lease_until),
         Cast::Prep { .. } => None,
-    }
-}
-
-fn cause_of(event: &MigrationEvent) -> Option<Cause> {
-    match event {
-        MigrationEvent::Reported(Report::Failed { cause } | Report::Refused { cause }) => Some(cause.clone()),
-        MigrationEvent::Asked(wish @ (Wish::Revert | Wish::Abort)) => Some(Cause::Asked { wish: *wish }),
-        MigrationEvent::Reported(_)
-        | MigrationEvent::Asked(Wish::Confirm)
-        | MigrationEvent::WindowEnded
-        | MigrationEvent::LeaseEnded => None,
     }
 }
 

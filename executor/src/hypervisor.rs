@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use decant_schema::fleet::{InstanceState, Resources};
+use decant_schema::fleet::{Heartbeat, InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
 use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::plan::MoveMode;
@@ -93,7 +93,18 @@ pub trait Hypervisor: Send + Sync {
     ///
     /// A memory file is used once: it must be out of the way before the guest's first instruction, since memory older
     /// than the disk destroys the disk.
-    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        self.start_marked(instance, Generation::default()).await
+    }
+
+    /// The same for a migration that began with this generation: before the guest's first instruction it is recorded
+    /// durably that the instance has executed here for it ([`Held::executed`]). The record outlives the copy, and is never
+    /// lowered; zero records nothing.
+    async fn start_marked(&self, instance: &InstanceId, begun: Generation) -> Result<(), HypervisorError>;
+
+    /// Looks at a copy that is about to be relied on: at all its files, at what its guest does, and at the sign of life it
+    /// is known by, if it has one.
+    async fn examine(&self, instance: &InstanceId, heartbeat: Option<&Heartbeat>) -> Result<Health, HypervisorError>;
 
     /// Drops a saved memory that no longer fits the disk, durably: none comes back after a crash. Succeeds when there is
     /// none. Only ever asked of a guest that is down, or of files that are no instance yet.
@@ -127,8 +138,21 @@ impl Fenced {
 pub struct Held {
     /// The generation it was last fenced with; zero if never.
     pub fence: Generation,
+    /// The beginning of the last migration for which it has executed here; zero if for none.
+    pub executed: Generation,
     /// The copy itself.
     pub copy: Copy,
+}
+
+/// How a copy is that is about to be relied on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What its disk lacks; none: all of it is there and can be read.
+    pub disk: Option<String>,
+    /// What keeps its guest from executing; none: it executes.
+    pub guest: Option<String>,
+    /// Why its sign of life was not seen; none: it was, or it has none.
+    pub heartbeat: Option<String>,
 }
 
 /// A copy of an instance, as found.

@@ -4,6 +4,7 @@
 //! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, definition.json; qmp.sock and qemu.log while it runs
 //! <root>/consoles/<id>.log what the guest said on its serial line; only ever appended to, outlives the copy
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
+//! <root>/executed/<id>     the migration for which it last executed here; outlives the copy
 //! <root>/locks/<id>        locked by whatever process works on the copy: QEMU itself, an image tool, or the agent
 //! <root>/discarded/<id>.N/ copies that an undo put aside
 //! <root>/host              says that the folder is a host's: its storage is there
@@ -247,6 +248,11 @@ impl CopyFolder {
     /// The generation on record.
     pub fn fence(&self) -> PathBuf {
         self.root.join("fences").join(&self.id)
+    }
+
+    /// The record that the instance has executed here.
+    pub fn executed(&self) -> PathBuf {
+        self.root.join("executed").join(&self.id)
     }
 
     /// The lock of everything that works on the copy.

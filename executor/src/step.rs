@@ -8,12 +8,18 @@
 //! | migrating | source: copy the base, the guest runs | migrating-step2 | reverted: source, then target | |
 //! | migrating-step2 | source: stop, copy the rest | post-migrating | reverted: source, then target | |
 //! | post-migrating | target: verify, build, start | verify-migration | reverted: target, then source | |
-//! | verify-migration, awaited | somebody decides | | | confirm → given; window ended → due; revert → reverted: target, then source |
-//! | verify-migration, due | target: look again | given | failed → awaited, by a person | confirm → given; revert → reverted: target, then source |
-//! | verify-migration, given | source: destroy the old copy | finished (confirmed) | stays, tried again | |
-//! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | |
+//! | verify-migration, awaited | somebody decides | | | confirm, window ended → due; revert → reverted: target, then source |
+//! | verify-migration, due | target: look again | given | failed → awaited, by a person | confirm → due; revert → reverted: target, then source |
+//! | verify-migration, given | source: destroy the old copy | merging, or finished (confirmed) | stays, tried again | |
+//! | verify-migration, merging | target: merge the overlay | finished (confirmed) | stays, tried again; after three times finished (confirmed) | |
+//! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | executed → verify-migration, awaited |
 //! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | |
+//! | overtaken | somebody finds out why | | abort → finished | |
 //! | finished | nobody | | | |
+//!
+//! In every state in which it is an agent's turn, a host that has obeyed a later generation leads to overtaken: the store has
+//! forgotten what its hosts did since, so it says so and has nothing more done. Calling the migration off ends the record, and
+//! changes nothing on any host.
 //!
 //! A wish for what a migration comes to anyway casts the same work again, and changes nothing where it has come to it:
 //! whoever was interrupted may ask again.
@@ -23,25 +29,32 @@
 //! A source that refuses has found something else than the migration was made for, and has changed nothing: there is no
 //! way back to go, and nothing that either host holds is this migration's to remove.
 //!
+//! **Nobody's word destroys what was not looked at.** A confirmation, a person's too, first has the target show its copy;
+//! what is found instead is told to whoever asked. And what has executed at the target is not undone by a failure or by a call
+//! to stop: what the guest wrote there is nowhere else, so a person decides, and no window runs.
+//!
 //! **Undo before, forward after.** A confirmation is the point of no return: the states behind it know no failure.
 //! Before the target was told to build, only the source can run the instance, so on the way back the source goes first
 //! and the guest does not wait for a target that may be dead. From then on the target may run it, so the target goes
 //! first, and the source starts nothing until the target said that its copy is gone.
 //!
 //! Exceptions to the table: a resize in place has one host, so its way back is the source's alone and its confirmation
-//! destroys nothing, so time gives it without a look; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
+//! destroys nothing, so it is given without a look; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
 //! target's alone, and its confirmation destroys nothing either; a live move is confirmed by arriving, since its source keeps
 //! nothing that could run again.
 
 use decant_schema::cast::{Cast, Prep, PrepRefusal, WorkCast};
 use decant_schema::id::HostName;
 use decant_schema::migration::{
-    Awaits, Confirm, Manifest, Migration, MigrationEvent, MigrationOutcome, MigrationState, Party, Report, Subject,
-    Wish,
+    Assurance, Awaits, Cause, Confirm, Generation, Manifest, Migration, MigrationEvent, MigrationOutcome,
+    MigrationState, Overtaken, Party, Report, Subject, Wish,
 };
 use decant_schema::plan::MoveMode;
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
+
+/// How often a target tries to merge what arrived. An overlay does no harm: it is merged by the next snapshot.
+const MERGES_MAX: u32 = 3;
 
 /// Something happened that cannot happen in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -65,6 +78,7 @@ pub fn step(
     let next = next_state(migration, event, now)?;
     let (changed, reminded) = match next {
         Next::Enter(state) => (state, true),
+        Next::EnterQuietly(state) => (state, false),
         Next::Remind => (migration.state.clone(), true),
         Next::Keep => (migration.state.clone(), false),
     };
@@ -77,6 +91,8 @@ pub fn step(
 enum Next {
     /// Another state.
     Enter(MigrationState),
+    /// Another state, and its actor is told when its lease ends.
+    EnterQuietly(MigrationState),
     /// The same, and its actor is told again.
     Remind,
     /// The same; its actor is told again when its lease ends.
@@ -86,6 +102,9 @@ enum Next {
 fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> Result<Next, IllegalEvent> {
     use MigrationEvent::{Asked, LeaseEnded, Reported, WindowEnded};
     let subject = &migration.subject;
+    if let (Reported(Report::Overtaken { by }), Awaits::Agent { .. }) = (&event, migration.turn()) {
+        return Ok(overtaken(migration, by));
+    }
     let illegal = IllegalEvent { state: migration.state.name(), event: event.name() };
     let back = |outcome| Next::Enter(way_back(subject, &migration.state, outcome));
     let next = match &migration.state {
@@ -115,31 +134,42 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             _ => return Err(illegal),
         },
         MigrationState::PostMigrating { .. } => match event {
-            Reported(Report::Started) => Next::Enter(arrived(migration, now)),
+            Reported(Report::Started { but: None }) => Next::Enter(arrived(migration, now)),
+            Reported(Report::Started { but: Some(_) }) => Next::Enter(AWAITED),
             Reported(Report::Failed { .. }) => back(MigrationOutcome::Failed),
             Asked(Wish::Abort) => back(MigrationOutcome::Aborted),
             LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
         MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } } => match event {
-            Asked(Wish::Confirm) => Next::Enter(confirmed(subject)),
-            WindowEnded => Next::Enter(due(subject)),
+            Asked(Wish::Confirm) => Next::Enter(due(subject, Assurance::Runs)),
+            Asked(Wish::ConfirmAnyway) => Next::Enter(due(subject, Assurance::Whole)),
+            WindowEnded => Next::Enter(due(subject, Assurance::Lives)),
             Asked(Wish::Revert) => back(MigrationOutcome::Reverted),
             _ => return Err(illegal),
         },
-        MigrationState::VerifyMigration { confirm: Confirm::Due } => match event {
-            Reported(Report::StillRuns) | Asked(Wish::Confirm) => Next::Enter(confirmed(subject)),
-            Reported(Report::Failed { .. }) => {
-                Next::Enter(MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: None } })
-            }
+        MigrationState::VerifyMigration { confirm: Confirm::Due { assurance } } => match event {
+            Reported(Report::Seen) => Next::Enter(confirmed(subject)),
+            Reported(Report::Failed { .. }) => Next::Enter(AWAITED),
+            // Asked again, it is looked for what the last one who asks wants to see.
+            Asked(Wish::Confirm) if *assurance == Assurance::Runs => Next::Remind,
+            Asked(Wish::ConfirmAnyway) if *assurance == Assurance::Whole => Next::Remind,
+            Asked(Wish::Confirm) => Next::Enter(due(subject, Assurance::Runs)),
+            Asked(Wish::ConfirmAnyway) => Next::Enter(due(subject, Assurance::Whole)),
             Asked(Wish::Revert) => back(MigrationOutcome::Reverted),
             LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
         MigrationState::VerifyMigration { confirm: Confirm::Given } => match event {
-            Reported(Report::SourceDestroyed) => finished(MigrationOutcome::Confirmed),
+            Reported(Report::SourceDestroyed) => source_destroyed(subject),
             Reported(Report::Failed { .. }) => Next::Keep,
-            Asked(Wish::Confirm) | LeaseEnded => Next::Remind,
+            Asked(Wish::Confirm | Wish::ConfirmAnyway) | LeaseEnded => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } } => match event {
+            Reported(Report::Merged) => finished(MigrationOutcome::Confirmed),
+            Reported(Report::Failed { .. }) => merge_failed(*failed),
+            Asked(Wish::Confirm | Wish::ConfirmAnyway) | LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
         MigrationState::Reverted { turn, then, started, outcome } => match (event, turn) {
@@ -154,9 +184,14 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
                     }),
                 }
             }
+            (Reported(Report::Executed), Party::Target) => Next::Enter(AWAITED),
             (Reported(Report::Failed { .. }), _) => Next::Keep,
             (LeaseEnded, _) => Next::Remind,
             (Asked(wish), _) if wish.outcome() == *outcome => Next::Remind,
+            _ => return Err(illegal),
+        },
+        MigrationState::Overtaken { stood, .. } => match event {
+            Asked(Wish::Abort) => finished(left_as_it_is(*stood)),
             _ => return Err(illegal),
         },
         MigrationState::Finished { outcome } => match event {
@@ -167,8 +202,41 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
     Ok(next)
 }
 
+/// Arrived, and a person decides.
+const AWAITED: MigrationState = MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at: None } };
+
 fn finished(outcome: MigrationOutcome) -> Next {
     Next::Enter(MigrationState::Finished { outcome })
+}
+
+fn overtaken(migration: &Migration, by: &Overtaken) -> Next {
+    Next::Enter(MigrationState::Overtaken { by: by.clone(), stood: migration.state.stands_at() })
+}
+
+/// The outcome that leaves the instance on record where it was.
+fn left_as_it_is(stood: Party) -> MigrationOutcome {
+    match stood {
+        Party::Source => MigrationOutcome::Aborted,
+        Party::Target => MigrationOutcome::Confirmed,
+    }
+}
+
+/// The source's copy is gone. Only a disk that was copied arrived in two layers.
+fn source_destroyed(subject: &Subject) -> Next {
+    if subject.copies_disk() {
+        Next::Enter(MigrationState::VerifyMigration { confirm: Confirm::Merging { failed: 0 } })
+    } else {
+        finished(MigrationOutcome::Confirmed)
+    }
+}
+
+fn merge_failed(so_far: u32) -> Next {
+    let failed = so_far + 1;
+    if failed < MERGES_MAX {
+        Next::EnterQuietly(MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } })
+    } else {
+        finished(MigrationOutcome::Confirmed)
+    }
 }
 
 /// The target runs the instance.
@@ -180,7 +248,7 @@ fn arrived(migration: &Migration, now: Timestamp) -> MigrationState {
     MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at } }
 }
 
-/// Somebody wants the instance to stay.
+/// The instance stays.
 fn confirmed(subject: &Subject) -> MigrationState {
     if subject.in_place() || subject.mode == MoveMode::Rebuild {
         MigrationState::Finished { outcome: MigrationOutcome::Confirmed }
@@ -189,10 +257,12 @@ fn confirmed(subject: &Subject) -> MigrationState {
     }
 }
 
-/// Nobody objected in time. The last thing that leads back is not destroyed for a copy that may be gone.
-fn due(subject: &Subject) -> MigrationState {
+/// The instance is wanted to stay. The last thing that leads back is not destroyed for a copy that may be gone.
+fn due(subject: &Subject, assurance: Assurance) -> MigrationState {
     match confirmed(subject) {
-        MigrationState::VerifyMigration { .. } => MigrationState::VerifyMigration { confirm: Confirm::Due },
+        MigrationState::VerifyMigration { .. } => {
+            MigrationState::VerifyMigration { confirm: Confirm::Due { assurance } }
+        }
         destroys_nothing => destroys_nothing,
     }
 }
@@ -210,6 +280,29 @@ fn way_back(subject: &Subject, state: &MigrationState, outcome: MigrationOutcome
         (Party::Source, Some(Party::Target))
     };
     MigrationState::Reverted { turn, then, started, outcome }
+}
+
+/// Whether what `host` reports for `generation` answers to what the migration asks of it now.
+pub fn is_awaited(migration: &Migration, host: &HostName, generation: Generation) -> bool {
+    let its_turn = matches!(migration.turn(), Awaits::Agent { host: agent, .. } if agent == *host);
+    its_turn && generation == migration.generation
+}
+
+/// What the record keeps as the reason of what `event` leads to; none: what it kept before.
+pub fn cause_of(migration: &Migration, event: &MigrationEvent) -> Option<Cause> {
+    match event {
+        MigrationEvent::Reported(
+            Report::Failed { cause } | Report::Refused { cause } | Report::Started { but: Some(cause) },
+        ) => Some(cause.clone()),
+        MigrationEvent::Reported(Report::Executed) => {
+            Some(Cause::Executed { host: migration.subject.target().clone() })
+        }
+        MigrationEvent::Asked(wish @ (Wish::Revert | Wish::Abort)) => Some(Cause::Asked { wish: *wish }),
+        MigrationEvent::Reported(_)
+        | MigrationEvent::Asked(Wish::Confirm | Wish::ConfirmAnyway)
+        | MigrationEvent::WindowEnded
+        | MigrationEvent::LeaseEnded => None,
+    }
 }
 
 /// The cast that asks the actor whose turn it is for its work; none when nobody's turn it is or a person's.

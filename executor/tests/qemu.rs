@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use decant_executor::hypervisor::qemu::{Qemu, Tools};
-use decant_executor::hypervisor::{Copy, Discard, Disk, DiskSize, GuestSize, GuestSpec, Hypervisor, HypervisorError};
+use decant_executor::hypervisor::{
+    Copy, Discard, Disk, DiskSize, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError,
+};
 use decant_executor::lab::ledger::{Entry, Ledger};
 use decant_executor::lab::oracle::Finding;
 use decant_executor::lab::world::{Lab, LabError};
@@ -515,4 +517,42 @@ async fn a_disk_that_was_enlarged_in_place_gets_its_size_back_unless_the_guest_h
     assert_eq!(disk_seen(&copy.path()), larger, "what was written there is gone");
     driver.shutdown(&vm).await.unwrap();
     assert_eq!(world.judge(&a), []);
+}
+
+#[tokio::test]
+async fn a_start_for_a_migration_is_on_record_though_the_copy_is_gone_and_a_failed_one_is_not() {
+    let Some(world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let executed = async || world.on(&a).observe(&vm).await.unwrap().executed;
+    let without_qemu = Qemu::new(world.lab.folder(&a), Tools { qemu: "/nowhere/qemu".into(), ..Tools::default() });
+    without_qemu.start_marked(&vm, Generation(7)).await.unwrap_err();
+    assert_eq!(executed().await, Generation(0), "no instruction was executed");
+    twice!(world.on(&a).start_marked(&vm, Generation(7)));
+    assert_eq!(executed().await, Generation(7));
+    world.on(&a).destroy(&vm, &Disk::Local, Discard::Everything).await.unwrap();
+    assert_eq!(executed().await, Generation(7));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_copy_is_found_also_under_a_guest_that_runs() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    let copy = world.lab.folder(&a).copy(&vm).unwrap();
+    let examine = async |world: &World| world.on(&a).examine(&vm, None).await.unwrap();
+    assert_eq!(examine(&world).await.guest.as_deref(), Some("it is down"));
+    world.on(&a).start(&vm).await.unwrap();
+    world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
+    world.writes(&a, 5).await;
+    assert_eq!(examine(&world).await, Health::default());
+    let aside = copy.path().join("aside");
+    std::fs::rename(copy.file(DiskFile::Base), &aside).unwrap();
+    assert_eq!(examine(&world).await.disk.as_deref(), Some("its base is not there"));
+    std::fs::write(copy.file(DiskFile::Base), b"no image").unwrap();
+    assert!(examine(&world).await.disk.is_some(), "the chain does not open");
+    std::fs::rename(&aside, copy.file(DiskFile::Base)).unwrap();
+    assert_eq!(examine(&world).await, Health::default());
+    // Removed by name, it lives on in QEMU only: the copy is not as it arrived.
+    std::fs::remove_file(copy.file(DiskFile::Overlay)).unwrap();
+    let Copy::Running(facts) = world.on(&a).observe(&vm).await.unwrap().copy else { panic!("it runs") };
+    assert!(!facts.frozen);
 }

@@ -99,6 +99,15 @@ pub enum Notification {
         /// Bytes sent so far.
         bytes: u64,
     },
+    /// A sign of life while something takes long.
+    AtWork {
+        /// Who reports.
+        host: HostName,
+        /// The migration.
+        migration: MigrationId,
+        /// The generation of the cast.
+        generation: Generation,
+    },
     /// An agent that has just started asks for its unfinished work.
     Ready {
         /// Who.

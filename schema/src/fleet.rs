@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 pub use document::{
-    Defaults, FORMAT, Flavor, FleetDocument, GroupPolicy, Host, Instance, InstanceState, Inventory, Mobility, Rack,
-    Resources, ServerGroup,
+    Defaults, FORMAT, Flavor, FleetDocument, GroupPolicy, Heartbeat, Host, Instance, InstanceState, Inventory,
+    Mobility, Rack, Resources, ServerGroup,
 };
 
 use crate::document::ReadError;

@@ -18,9 +18,9 @@ use uuid::Uuid;
 pub use death::{Death, DeathProof};
 pub use event::{MigrationEvent, Report, Wish};
 pub use file::{Digest, DiskFile, Manifest};
-pub use state::{Awaits, Confirm, MigrationOutcome, MigrationState, Party, Work};
+pub use state::{Assurance, Awaits, Confirm, MigrationOutcome, MigrationState, Overtaken, Party, Work};
 
-use crate::fleet::Resources;
+use crate::fleet::{Heartbeat, Resources};
 use crate::id::{FlavorName, HostName, InstanceId, MoveId, PoolName};
 use crate::plan::MoveMode;
 
@@ -93,18 +93,9 @@ impl Migration {
     }
 
     /// What the instance's record says of it in this state: the target's once it runs there, until it is on its way
-    /// back. In every state the host named can run the instance.
+    /// back. In every state the host named can run the instance, unless the store has forgotten what its hosts did since.
     pub fn standing(&self) -> &Attributes {
-        match self.state {
-            MigrationState::VerifyMigration { .. }
-            | MigrationState::Finished { outcome: MigrationOutcome::Confirmed } => &self.subject.new,
-            MigrationState::PreMigrating
-            | MigrationState::Migrating
-            | MigrationState::MigratingStep2 { .. }
-            | MigrationState::PostMigrating { .. }
-            | MigrationState::Reverted { .. }
-            | MigrationState::Finished { .. } => &self.subject.old,
-        }
+        self.subject.attributes(self.state.stands_at())
     }
 }
 
@@ -132,8 +123,12 @@ pub struct Subject {
     pub old: Attributes,
     /// What it becomes.
     pub new: Attributes,
-    /// The migration's first generation: it marks the overlay that is this migration's own.
+    /// The migration's first generation: it marks the overlay that is this migration's own, and on the target that the
+    /// instance has executed there.
     pub begun: Generation,
+    /// How the instance shows that it lives; none: nothing but a person can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
 }
 
 impl Subject {
@@ -149,9 +144,14 @@ impl Subject {
 
     /// The host of one of the two parties.
     pub fn host(&self, party: Party) -> &HostName {
+        &self.attributes(party).host
+    }
+
+    /// What the instance is at one of the two parties.
+    pub fn attributes(&self, party: Party) -> &Attributes {
         match party {
-            Party::Source => self.source(),
-            Party::Target => self.target(),
+            Party::Source => &self.old,
+            Party::Target => &self.new,
         }
     }
 
@@ -195,7 +195,7 @@ pub struct Terms {
 }
 
 /// Why a migration went back, or why it does not go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Cause {
     /// A host could not do its part.
@@ -212,6 +212,11 @@ pub enum Cause {
         /// What for.
         wish: Wish,
     },
+    /// It was on its way back, and the instance had executed at the target: what it wrote there is nowhere else.
+    Executed {
+        /// The target.
+        host: HostName,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -219,6 +224,11 @@ impl fmt::Display for Cause {
         match self {
             Self::Failed { host, work, detail } => write!(f, "{host} failed to {work}: {detail}"),
             Self::Asked { wish } => write!(f, "{wish} was asked for"),
+            Self::Executed { host } => write!(
+                f,
+                "the instance has executed on {host}, and what it wrote there is on no other host: a revert puts it aside and \
+                 goes on without it"
+            ),
         }
     }
 }

@@ -69,9 +69,9 @@ pub(crate) struct StoreFile {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How")]
 pub(crate) struct Terms {
-    /// When an instance that arrived and runs is confirmed, after which its old copy is destroyed: `now`, `manual`
-    /// (by `decant migration confirm`), or a time to look at it first, as 10m.
-    #[arg(long, value_name = "WHEN", default_value = "now", env = "DECANT_CONFIRM")]
+    /// When an instance that arrived is confirmed, after which its old copy is destroyed: `manual` (by `decant migration
+    /// confirm`), or by itself once its guest is seen to live: `now`, or after a time to look at it first, as 10m.
+    #[arg(long, value_name = "WHEN", default_value = "manual", env = "DECANT_CONFIRM")]
     pub(crate) confirm: When,
     /// Migrations at once in the whole fleet; by default what the fleet document says.
     #[arg(long, value_name = "NUMBER", env = "DECANT_MAX_MIGRATIONS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -112,8 +112,15 @@ pub(crate) enum MigrationCommand {
         #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
         format: Format,
     },
-    /// Keep a migrated instance where it arrived; its old copy is destroyed. There is no way back from this.
-    Confirm(Decide),
+    /// Keep a migrated instance where it arrived; its old copy is destroyed. There is no way back from this, so the new
+    /// one is looked at first.
+    Confirm {
+        #[command(flatten)]
+        decide: Decide,
+        /// Also where its guest does not run, if only its disk is whole.
+        #[arg(long)]
+        anyway: bool,
+    },
     /// Take a migrated instance back to where it was. What it wrote since it arrived is put aside.
     Revert(Decide),
     /// Call a migration off that has not arrived; the instance stays where it was.

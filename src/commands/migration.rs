@@ -31,7 +31,8 @@ pub(super) fn run(command: &MigrationCommand) -> Result<Exit, Failure> {
                 Format::Human => output::print(&render::text::history(&history))?,
             }
         }
-        MigrationCommand::Confirm(args) => settle(args, Wish::Confirm)?,
+        MigrationCommand::Confirm { decide, anyway: false } => settle(decide, Wish::Confirm)?,
+        MigrationCommand::Confirm { decide, anyway: true } => settle(decide, Wish::ConfirmAnyway)?,
         MigrationCommand::Revert(args) => settle(args, Wish::Revert)?,
         MigrationCommand::Abort(args) => settle(args, Wish::Abort)?,
     }

@@ -120,8 +120,11 @@ pub(super) fn progress(happened: &Progress) -> Option<String> {
             let end = migration.state.outcome().map_or_else(String::new, |outcome| format!(": {outcome}"));
             let why = migration.cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
             let state = match &migration.state {
-                MigrationState::VerifyMigration { confirm: Confirm::Due } => "looked at once more",
+                MigrationState::VerifyMigration { confirm: Confirm::Due { .. } } => "looked at once more",
                 MigrationState::VerifyMigration { confirm: Confirm::Given } => "confirmed, the old copy goes",
+                MigrationState::VerifyMigration { confirm: Confirm::Merging { .. } } => {
+                    "confirmed, merging the overlay"
+                }
                 state => state.name(),
             };
             Some(format!("  {who:<9} {from} → {to}  {state}{end}{why}"))

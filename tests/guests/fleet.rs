@@ -11,7 +11,7 @@ use decant_executor::lab::watch::Watch;
 use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{InstanceId, ResourceClass};
-use decant_schema::migration::{Migration, MigrationId, MigrationOutcome};
+use decant_schema::migration::{DiskFile, Migration, MigrationId, MigrationOutcome};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -104,6 +104,8 @@ impl RealFleet {
     pub(crate) fn apply(&self, plan: &Path) -> Command {
         let mut command = decant();
         command.arg("apply").arg(plan).arg("--fleet-source").arg(self.path("fleet.json"));
+        // What a test says in its arguments goes before.
+        command.env("DECANT_CONFIRM", "now");
         self.on_this_site(&mut command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -194,6 +196,12 @@ impl RealFleet {
     /// What runs of a migration's instance, and the names of its files at the source.
     pub(crate) fn traces(&self, of: &Migration) -> (Vec<Process>, BTreeSet<OsString>) {
         self.traces_on(of.subject.source().as_str(), of.subject.instance.as_str())
+    }
+
+    /// Removes by hand the overlay a migrated instance writes to.
+    pub(crate) fn lose_overlay(&self, of: &Migration) {
+        let copy = self.lab.folder(of.subject.target()).copy(&of.subject.instance).unwrap();
+        std::fs::remove_file(copy.file(DiskFile::Overlay)).unwrap();
     }
 
     /// Confirms, reverts or aborts a migration, and returns what became of it.

@@ -45,6 +45,7 @@ fn in_state(plan: &Plan, id: u32, state: MigrationState) -> (MoveId, Migration) 
         old: at(&line.source),
         new: at(&line.target),
         begun: Generation(1),
+        heartbeat: None,
     };
     let migration = Migration {
         id: MigrationId(Uuid::from_u128(id.into())),

@@ -6,9 +6,9 @@
 
 use decant_schema::cast::WorkCast;
 use decant_schema::id::ResourceClass;
-use decant_schema::migration::{Attributes, DiskFile, Generation, Manifest, Report, Subject, Work};
+use decant_schema::migration::{Assurance, Attributes, Cause, DiskFile, Generation, Manifest, Report, Subject, Work};
 
-use crate::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Held};
+use crate::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Health, Held};
 
 /// One thing that is done to a copy. Each may be done again, and each may be the last before a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,8 +27,8 @@ pub enum Effect {
     ForgetMemory,
     /// Make the files an instance of this size.
     Create(GuestSize),
-    /// Power it on.
-    Start,
+    /// Power it on; before its first instruction it is recorded that it has executed for this migration.
+    Start(Generation),
     /// Merge the overlay into the base.
     Merge,
     /// Remove the copy.
@@ -39,7 +39,7 @@ impl Effect {
     /// Whether it is begun only under a lease that is not over: it makes something run, or takes something away.
     pub fn needs_lease(self) -> bool {
         match self {
-            Self::ForgetMemory | Self::Create(_) | Self::Start | Self::Destroy(_) => true,
+            Self::ForgetMemory | Self::Create(_) | Self::Start(_) | Self::Destroy(_) => true,
             Self::Freeze(_) | Self::Copy(_) | Self::Shutdown | Self::Suspend | Self::Verify | Self::Merge => false,
         }
     }
@@ -56,19 +56,63 @@ pub enum Verdict {
     Fail(String),
 }
 
+/// What was found on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it holds.
+    pub held: Held,
+    /// How that is; none where nobody is about to rely on it ([`relies`]).
+    pub health: Option<Health>,
+}
+
+/// Whether the order asks for a copy to be relied on, which is to be examined first.
+pub fn relies(order: &WorkCast) -> bool {
+    matches!(order.work, Work::LookAgain { .. })
+}
+
 /// What this order comes to where `found` is on the host.
-pub fn decide(order: &WorkCast, found: &Held) -> Verdict {
-    let (subject, copy) = (&order.subject, &found.copy);
+pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
+    let (subject, copy) = (&order.subject, &found.held.copy);
     match &order.work {
         Work::Snapshot => snapshot(subject, copy),
         Work::CopyBase => copy_base(subject),
         Work::StopAndCopy => stop_and_copy(subject),
         Work::Build { manifest } => build(subject, manifest, copy),
-        Work::LookAgain => look_again(subject, copy),
+        Work::LookAgain { assurance } => look_again(subject, *assurance, found),
         Work::DestroySource => destroy_source(copy),
-        Work::CleanTarget { keep_writes } => clean_target(*keep_writes, copy),
+        Work::Merge => merge(copy),
+        Work::CleanTarget { unless_executed: true, .. } if has_executed(subject, &found.held) => {
+            Verdict::Do(Vec::new(), Report::Executed)
+        }
+        Work::CleanTarget { keep_writes, .. } => clean_target(*keep_writes, copy),
         Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, copy),
     }
+}
+
+/// Whether an effect may be had on what is there at its moment: what was looked at before the first effect may have been
+/// started since, by hand.
+///
+/// # Errors
+/// Why not.
+pub fn may(effect: Effect, now: &Held) -> Result<(), String> {
+    let removes_all = effect == Effect::Destroy(Discard::Everything);
+    if removes_all && matches!(now.copy, Copy::Running(_)) { Err(RUNS.to_owned()) } else { Ok(()) }
+}
+
+/// What an order that failed comes to, as things are on the host afterwards. A failure is reported only of what is known not
+/// to be done: where the guest has executed, the instance has started, whatever is wrong now.
+pub fn failure(order: &WorkCast, after: &Held, cause: Cause) -> Report {
+    let builds = matches!(order.work, Work::Build { .. });
+    if builds && has_executed(&order.subject, after) {
+        Report::Started { but: Some(cause) }
+    } else {
+        Report::Failed { cause }
+    }
+}
+
+/// Whether what the guest wrote here may be nowhere else.
+fn has_executed(subject: &Subject, held: &Held) -> bool {
+    subject.copies_disk() && held.executed == subject.begun
 }
 
 fn fail(why: &str) -> Verdict {
@@ -114,8 +158,8 @@ fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
     match copy {
         // Its process is there, but it may have been left before it executed.
         Copy::Running(facts) if !subject.in_place() || facts.size == size && !only_disk_grows(subject) => {
-            effects.extend(power_on(subject));
-            return Verdict::Do(effects, Report::Started);
+            effects.extend(power_on(subject, subject.begun));
+            return Verdict::Do(effects, Report::Started { but: None });
         }
         Copy::Running(_) => effects.push(Effect::Shutdown),
         // What was verified once may have been written to since, by the guest itself.
@@ -127,22 +171,48 @@ fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
         effects.push(Effect::ForgetMemory);
     }
     effects.push(Effect::Create(size));
-    effects.extend(power_on(subject));
-    Verdict::Do(effects, Report::Started)
+    effects.extend(power_on(subject, subject.begun));
+    Verdict::Do(effects, Report::Started { but: None })
 }
 
-fn look_again(subject: &Subject, copy: &Copy) -> Verdict {
+fn look_again(subject: &Subject, assurance: Assurance, found: &Found) -> Verdict {
+    let lacking = lacking(subject, assurance, found);
+    lacking.map_or(Verdict::Do(Vec::new(), Report::Seen), Verdict::Fail)
+}
+
+/// What keeps the source's copy from being destroyed for the one that is here.
+fn lacking(subject: &Subject, assurance: Assurance, found: &Found) -> Option<String> {
+    let (Copy::Running(facts) | Copy::Stopped(facts)) = &found.held.copy else {
+        return Some("the instance is not here any more: revert, or bring its files back".to_owned());
+    };
+    if subject.copies_disk() && !facts.frozen {
+        return Some("its overlay is not there: revert, or bring it back".to_owned());
+    }
+    let Some(health) = &found.health else { return Some("it was not examined".to_owned()) };
+    if let Some(disk) = &health.disk {
+        return Some(format!("its disk is not whole: {disk}: revert, or mend it"));
+    }
+    let guest = health.guest.as_ref().filter(|_| subject.runs && assurance <= Assurance::Runs);
+    if let Some(guest) = guest {
+        return Some(format!("its guest does not run: {guest}: find out why, then revert, or confirm with --anyway"));
+    }
+    let heartbeat = health.heartbeat.as_ref().filter(|_| subject.runs && assurance == Assurance::Lives);
+    heartbeat.map(|why| format!("there is no sign of life: {why}: look at it, then confirm or revert"))
+}
+
+/// The overlay that arrived; a copy that is not there has none.
+fn merge(copy: &Copy) -> Verdict {
     match copy {
-        Copy::Running(_) => Verdict::Do(Vec::new(), Report::StillRuns),
-        Copy::Stopped(_) if !subject.runs => Verdict::Do(Vec::new(), Report::StillRuns),
-        Copy::Stopped(_) => fail("it does not run any more; find out why, then confirm or revert"),
-        Copy::Nothing | Copy::Incoming => fail("the instance is not here any more; revert, or find it"),
+        Copy::Running(_) | Copy::Stopped(_) => Verdict::Do(vec![Effect::Merge], Report::Merged),
+        Copy::Nothing | Copy::Incoming => fail("the instance is not here any more"),
     }
 }
 
+const RUNS: &str = "the old copy runs, and what runs is not destroyed here; find out who started it";
+
 fn destroy_source(copy: &Copy) -> Verdict {
     if matches!(copy, Copy::Running(_)) {
-        return fail("the old copy runs, and what runs is not destroyed here; find out who started it");
+        return fail(RUNS);
     }
     Verdict::Do(vec![Effect::Destroy(Discard::Everything)], Report::SourceDestroyed)
 }
@@ -168,7 +238,8 @@ fn restore_source(subject: &Subject, memory_fits: bool, copy: &Copy) -> Verdict 
             effects.extend(resize_back(subject, facts));
         }
     }
-    effects.extend(power_on(subject));
+    // Nobody will ask whether it has executed at its source.
+    effects.extend(power_on(subject, Generation::default()));
     if subject.copies_disk() {
         effects.push(Effect::Merge);
     }
@@ -195,6 +266,9 @@ pub(super) fn disk_gib(attributes: &Attributes) -> Option<u64> {
 }
 
 /// Starts the instance if it ran before.
-fn power_on(subject: &Subject) -> Option<Effect> {
-    subject.runs.then_some(Effect::Start)
+fn power_on(subject: &Subject, mark: Generation) -> Option<Effect> {
+    subject.runs.then_some(Effect::Start(mark))
 }
+
+#[cfg(test)]
+mod tests;

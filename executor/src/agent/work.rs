@@ -1,17 +1,19 @@
 //! Carries out what [`decide`] says, one effect after the other. Any may be the last before a kill, and all be asked
 //! again.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use decant_schema::cast::{Notification, WorkCast};
-use decant_schema::migration::{DiskFile, Figures, Manifest, Report, Work};
+use decant_schema::id::HostName;
+use decant_schema::migration::{Assurance, Cause, DiskFile, Figures, Generation, Manifest, Report, Work};
 use tokio::sync::mpsc;
 
 use super::Agent;
-use super::decide::{Effect, Verdict, decide, disk_gib};
+use super::decide::{Effect, Found, Verdict, decide, disk_gib, failure, may, relies};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, Disk, DiskSize, GuestSpec, Held, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, DiskSize, GuestSpec, Health, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// The pause before the first repetition of a copy; it doubles each time.
@@ -26,11 +28,27 @@ const GIB: u64 = 1 << 30;
 /// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
 const AHEAD_ROUNDS: u32 = 8;
 
+/// How long a guest is waited for that is to show that it lives: as long as a system commonly takes to boot.
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is looked at meanwhile.
+const HEARTBEAT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a work that takes long says that it is being done: well within the shortest lease.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(400);
+
 /// Why a work has no end to report, or a bad one.
 #[derive(Debug)]
 pub(super) enum WorkError {
-    /// The cast is too old to be obeyed.
+    /// It is not known what is done: it is asked again when its lease ends.
     Outdated(&'static str),
+    /// The cast is older than what was obeyed already.
+    Overtaken {
+        /// Where; none: here.
+        host: Option<HostName>,
+        /// The generation obeyed there.
+        held: Generation,
+    },
     /// It cannot be done.
     Failed(String),
     /// It is not begun, and nothing was changed.
@@ -50,7 +68,7 @@ impl WorkError {
 impl From<HypervisorError> for WorkError {
     fn from(error: HypervisorError) -> Self {
         match error {
-            HypervisorError::Fenced { .. } => Self::Outdated("a later generation was obeyed"),
+            HypervisorError::Fenced { held, .. } => Self::Overtaken { host: None, held },
             // Nothing is known of what the other one does: the order comes again.
             HypervisorError::Busy { .. } => Self::Outdated("another agent is at work on the instance"),
             error => Self::Failed(in_one_line(&error)),
@@ -61,7 +79,7 @@ impl From<HypervisorError> for WorkError {
 impl From<TransferError> for WorkError {
     fn from(error: TransferError) -> Self {
         match error {
-            TransferError::Fenced { .. } => Self::Outdated("the peer has obeyed a later generation"),
+            TransferError::Fenced { peer, held, .. } => Self::Overtaken { host: Some(peer), held },
             error => Self::Failed(in_one_line(&error)),
         }
     }
@@ -104,13 +122,13 @@ impl Agent {
                     self.reach_target(cast).await?;
                 }
                 let mut copied = Manifest::new();
-                let ran = matches!(found.copy, Copy::Running(_));
+                let ran = matches!(found.held.copy, Copy::Running(_));
                 for effect in effects {
                     if ran && matches!(effect, Effect::Shutdown | Effect::Suspend) {
                         figures.stopped_at = Some(self.clock.now());
                     }
                     self.obey(cast, effect, lease, &mut copied, figures).await?;
-                    if effect == Effect::Start {
+                    if matches!(effect, Effect::Start(_)) {
                         figures.started_at = Some(self.clock.now());
                     }
                 }
@@ -120,10 +138,47 @@ impl Agent {
     }
 
     /// What is on the host, once the order is known not to be of the past.
-    async fn look(&self, cast: &WorkCast) -> Result<Held, WorkError> {
+    async fn look(&self, cast: &WorkCast) -> Result<Found, WorkError> {
         let instance = &cast.subject.instance;
         drop(self.hypervisor().fence(instance, cast.generation).await?);
-        Ok(self.hypervisor().observe(instance).await?)
+        let held = self.hypervisor().observe(instance).await?;
+        let health = if relies(cast) { Some(self.examine(cast).await?) } else { None };
+        Ok(Found { held, health })
+    }
+
+    /// Looks at the copy; where only the guest itself can tell that it lives, until it does or patience ends.
+    async fn examine(&self, cast: &WorkCast) -> Result<Health, WorkError> {
+        let lives = matches!(cast.work, Work::LookAgain { assurance: Assurance::Lives });
+        let heartbeat = cast.subject.heartbeat.as_ref().filter(|_| lives);
+        let mut waited = Duration::ZERO;
+        loop {
+            let health = self.hypervisor().examine(&cast.subject.instance, heartbeat).await?;
+            if health.heartbeat.is_none() || waited >= HEARTBEAT_PATIENCE {
+                return Ok(health);
+            }
+            self.with_signs_of_life(cast, self.clock.sleep(HEARTBEAT_PAUSE)).await;
+            waited += HEARTBEAT_PAUSE;
+        }
+    }
+
+    /// Does something long; meanwhile the conductor hears that it is being done.
+    async fn with_signs_of_life<T>(&self, cast: &WorkCast, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {}
+            }
+            let (host, migration, generation) = (self.host.clone(), cast.migration, cast.generation);
+            self.bus.notify(Notification::AtWork { host, migration, generation }).await;
+        }
+    }
+
+    /// What to report of a failure, once it was looked at what is there now; none if that cannot be seen either.
+    pub(super) async fn report_failure(&self, cast: &WorkCast, cause: Cause) -> Option<Report> {
+        let after = self.hypervisor().observe(&cast.subject.instance).await.ok()?;
+        Some(failure(cast, &after, cause))
     }
 
     /// Has one effect, if the order still counts: what was looked at before the last one may be over.
@@ -142,6 +197,9 @@ impl Agent {
         if effect.needs_lease() {
             lease.check()?;
         }
+        if let Effect::Destroy(_) = effect {
+            may(effect, &self.hypervisor().observe(&cast.subject.instance).await?).map_err(WorkError::Failed)?;
+        }
         self.have(cast, effect).await
     }
 
@@ -159,8 +217,8 @@ impl Agent {
                     host.size_disk(instance, subject.begun, disk_size).await?;
                 }
             }
-            Effect::Start => host.start(instance).await?,
-            Effect::Merge => host.merge_back(instance).await?,
+            Effect::Start(begun) => host.start_marked(instance, begun).await?,
+            Effect::Merge => self.with_signs_of_life(cast, host.merge_back(instance)).await?,
             Effect::Destroy(discard) => host.destroy(instance, &disk, discard).await?,
             Effect::Verify => self.verify(cast).await?,
             // It has its own way, which no lock is held on.

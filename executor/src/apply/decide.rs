@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use decant_schema::migration::{Migration, MigrationId, Subject, Wish};
+use decant_schema::migration::{Migration, MigrationId, MigrationState, Subject, Wish};
 use decant_schema::store::Store;
 
 use super::session::{self, Session, is_at_rest};
@@ -67,6 +67,22 @@ async fn carried_out(store: &Store, number: i64, id: MigrationId, wish: Wish) ->
     match store.wish_answer(number).await? {
         None => Ok(None),
         Some(refusal) if !refusal.is_empty() => Err(ApplyError::NotGranted { wish, id, refusal }),
-        Some(_) => Ok(Some(store.migration(id).await?).filter(is_at_rest)),
+        Some(_) => {
+            let migration = store.migration(id).await?;
+            if is_at_rest(&migration) { what_came_of_it(migration, wish).map(Some) } else { Ok(None) }
+        }
     }
+}
+
+/// The migration, if it came to what was wanted; else what stood in the way.
+fn what_came_of_it(migration: Migration, wish: Wish) -> Result<Migration, ApplyError> {
+    if migration.state.outcome().is_some() {
+        return Ok(migration);
+    }
+    let found = match (&migration.state, &migration.cause) {
+        (MigrationState::Overtaken { by, .. }, _) => format!("go on: {by}"),
+        (_, Some(cause)) => format!("{wish} it: {cause}"),
+        (state, None) => format!("{wish} it: it is in state {}", state.name()),
+    };
+    Err(ApplyError::NotGranted { wish, id: migration.id, refusal: found })
 }

@@ -130,7 +130,7 @@ fn overheard(progress: ProgressSink, news: Arc<Mutex<Vec<Migration>>>) -> Progre
 
 /// Whether a migration does nothing more by itself.
 pub(super) fn is_at_rest(migration: &Migration) -> bool {
-    matches!(migration.turn(), Awaits::Nobody | Awaits::Decision { automatic_at: None })
+    matches!(migration.turn(), Awaits::Nobody | Awaits::Repair | Awaits::Decision { automatic_at: None })
 }
 
 /// A conductor and its agents; they end with it.

@@ -177,10 +177,10 @@ fn subject(
         Some(Flavor { name, resources, .. }) => Attributes { host, flavor: name, claim: resources, own_claim: false },
         None => Attributes { host, ..old.clone() },
     };
-    let storage = instance.storage.clone();
+    let (storage, heartbeat) = (instance.storage.clone(), instance.heartbeat.clone());
     // The store knows the instance's last generation.
     let begun = Generation::default();
-    Ok(Subject { instance: instance.id.clone(), mode, runs, storage, old, new, begun })
+    Ok(Subject { instance: instance.id.clone(), mode, runs, storage, old, new, begun, heartbeat })
 }
 
 /// An id that sorts by creation; the rest of it follows from what the migration is, so nothing here is random.

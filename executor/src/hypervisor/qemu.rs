@@ -6,7 +6,9 @@
 
 mod anatomy;
 mod definition;
+mod executed;
 mod guest;
+mod health;
 mod image;
 pub(crate) mod lock;
 mod occupant;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use decant_schema::fleet::Heartbeat;
 use decant_schema::id::InstanceId;
 use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::plan::MoveMode;
@@ -35,7 +38,8 @@ use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::QmpError;
 use super::{
-    AdoptError, Copy, Discard, Disk, DiskSize, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported,
+    AdoptError, Copy, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
+    Unsupported,
 };
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably};
 use crate::mark::Claimant;
@@ -173,7 +177,7 @@ impl Qemu {
         Ok(Definition::of(wanted.size, snapshot).write(&copy)?)
     }
 
-    async fn power_on(&self, instance: &InstanceId) -> Result<(), Fault> {
+    async fn power_on(&self, instance: &InstanceId, begun: Generation) -> Result<(), Fault> {
         let copy = self.copy(instance)?;
         let definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
         if !copy.file(DiskFile::Base).exists() {
@@ -184,7 +188,10 @@ impl Qemu {
             Presence::Up(mut qmp) => match qmp.activity().await? {
                 // A process whose memory never arrived knows nothing yet: it is ended and started anew.
                 Activity::AwaitsMemory => process::end(qmp, &copy).await?,
-                _ => return guest::go_on(&mut qmp, &copy).await,
+                _ => {
+                    executed::mark(&copy, begun)?;
+                    return guest::go_on(&mut qmp, &copy).await;
+                }
             },
         };
         let mut qmp = process::spawn(&self.tools, lock, &copy, definition).await?;
@@ -192,6 +199,7 @@ impl Qemu {
             let loaded = guest::load_memory(&mut qmp, &copy).await;
             loaded.map_err(|fault| fault.or_last_words(&copy))?;
         }
+        executed::mark(&copy, begun)?;
         guest::go_on(&mut qmp, &copy).await
     }
 
@@ -245,7 +253,7 @@ impl Qemu {
             None if copy.path().exists() => Copy::Incoming,
             None => Copy::Nothing,
         };
-        Ok(Held { fence, copy: found })
+        Ok(Held { fence, executed: executed::read(&copy)?.begun, copy: found })
     }
 }
 
@@ -341,8 +349,13 @@ impl Hypervisor for Qemu {
         sized.await.map_err(|fault| fault.while_doing("size the disk of", instance))
     }
 
-    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
-        self.power_on(instance).await.map_err(|fault| fault.while_doing("start", instance))
+    async fn start_marked(&self, instance: &InstanceId, begun: Generation) -> Result<(), HypervisorError> {
+        self.power_on(instance, begun).await.map_err(|fault| fault.while_doing("start", instance))
+    }
+
+    async fn examine(&self, instance: &InstanceId, heartbeat: Option<&Heartbeat>) -> Result<Health, HypervisorError> {
+        let examined = async { health::examine(&self.tools, &self.copy(instance)?, heartbeat).await };
+        examined.await.map_err(|fault| fault.while_doing("look at", instance))
     }
 
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use decant_schema::fleet::Fleet;
+use decant_schema::fleet::{Fleet, Heartbeat};
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::{Digest, DiskFile, Generation};
 use decant_schema::plan::MoveMode;
@@ -21,7 +21,9 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AdoptError, Discard, Disk, DiskSize, Fenced, GuestSpec, Held, Hypervisor, HypervisorError, Unsupported};
+use super::{
+    AdoptError, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError, Unsupported,
+};
 use crate::HostDriver;
 use crate::clock::Clock;
 use crate::driver::Drivers;
@@ -181,8 +183,12 @@ impl Hypervisor for SimulatedHost {
         .await
     }
 
-    async fn start(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
-        self.act("start", instance, |world| world.start(&self.host, instance)).await
+    async fn start_marked(&self, instance: &InstanceId, begun: Generation) -> Result<(), HypervisorError> {
+        self.act("start", instance, |world| world.start(&self.host, instance, begun)).await
+    }
+
+    async fn examine(&self, instance: &InstanceId, _: Option<&Heartbeat>) -> Result<Health, HypervisorError> {
+        Ok(self.simulation.world().examine(&self.host, instance))
     }
 
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

@@ -24,6 +24,7 @@ fn migration(mode: MoveMode, target: &str, state: MigrationState) -> Migration {
             old: attributes("a"),
             new: attributes(target),
             begun: Generation(7),
+            heartbeat: None,
         },
         terms: Terms { lease_ms: 1000, confirm_after_ms: Some(5000) },
         state,
@@ -45,6 +46,22 @@ fn reverted(turn: Party, then: Option<Party>) -> MigrationState {
     MigrationState::Reverted { turn, then, started: true, outcome: MigrationOutcome::Aborted }
 }
 
+fn due(assurance: Assurance) -> MigrationState {
+    MigrationState::VerifyMigration { confirm: Confirm::Due { assurance } }
+}
+
+fn merging(failed: u32) -> MigrationState {
+    MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } }
+}
+
+fn later_order() -> Overtaken {
+    Overtaken { host: "a".into(), asked: Generation(7), held: Generation(9) }
+}
+
+fn overtaken_by(stood: Party) -> MigrationState {
+    MigrationState::Overtaken { by: later_order(), stood }
+}
+
 fn states() -> Vec<(&'static str, MigrationState)> {
     let automatic_at = Some(after(NOW, 5000));
     vec![
@@ -60,7 +77,13 @@ fn states() -> Vec<(&'static str, MigrationState)> {
         ("source", reverted(Party::Source, None)),
         ("confirmed", MigrationState::Finished { outcome: MigrationOutcome::Confirmed }),
         ("aborted", MigrationState::Finished { outcome: MigrationOutcome::Aborted }),
-        ("due", MigrationState::VerifyMigration { confirm: Confirm::Due }),
+        ("due", due(Assurance::Runs)),
+        ("due-anyway", due(Assurance::Whole)),
+        ("due-lives", due(Assurance::Lives)),
+        ("merging", merging(0)),
+        ("merging-last", merging(MERGES_MAX - 1)),
+        ("overtaken", overtaken_by(Party::Source)),
+        ("overtaken-there", overtaken_by(Party::Target)),
     ]
 }
 
@@ -70,15 +93,19 @@ fn events() -> Vec<MigrationEvent> {
         Report::Snapshotted,
         Report::BaseCopied { copied: manifest(DiskFile::Base) },
         Report::RestCopied { copied: manifest(DiskFile::Overlay) },
-        Report::Started,
-        Report::StillRuns,
+        Report::Started { but: None },
+        Report::Started { but: Some(cause.clone()) },
+        Report::Seen,
+        Report::Merged,
+        Report::Executed,
+        Report::Overtaken { by: later_order() },
         Report::SourceDestroyed,
         Report::TargetCleaned,
         Report::SourceRestored,
         Report::Refused { cause: cause.clone() },
         Report::Failed { cause },
     ];
-    let wishes = [Wish::Confirm, Wish::Revert, Wish::Abort];
+    let wishes = [Wish::Confirm, Wish::ConfirmAnyway, Wish::Revert, Wish::Abort];
     let mut events: Vec<_> = reports.map(MigrationEvent::Reported).into();
     events.extend(wishes.map(MigrationEvent::Asked));
     events.extend([MigrationEvent::WindowEnded, MigrationEvent::LeaseEnded]);
@@ -93,7 +120,13 @@ fn brief(state: &MigrationState) -> String {
         MigrationState::MigratingStep2 { .. } => "step2".to_owned(),
         MigrationState::PostMigrating { .. } => "post".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Awaited { .. } } => "awaited".to_owned(),
-        MigrationState::VerifyMigration { confirm: Confirm::Due } => "due".to_owned(),
+        MigrationState::VerifyMigration { confirm: Confirm::Due { assurance } } => match assurance {
+            Assurance::Lives => "due-lives".to_owned(),
+            Assurance::Runs => "due".to_owned(),
+            Assurance::Whole => "due-anyway".to_owned(),
+        },
+        MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } } => format!("merging:{failed}"),
+        MigrationState::Overtaken { .. } => "overtaken".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Given } => "given".to_owned(),
         MigrationState::Reverted { turn, then, outcome, .. } => {
             let then = then.map_or(String::new(), |party| format!(",{party:?}"));
@@ -119,26 +152,56 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("step2", "abort", "aborted:source,target"),
     ("step2", "lease-ended", "step2"),
     ("post", "started", "awaited"),
+    ("post", "started-but", "awaited"),
     ("post", "failed", "failed:target,source"),
     ("post", "abort", "aborted:target,source"),
     ("post", "lease-ended", "post"),
-    ("awaited", "confirm", "given"),
-    ("awaited", "window-ended", "due"),
+    ("awaited", "confirm", "due"),
+    ("awaited", "confirm-anyway", "due-anyway"),
+    ("awaited", "window-ended", "due-lives"),
     ("awaited", "revert", "reverted:target,source"),
-    ("due", "still-runs", "given"),
+    ("due", "seen", "given"),
     ("due", "failed", "awaited"),
-    ("due", "confirm", "given"),
+    ("due", "confirm", "due"),
+    ("due", "confirm-anyway", "due-anyway"),
     ("due", "revert", "reverted:target,source"),
     ("due", "lease-ended", "due"),
-    ("given", "source-destroyed", "confirmed"),
+    ("due-anyway", "seen", "given"),
+    ("due-anyway", "failed", "awaited"),
+    ("due-anyway", "confirm", "due"),
+    ("due-anyway", "confirm-anyway", "due-anyway"),
+    ("due-anyway", "revert", "reverted:target,source"),
+    ("due-anyway", "lease-ended", "due-anyway"),
+    ("due-lives", "seen", "given"),
+    ("due-lives", "failed", "awaited"),
+    ("due-lives", "confirm", "due"),
+    ("due-lives", "confirm-anyway", "due-anyway"),
+    ("due-lives", "revert", "reverted:target,source"),
+    ("due-lives", "lease-ended", "due-lives"),
+    ("given", "source-destroyed", "merging:0"),
     ("given", "failed", "given"),
     ("given", "confirm", "given"),
+    ("given", "confirm-anyway", "given"),
     ("given", "lease-ended", "given"),
+    ("merging", "merged", "confirmed"),
+    ("merging", "failed", "merging:1"),
+    ("merging", "confirm", "merging:0"),
+    ("merging", "confirm-anyway", "merging:0"),
+    ("merging", "lease-ended", "merging:0"),
+    ("merging-last", "merged", "confirmed"),
+    ("merging-last", "failed", "confirmed"),
+    ("merging-last", "confirm", "merging:2"),
+    ("merging-last", "confirm-anyway", "merging:2"),
+    ("merging-last", "lease-ended", "merging:2"),
+    ("overtaken", "abort", "aborted"),
+    ("overtaken-there", "abort", "confirmed"),
     ("target,source", "target-cleaned", "aborted:source"),
+    ("target,source", "executed", "awaited"),
     ("target,source", "failed", "aborted:target,source"),
     ("target,source", "lease-ended", "aborted:target,source"),
     ("target,source", "abort", "aborted:target,source"),
     ("target", "target-cleaned", "aborted"),
+    ("target", "executed", "awaited"),
     ("target", "failed", "aborted:target"),
     ("target", "lease-ended", "aborted:target"),
     ("target", "abort", "aborted:target"),
@@ -151,7 +214,22 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("source", "lease-ended", "aborted:source"),
     ("source", "abort", "aborted:source"),
     ("confirmed", "confirm", "confirmed"),
+    ("confirmed", "confirm-anyway", "confirmed"),
     ("aborted", "abort", "aborted"),
+    ("pre", "overtaken", "overtaken"),
+    ("migrating", "overtaken", "overtaken"),
+    ("step2", "overtaken", "overtaken"),
+    ("post", "overtaken", "overtaken"),
+    ("due", "overtaken", "overtaken"),
+    ("due-anyway", "overtaken", "overtaken"),
+    ("due-lives", "overtaken", "overtaken"),
+    ("given", "overtaken", "overtaken"),
+    ("merging", "overtaken", "overtaken"),
+    ("merging-last", "overtaken", "overtaken"),
+    ("target,source", "overtaken", "overtaken"),
+    ("target", "overtaken", "overtaken"),
+    ("source,target", "overtaken", "overtaken"),
+    ("source", "overtaken", "overtaken"),
 ];
 
 #[test]
@@ -211,14 +289,15 @@ fn straight_through(mode: MoveMode, target: &str) -> Vec<String> {
                 Work::Snapshot => Report::Snapshotted,
                 Work::CopyBase => Report::BaseCopied { copied: Manifest::new() },
                 Work::StopAndCopy => Report::RestCopied { copied: Manifest::new() },
-                Work::Build { .. } => Report::Started,
-                Work::LookAgain => Report::StillRuns,
+                Work::Build { .. } => Report::Started { but: None },
+                Work::LookAgain { .. } => Report::Seen,
+                Work::Merge => Report::Merged,
                 Work::DestroySource => Report::SourceDestroyed,
                 Work::CleanTarget { .. } => Report::TargetCleaned,
                 Work::RestoreSource { .. } => Report::SourceRestored,
             }),
             Awaits::Decision { .. } => MigrationEvent::Asked(Wish::Confirm),
-            Awaits::Nobody => break,
+            Awaits::Repair | Awaits::Nobody => break,
         };
         (migration.state, _) = step(&migration, event, NOW).unwrap();
         path.push(brief(&migration.state));
@@ -228,14 +307,14 @@ fn straight_through(mode: MoveMode, target: &str) -> Vec<String> {
 
 #[test]
 fn a_move_goes_through_the_states_by_name() {
-    let whole = ["pre", "migrating", "step2", "post", "awaited", "given", "confirmed"];
+    let whole = ["pre", "migrating", "step2", "post", "awaited", "due", "given", "merging:0", "confirmed"];
     assert_eq!(straight_through(MoveMode::Cold, "b"), whole);
     assert_eq!(straight_through(MoveMode::Suspend, "b"), whole);
 }
 
 #[test]
 fn a_live_move_is_confirmed_by_arriving() {
-    let path = ["pre", "migrating", "step2", "post", "given", "confirmed"];
+    let path = ["pre", "migrating", "step2", "post", "given", "merging:0", "confirmed"];
     assert_eq!(straight_through(MoveMode::Live, "b"), path);
 }
 

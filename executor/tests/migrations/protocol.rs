@@ -12,7 +12,8 @@ use decant_schema::cast::{Cast, Notification, Prep};
 use decant_schema::fleet::InstanceState;
 use decant_schema::id::InstanceId;
 use decant_schema::migration::{
-    Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report, Wish,
+    Cause, Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report,
+    Wish,
 };
 use decant_schema::plan::MoveMode;
 use decant_schema::units::mib;
@@ -181,16 +182,33 @@ async fn of_a_confirmation_and_a_revert_that_race_exactly_one_wins() {
             rig.run_until(&process, is_awaited).await.unwrap();
             let id = rig.migrations().await.values().next().unwrap().id;
             process.conductor.wish(id, wishes[0]).await.unwrap();
-            let refused = process.conductor.wish(id, wishes[1]).await.unwrap_err();
-            assert!(matches!(refused, ConductError::Illegal(_)), "{refused}");
+            // Until the target was looked at, a confirmation can be taken back; a revert cannot.
+            let second = process.conductor.wish(id, wishes[1]).await;
+            let taken_back = wishes[0] == Wish::Confirm;
+            assert!(second.is_ok() == taken_back, "{second:?}");
+            assert!(taken_back || matches!(second, Err(ConductError::Illegal(_))), "{second:?}");
             rig.run(&process).await.unwrap();
-            let (wanted, reverts) = match wishes[0] {
-                Wish::Confirm => (MigrationOutcome::Confirmed, false),
-                _ => (MigrationOutcome::Reverted, true),
-            };
-            assert_eq!(outcomes(&rig).await, [Some(wanted)], "seed {seed}");
-            if reverts { rig.everything_is_as_before().await } else { rig.everything_is_settled().await }
+            assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Reverted)], "seed {seed}");
+            rig.everything_is_as_before().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn once_the_target_was_looked_at_a_revert_comes_too_late() {
+    for seed in 0..20 {
+        let mut rig = Rig::new(&LINES[..1], MANUAL, seed).await;
+        let process = rig.process(BAD_BUS, 0.0, None);
+        rig.run_until(&process, is_awaited).await.unwrap();
+        let id = rig.migrations().await.values().next().unwrap().id;
+        process.conductor.wish(id, Wish::Confirm).await.unwrap();
+        let given = MigrationState::VerifyMigration { confirm: Confirm::Given };
+        rig.run_until(&process, |migration| migration.state == given).await.unwrap();
+        let refused = process.conductor.wish(id, Wish::Revert).await.unwrap_err();
+        assert!(matches!(refused, ConductError::Illegal(_)), "{refused}");
+        rig.run(&process).await.unwrap();
+        assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Confirmed)], "seed {seed}");
+        rig.everything_is_settled().await;
     }
 }
 
@@ -208,7 +226,17 @@ async fn an_abort_in_any_state_before_arrival_leaves_everything_as_before() {
                 }
                 process.conductor.wish(migration.id, Wish::Abort).await.unwrap();
                 rig.run(&process).await.unwrap();
-                assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)], "{} in {state}", line.0);
+                let stopped = rig.store.migration(migration.id).await.unwrap();
+                let mut wanted = MigrationOutcome::Aborted;
+                if is_awaited(&stopped) {
+                    // It had executed at the target before it was called off, so a person decides.
+                    assert!(matches!(stopped.cause, Some(Cause::Executed { .. })), "{stopped:?}");
+                    assert_eq!(state, "post-migrating");
+                    process.conductor.wish(migration.id, Wish::Revert).await.unwrap();
+                    rig.run(&process).await.unwrap();
+                    wanted = MigrationOutcome::Reverted;
+                }
+                assert_eq!(outcomes(&rig).await, [Some(wanted)], "{} in {state}", line.0);
                 rig.everything_is_as_before().await;
             }
         }
@@ -354,7 +382,11 @@ async fn an_order_that_was_long_under_way_starts_nothing() {
     process.conductor.wish(id, Wish::Abort).await.unwrap();
     rig.run(&process).await.unwrap();
     process.agents["b"].handle(late).await;
-    assert!(said(&process).is_none(), "nobody is told of an order nobody waits for");
+    let Some(Notification::Report { report: Report::Overtaken { by }, .. }) = said(&process) else {
+        panic!("both generations are told")
+    };
+    assert!(by.asked < by.held, "{by}");
+    hear_all(&process).await;
     rig.everything_is_as_before().await;
 }
 
@@ -366,7 +398,7 @@ async fn what_an_agent_says_of_an_unknown_migration_changes_nothing() {
         host: "b".into(),
         migration: MigrationId(Uuid::from_u128(9)),
         generation: Generation(1),
-        report: Report::Started,
+        report: Report::Started { but: None },
         figures: Figures::default(),
     };
     process.conductor.hear(stranger).await.unwrap();
@@ -421,4 +453,110 @@ async fn a_source_asked_without_a_target_refuses_and_says_why() {
     assert!(matches!(said(&process), Some(Notification::Refused { .. })));
     hear_all(&process).await;
     assert!(rig.store.migrations().await.unwrap().is_empty());
+}
+
+/// A cold move of one instance, arrived and awaiting a person; its migration.
+async fn arrived(seed: u64) -> (Rig, MigrationId) {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, seed).await;
+    let process = rig.sound();
+    rig.run(&process).await.unwrap();
+    let id = rig.migrations().await.values().next().unwrap().id;
+    (rig, id)
+}
+
+async fn is_refused(rig: &mut Rig, id: MigrationId, wish: Wish, why: &str) {
+    let process = rig.sound();
+    process.conductor.wish(id, wish).await.unwrap();
+    rig.run(&process).await.unwrap();
+    let migration = rig.store.migration(id).await.unwrap();
+    assert!(is_awaited(&migration), "{wish}: {migration:?}");
+    let cause = migration.cause.unwrap().to_string();
+    assert!(cause.contains(why), "{wish}: {cause}");
+}
+
+#[tokio::test]
+async fn a_person_s_confirmation_destroys_nothing_where_the_target_has_lost_the_copy() {
+    for wish in [Wish::Confirm, Wish::ConfirmAnyway] {
+        let (mut rig, id) = arrived(1).await;
+        rig.simulation.world().lose(&"b".into(), &"cold".into());
+        rig.lost = true;
+        is_refused(&mut rig, id, wish, "its overlay is not there").await;
+        let world = rig.simulation.world();
+        assert_eq!(world.writes(&"a".into(), &"cold".into()).1, Some(world.writes(&"a".into(), &"cold".into()).0));
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_is_down_is_confirmed_only_anyway() {
+    let (mut rig, id) = arrived(1).await;
+    rig.simulation.drivers()["b"].hypervisor.shutdown(&"cold".into()).await.unwrap();
+    is_refused(&mut rig, id, Wish::Confirm, "its guest does not run").await;
+    let process = rig.sound();
+    process.conductor.wish(id, Wish::ConfirmAnyway).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Confirmed)]);
+    assert_eq!(rig.simulation.world().traces(&"cold".into()), ["b".into()]);
+}
+
+#[tokio::test]
+async fn what_arrived_in_two_layers_is_merged_once_it_is_confirmed() {
+    let (mut rig, id) = arrived(1).await;
+    assert!(rig.simulation.world().is_frozen(&"b".into(), &"cold".into()));
+    let process = rig.sound();
+    process.conductor.wish(id, Wish::Confirm).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert!(!rig.simulation.world().is_frozen(&"b".into(), &"cold".into()));
+    rig.everything_is_settled().await;
+}
+
+/// The target has started the guest, and before anybody heard of it something goes wrong there.
+#[tokio::test]
+async fn what_has_executed_at_the_target_is_not_undone_by_a_failure_or_by_a_call_to_stop() {
+    for abort in [false, true] {
+        let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+        let process = rig.sound();
+        rig.run_until(&process, |migration| migration.state.name() == "post-migrating").await.unwrap();
+        let build = intercept(&process, "b").unwrap();
+        let id = rig.migrations().await.values().next().unwrap().id;
+        process.agents["b"].handle(build.clone()).await;
+        while said(&process).is_some() {}
+        let instance = InstanceId::new("cold");
+        if abort {
+            process.conductor.wish(id, Wish::Abort).await.unwrap();
+        } else {
+            rig.simulation.drivers()["b"].hypervisor.shutdown(&instance).await.unwrap();
+            rig.simulation.world().lose(&"b".into(), &instance);
+            rig.lost = true;
+            process.agents["b"].handle(build).await;
+            hear_all(&process).await;
+        }
+        rig.run(&process).await.unwrap();
+        let migration = rig.store.migration(id).await.unwrap();
+        assert!(is_awaited(&migration), "abort {abort}: {migration:?}");
+        assert!(migration.cause.is_some(), "it is said why");
+        assert_eq!(rig.simulation.world().running(&instance).len(), usize::from(abort), "the source starts nothing");
+        if abort {
+            process.conductor.wish(id, Wish::Revert).await.unwrap();
+            rig.run(&process).await.unwrap();
+            assert_eq!(rig.simulation.world().running(&instance), ["a".into()], "a person may");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_has_forgotten_says_so_and_has_nothing_more_done() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, |migration| migration.state.name() == "migrating").await.unwrap();
+    let instance = InstanceId::new("cold");
+    let later = rig.store.migrations().await.unwrap()[0].generation.0 + 5;
+    drop(rig.simulation.drivers()["a"].hypervisor.fence(&instance, Generation(later)).await.unwrap());
+    rig.run(&process).await.unwrap();
+    let migration = rig.store.migrations().await.unwrap().remove(0);
+    let MigrationState::Overtaken { by, .. } = &migration.state else { panic!("{migration:?}") };
+    assert_eq!((by.host.as_str(), by.held), ("a", Generation(later)));
+    process.conductor.wish(migration.id, Wish::Abort).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)]);
+    assert_eq!(rig.simulation.world().running(&instance), ["a".into()], "nothing was touched");
 }

@@ -209,6 +209,7 @@ fn instance(at: usize, host: &Host, flavor: FlavorName) -> Instance {
         zone: host.zone.clone(),
         local_disk_mb: mib(0),
         overlay_mb: mib(0),
+        heartbeat: None,
         storage: Some(PoolName::from("ceph-1")),
         dirty_mbps: mbps(0),
         priority: 0,

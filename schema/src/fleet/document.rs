@@ -1,6 +1,7 @@
 //! The fleet document, field by field as it is written. Its meaning is in [`super::Fleet`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -266,6 +267,26 @@ pub struct Instance {
     /// Seconds to shut it down; null: the fleet's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown_s: Option<f64>,
+    /// How it shows that it lives. Without one it is never confirmed by itself after a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// How a guest shows that it lives, and not only that its program exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Heartbeat {
+    /// A line on its console, said since it was last started, contains this.
+    Console {
+        /// What the line contains, as `login:`.
+        contains: String,
+    },
+    /// A TCP port that accepts a connection, as seen from its host.
+    Tcp {
+        /// An address and a port, as `10.0.0.7:22` or `[fd00::7]:22`.
+        #[schemars(with = "String")]
+        address: SocketAddr,
+    },
 }
 
 fn still() -> Mbps {

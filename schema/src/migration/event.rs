@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Manifest, MigrationOutcome};
+use super::{Cause, Manifest, MigrationOutcome, Overtaken};
 
 /// Something that happened to a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +25,7 @@ impl MigrationEvent {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reported(report) => report.name(),
-            Self::Asked(Wish::Confirm) => "confirm",
-            Self::Asked(Wish::Revert) => "revert",
-            Self::Asked(Wish::Abort) => "abort",
+            Self::Asked(wish) => wish.name(),
             Self::WindowEnded => "window-ended",
             Self::LeaseEnded => "lease-ended",
         }
@@ -35,7 +33,7 @@ impl MigrationEvent {
 }
 
 /// What an agent says of the work it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Report {
     /// The disk is frozen.
@@ -51,11 +49,18 @@ pub enum Report {
         copied: Manifest,
     },
     /// The instance is built at the target, and executes if it did before.
-    Started,
-    /// The instance is at the target as it arrived.
-    StillRuns,
+    Started {
+        /// It has executed there, and now something is wrong: what.
+        but: Option<Cause>,
+    },
+    /// All that was to be seen at the target was seen.
+    Seen,
     /// The source's old copy is gone.
     SourceDestroyed,
+    /// The target's copy is a base alone.
+    Merged,
+    /// Nothing was removed: the instance has executed here, and what it wrote is nowhere else.
+    Executed,
     /// Nothing of the instance is at the target.
     TargetCleaned,
     /// The instance is at the source as before.
@@ -65,10 +70,15 @@ pub enum Report {
         /// In what it differs.
         cause: Cause,
     },
-    /// It cannot be done.
+    /// It is not done, and it is known that it is not.
     Failed {
         /// Why.
         cause: Cause,
+    },
+    /// Nothing was done: the order is older than what was obeyed already.
+    Overtaken {
+        /// Where, and by what.
+        by: Overtaken,
     },
 }
 
@@ -79,13 +89,17 @@ impl Report {
             Self::Snapshotted => "snapshotted",
             Self::BaseCopied { .. } => "base-copied",
             Self::RestCopied { .. } => "rest-copied",
-            Self::Started => "started",
-            Self::StillRuns => "still-runs",
+            Self::Started { but: None } => "started",
+            Self::Started { but: Some(_) } => "started-but",
+            Self::Seen => "seen",
             Self::SourceDestroyed => "source-destroyed",
+            Self::Merged => "merged",
+            Self::Executed => "executed",
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
             Self::Refused { .. } => "refused",
             Self::Failed { .. } => "failed",
+            Self::Overtaken { .. } => "overtaken",
         }
     }
 }
@@ -94,8 +108,10 @@ impl Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wish {
-    /// That it stays at the target. Nothing leads back from there.
+    /// That it stays at the target, if it is there and runs. Nothing leads back from there.
     Confirm,
+    /// That it stays at the target, whatever its guest does, if only its disk is there.
+    ConfirmAnyway,
     /// That it goes back though it has arrived. What the guest wrote at the target is discarded where its disk was
     /// copied.
     Revert,
@@ -108,6 +124,7 @@ impl Wish {
     pub fn name(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
+            Self::ConfirmAnyway => "confirm-anyway",
             Self::Revert => "revert",
             Self::Abort => "abort",
         }
@@ -116,7 +133,7 @@ impl Wish {
     /// What a migration comes to by it.
     pub fn outcome(self) -> MigrationOutcome {
         match self {
-            Self::Confirm => MigrationOutcome::Confirmed,
+            Self::Confirm | Self::ConfirmAnyway => MigrationOutcome::Confirmed,
             Self::Revert => MigrationOutcome::Reverted,
             Self::Abort => MigrationOutcome::Aborted,
         }

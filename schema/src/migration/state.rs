@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Manifest, Subject};
+use super::{Generation, Manifest, Subject};
 use crate::id::HostName;
 use crate::plan::MoveMode;
 
 /// How far a migration is. The names are those operators of OpenStack know from its first resize.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum MigrationState {
     /// The source freezes the instance's disk as a base; writes go to an overlay.
@@ -44,6 +44,14 @@ pub enum MigrationState {
         /// What it will have come to.
         outcome: MigrationOutcome,
     },
+    /// A host has obeyed what this store knows nothing of: the store is older than its hosts, or a copy. Nobody does
+    /// anything more.
+    Overtaken {
+        /// Where, and by what.
+        by: Overtaken,
+        /// Where the instance was, as far as this store knows.
+        stood: Party,
+    },
     /// Nothing is left to do.
     Finished {
         /// What it came to.
@@ -51,8 +59,26 @@ pub enum MigrationState {
     },
 }
 
+/// An order that came from the past.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Overtaken {
+    /// Where it was not obeyed.
+    pub host: HostName,
+    /// Its generation.
+    pub asked: Generation,
+    /// The generation that host has obeyed.
+    pub held: Generation,
+}
+
+impl fmt::Display for Overtaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, asked, held } = self;
+        write!(f, "{host} has obeyed generation {held}, and the store is at {asked}")
+    }
+}
+
 /// Whether a migration that has arrived is to stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Confirm {
     /// Not decided yet.
@@ -61,10 +87,32 @@ pub enum Confirm {
         #[schemars(with = "Option<String>")]
         automatic_at: Option<Timestamp>,
     },
-    /// Time is to decide: the target is asked first whether the instance still is as it arrived.
-    Due,
+    /// Somebody, or time, wants it to: the target is looked at first.
+    Due {
+        /// What must be seen there.
+        #[serde(default)]
+        assurance: Assurance,
+    },
     /// Decided: the source destroys its copy, and nothing leads back.
     Given,
+    /// The source's copy is gone: the target merges the overlay that arrived into its base.
+    Merging {
+        /// How often it failed to.
+        failed: u32,
+    },
+}
+
+/// What must be seen at the target before the source's copy is destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assurance {
+    /// Where nobody looked: the disk is whole, the guest executes and gives the sign of life its instance names.
+    #[default]
+    Lives,
+    /// Where a person confirms: the disk is whole, and the guest executes if it is to.
+    Runs,
+    /// Where a person knows what is wrong with the guest: the disk is whole.
+    Whole,
 }
 
 /// What a migration came to.
@@ -103,7 +151,7 @@ pub enum Party {
 }
 
 /// What an agent is asked to do. Each is done when its end is reached, whoever reached it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Work {
     /// Source: freeze the disk.
@@ -117,14 +165,24 @@ pub enum Work {
         /// What must have arrived.
         manifest: Manifest,
     },
-    /// Target, before a confirmation nobody gave: see whether the instance still is as it arrived.
-    LookAgain,
+    /// Target, before a confirmation: see whether the instance is there as it must be.
+    LookAgain {
+        /// What must be seen.
+        #[serde(default)]
+        assurance: Assurance,
+    },
     /// Source, after the confirmation: destroy the old copy.
     DestroySource,
+    /// Target, once the old copy is destroyed: merge the overlay that arrived.
+    Merge,
     /// Target, on the way back: leave nothing of the instance here.
     CleanTarget {
         /// Whether the instance may have written here what nobody else has: that is put aside.
         keep_writes: bool,
+        /// Whether nothing is to be removed if the instance has executed here: nobody has agreed to do without what it
+        /// wrote.
+        #[serde(default)]
+        unless_executed: bool,
     },
     /// Source, on the way back: run as before, overlay merged back.
     RestoreSource {
@@ -141,8 +199,9 @@ impl Work {
             Self::CopyBase => "copy-base",
             Self::StopAndCopy => "stop-and-copy",
             Self::Build { .. } => "build",
-            Self::LookAgain => "look-again",
+            Self::LookAgain { .. } => "look-again",
             Self::DestroySource => "destroy-source",
+            Self::Merge => "merge",
             Self::CleanTarget { .. } => "clean-target",
             Self::RestoreSource { .. } => "restore-source",
         }
@@ -156,8 +215,9 @@ impl fmt::Display for Work {
             Self::CopyBase => "copy the base",
             Self::StopAndCopy => "stop the instance and copy the rest",
             Self::Build { .. } => "build and start the instance",
-            Self::LookAgain => "see whether the instance still runs",
+            Self::LookAgain { .. } => "find the instance as it must be",
             Self::DestroySource => "destroy the old copy",
+            Self::Merge => "merge the overlay into the base",
             Self::CleanTarget { .. } => "remove the new copy",
             Self::RestoreSource { .. } => "restore the instance",
         })
@@ -179,6 +239,8 @@ pub enum Awaits {
         /// When it decides itself; none: never.
         automatic_at: Option<Timestamp>,
     },
+    /// Somebody who looks why a host knows more than the store.
+    Repair,
     /// Nobody: it is over.
     Nobody,
 }
@@ -202,6 +264,7 @@ impl MigrationState {
             Self::PostMigrating { .. } => "post-migrating",
             Self::VerifyMigration { .. } => "verify-migration",
             Self::Reverted { .. } => "reverted",
+            Self::Overtaken { .. } => "overtaken",
             Self::Finished { .. } => "finished",
         }
     }
@@ -211,6 +274,20 @@ impl MigrationState {
         match self {
             Self::Finished { outcome } => Some(*outcome),
             _ => None,
+        }
+    }
+
+    /// Where the instance is by it.
+    pub fn stands_at(&self) -> Party {
+        match self {
+            Self::VerifyMigration { .. } | Self::Finished { outcome: MigrationOutcome::Confirmed } => Party::Target,
+            Self::Overtaken { stood, .. } => *stood,
+            Self::PreMigrating
+            | Self::Migrating
+            | Self::MigratingStep2 { .. }
+            | Self::PostMigrating { .. }
+            | Self::Reverted { .. }
+            | Self::Finished { .. } => Party::Source,
         }
     }
 
@@ -225,14 +302,20 @@ impl MigrationState {
             Self::VerifyMigration { confirm: Confirm::Awaited { automatic_at } } => {
                 Awaits::Decision { automatic_at: *automatic_at }
             }
-            Self::VerifyMigration { confirm: Confirm::Due } => agent(Party::Target, Work::LookAgain),
+            Self::VerifyMigration { confirm: Confirm::Due { assurance } } => {
+                agent(Party::Target, Work::LookAgain { assurance: *assurance })
+            }
             Self::VerifyMigration { confirm: Confirm::Given } => agent(Party::Source, Work::DestroySource),
-            Self::Reverted { turn: Party::Target, started, .. } => {
-                agent(Party::Target, Work::CleanTarget { keep_writes: *started })
+            Self::VerifyMigration { confirm: Confirm::Merging { .. } } => agent(Party::Target, Work::Merge),
+            Self::Reverted { turn: Party::Target, started, outcome, .. } => {
+                // Whoever reverts what has arrived was told what it costs; a failure, or a call to stop on the way, was not.
+                let unless_executed = *started && subject.copies_disk() && *outcome != MigrationOutcome::Reverted;
+                agent(Party::Target, Work::CleanTarget { keep_writes: *started, unless_executed })
             }
             Self::Reverted { turn: Party::Source, started, .. } => {
                 agent(Party::Source, Work::RestoreSource { memory_fits: subject.copies_disk() || !started })
             }
+            Self::Overtaken { .. } => Awaits::Repair,
             Self::Finished { .. } => Awaits::Nobody,
         }
     }

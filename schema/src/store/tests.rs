@@ -51,6 +51,7 @@ fn new(number: u128, instance: &str, new: Attributes) -> NewMigration {
             old: attributes("a", "small", 40),
             new,
             begun: Generation(0),
+            heartbeat: None,
         },
         terms: Terms { lease_ms: 1000, confirm_after_ms: None },
     }

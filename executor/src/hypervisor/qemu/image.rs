@@ -31,6 +31,12 @@ pub(super) async fn point_at_base(tools: &Tools, lock: &CopyLock, copy: &CopyFol
     tools.image(lock.share()?, copy, &arguments, &[&copy.file(DiskFile::Overlay)]).await
 }
 
+/// Fails with the tool's words where a layer, or one below it, cannot be opened. Changes nothing, and needs no lock: a
+/// running guest may have it open.
+pub(super) async fn opens(tools: &Tools, copy: &CopyFolder, top: DiskFile) -> Result<(), Fault> {
+    tools.image(Stdio::null(), copy, &["info", "-U", "--backing-chain", "-f", "qcow2"], &[&copy.file(top)]).await
+}
+
 /// Writes the overlay's content into the base and removes the overlay. A commit cut short is simply done again: the
 /// overlay covers whatever of the base is half written.
 pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {

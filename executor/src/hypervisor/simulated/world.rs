@@ -6,7 +6,7 @@ use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::{HostName, InstanceId, PoolName};
 use decant_schema::migration::{Digest, DiskFile, Generation};
 
-use super::super::{Copy, CopyFacts, Discard, Disk, DiskSize, GuestSize, GuestSpec, Held, HypervisorError};
+use super::super::{Copy, CopyFacts, Discard, Disk, DiskSize, GuestSize, GuestSpec, Health, Held, HypervisorError};
 use super::files::{Files, Ledger};
 use crate::mark::{Claimant, Foreign, Owner};
 use crate::transfer::{Copied, CopyOrder, TransferError};
@@ -29,6 +29,7 @@ pub struct World {
 #[derive(Clone, Debug, Default)]
 struct Place {
     fence: Generation,
+    executed: Generation,
     /// Files that lie here; none of a disk on a pool but the memory.
     files: Files,
     defined: Option<Guest>,
@@ -165,7 +166,7 @@ impl World {
 
     pub(super) fn observe(&self, host: &HostName, instance: &InstanceId) -> Held {
         let Some(place) = self.held(host, instance) else {
-            return Held { fence: Generation::default(), copy: Copy::Nothing };
+            return Held { fence: Generation::default(), executed: Generation::default(), copy: Copy::Nothing };
         };
         let copy = match &place.defined {
             None if place.files == Files::default() => Copy::Nothing,
@@ -176,7 +177,7 @@ impl World {
                 if guest.running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
-        Held { fence: place.fence, copy }
+        Held { fence: place.fence, executed: place.executed, copy }
     }
 
     pub(super) fn adopt(&mut self, host: &HostName, claimant: &Claimant) -> Result<(), Foreign> {
@@ -185,6 +186,18 @@ impl World {
         }
         self.owners.insert(host.clone(), claimant.owner.clone());
         Ok(())
+    }
+
+    pub(super) fn examine(&self, host: &HostName, instance: &InstanceId) -> Health {
+        let guest = self.held(host, instance).and_then(|place| place.defined.as_ref());
+        let disk = self.content(host, instance).is_none().then(|| "it is not complete".to_owned());
+        let executes = guest.is_some_and(|guest| guest.running);
+        Health { disk, guest: (!executes).then(|| "it is down".to_owned()), heartbeat: None }
+    }
+
+    /// Somebody removes by hand what lies here.
+    pub fn lose(&mut self, host: &HostName, instance: &InstanceId) {
+        self.place(host, instance).files = Files::default();
     }
 
     pub(super) fn fence(
@@ -248,7 +261,12 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn start(&mut self, host: &HostName, instance: &InstanceId) -> Result<(), HypervisorError> {
+    pub(super) fn start(
+        &mut self,
+        host: &HostName,
+        instance: &InstanceId,
+        begun: Generation,
+    ) -> Result<(), HypervisorError> {
         if self.guest(host, instance)?.running {
             return Ok(());
         }
@@ -265,6 +283,8 @@ impl World {
         if memory.is_some() && memory != content {
             self.violations.push(format!("{instance} started on {host} with a memory that does not fit its disk"));
         }
+        let place = self.place(host, instance);
+        place.executed = place.executed.max(begun);
         let guest = self.guest(host, instance)?;
         (guest.running, guest.ran) = (true, true);
         Ok(())

@@ -207,6 +207,7 @@ fn instance(cluster: &Cluster<'_>, row: &Row<'_>, id: &InstanceId) -> Instance {
         zone: (!split).then(|| group.into()),
         local_disk_mb: mib(local_disk(row)),
         overlay_mb: mib(0),
+        heartbeat: None,
         storage: pool(cluster, row),
         dirty_mbps: mbps(0),
         priority: 0,

@@ -1,0 +1,142 @@
+use decant_schema::fleet::Resources;
+use decant_schema::id::ResourceClass;
+use decant_schema::migration::{Attributes, Digest, MigrationId};
+use decant_schema::plan::MoveMode;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+
+const BEGUN: Generation = Generation(7);
+
+fn attributes(host: &str, memory: u64) -> Attributes {
+    let claim = Resources::from([(ResourceClass::new(ResourceClass::MEMORY_MB), memory)]);
+    Attributes { host: host.into(), flavor: "small".into(), claim, own_claim: false }
+}
+
+fn order(work: Work) -> WorkCast {
+    let subject = Subject {
+        instance: "vm".into(),
+        mode: MoveMode::Cold,
+        runs: true,
+        storage: None,
+        old: attributes("a", 8),
+        new: attributes("b", 8),
+        begun: BEGUN,
+        heartbeat: None,
+    };
+    let (migration, generation, lease_until) = (MigrationId(Uuid::nil()), Generation(9), Timestamp::MAX);
+    WorkCast { to: "b".into(), migration, generation, lease_until, subject, work }
+}
+
+fn facts() -> CopyFacts {
+    CopyFacts { size: GuestSize::from(&attributes("a", 8).claim), frozen: true, memory: false }
+}
+
+fn found(copy: Copy, executed: u64) -> Found {
+    let held = Held { fence: Generation(9), executed: Generation(executed), copy };
+    Found { held, health: Some(Health::default()) }
+}
+
+fn manifest() -> Manifest {
+    let digest = |file: DiskFile| (file, Digest::of(&blake3::hash(file.to_string().as_bytes())));
+    [DiskFile::Base, DiskFile::Overlay].map(digest).into()
+}
+
+fn cause() -> Cause {
+    Cause::Failed { host: "b".into(), work: Work::Snapshot, detail: "no room".to_owned() }
+}
+
+fn effects(verdict: Verdict) -> Vec<Effect> {
+    match verdict {
+        Verdict::Do(effects, _) => effects,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_arrived_is_verified_before_it_is_built_and_built_before_it_starts() {
+    let size = facts().size;
+    for copy in [Copy::Incoming, Copy::Nothing] {
+        let built = effects(decide(&order(Work::Build { manifest: manifest() }), &found(copy, 0)));
+        assert_eq!(built, [Effect::Verify, Effect::ForgetMemory, Effect::Create(size), Effect::Start(BEGUN)]);
+    }
+    let again = effects(decide(&order(Work::Build { manifest: manifest() }), &found(Copy::Running(facts()), 7)));
+    assert_eq!(again, [Effect::Start(BEGUN)], "what runs may have written since: it is not compared");
+}
+
+#[test]
+fn a_memory_that_was_sent_along_is_kept() {
+    let mut sent = manifest();
+    sent.insert(DiskFile::Memory, Digest::of(&blake3::hash(b"memory")));
+    let built = effects(decide(&order(Work::Build { manifest: sent }), &found(Copy::Incoming, 0)));
+    assert!(!built.contains(&Effect::ForgetMemory), "{built:?}");
+}
+
+#[test]
+fn what_runs_is_not_destroyed_at_its_source_nor_what_is_started_meanwhile() {
+    let destroy = Effect::Destroy(Discard::Everything);
+    let runs = found(Copy::Running(facts()), 0);
+    assert!(matches!(decide(&order(Work::DestroySource), &runs), Verdict::Fail(_)));
+    assert!(may(destroy, &runs.held).is_err());
+    for copy in [Copy::Stopped(facts()), Copy::Incoming, Copy::Nothing] {
+        assert_eq!(effects(decide(&order(Work::DestroySource), &found(copy.clone(), 0))), [destroy]);
+        assert_eq!(may(destroy, &found(copy, 0).held), Ok(()));
+    }
+    assert_eq!(may(Effect::Destroy(Discard::KeepOverlay), &runs.held), Ok(()), "a revert ends the new one");
+}
+
+#[test]
+fn the_target_removes_nothing_where_the_instance_has_executed_and_nobody_agreed() {
+    let clean = |unless_executed| order(Work::CleanTarget { keep_writes: true, unless_executed });
+    let put_aside = [Effect::Destroy(Discard::KeepOverlay)];
+    let executed = found(Copy::Stopped(facts()), 7);
+    assert_eq!(decide(&clean(true), &executed), Verdict::Do(Vec::new(), Report::Executed));
+    assert_eq!(effects(decide(&clean(false), &executed)), put_aside);
+    for another in [0, 6] {
+        assert_eq!(effects(decide(&clean(true), &found(Copy::Stopped(facts()), another))), put_aside);
+    }
+}
+
+#[test]
+fn a_target_that_was_never_told_to_build_keeps_whatever_instance_it_has() {
+    let clean = order(Work::CleanTarget { keep_writes: false, unless_executed: false });
+    for copy in [Copy::Running(facts()), Copy::Stopped(facts())] {
+        assert_eq!(effects(decide(&clean, &found(copy, 0))), []);
+    }
+    assert_eq!(effects(decide(&clean, &found(Copy::Incoming, 0))), [Effect::Destroy(Discard::Everything)]);
+}
+
+#[test]
+fn failed_is_said_only_of_what_has_not_started() {
+    let build = order(Work::Build { manifest: manifest() });
+    let after = |executed| found(Copy::Nothing, executed).held;
+    assert_eq!(failure(&build, &after(0), cause()), Report::Failed { cause: cause() });
+    assert_eq!(failure(&build, &after(7), cause()), Report::Started { but: Some(cause()) });
+    assert_eq!(failure(&order(Work::CopyBase), &after(7), cause()), Report::Failed { cause: cause() });
+}
+
+/// What each assurance needs, one fault at a time.
+#[test]
+fn a_confirmation_needs_what_its_asker_cannot_see() {
+    use Assurance::{Lives, Runs, Whole};
+    let seen = |assurance, found: &Found| {
+        matches!(decide(&order(Work::LookAgain { assurance }), found), Verdict::Do(_, Report::Seen))
+    };
+    let sick = |disk: bool, guest: bool, heartbeat: bool| {
+        let fault = |is: bool| is.then(|| "wrong".to_owned());
+        let health = Some(Health { disk: fault(disk), guest: fault(guest), heartbeat: fault(heartbeat) });
+        Found { health, ..found(Copy::Running(facts()), 7) }
+    };
+    for assurance in [Lives, Runs, Whole] {
+        assert!(seen(assurance, &sick(false, false, false)));
+        assert!(!seen(assurance, &sick(true, false, false)), "{assurance:?}");
+        assert_eq!(seen(assurance, &sick(false, true, false)), assurance == Whole);
+        assert_eq!(seen(assurance, &sick(false, false, true)), assurance != Lives);
+        for copy in [Copy::Nothing, Copy::Incoming, Copy::Running(CopyFacts { frozen: false, ..facts() })] {
+            assert!(!seen(assurance, &found(copy, 7)), "{assurance:?}: its files are not there");
+        }
+        let unseen = Found { health: None, ..found(Copy::Running(facts()), 7) };
+        assert!(!seen(assurance, &unseen), "what was not examined is not relied on");
+    }
+}
