@@ -36,6 +36,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
             tiers: in_order(problem, tiers),
             rounds: None,
             certificate: answer.certificate,
+            certified: false,
         },
         moves: answer.schedule.moves.iter().enumerate().map(|(at, m)| named(problem, at, m)).collect(),
         refusals: answer.refusals,
@@ -61,7 +62,7 @@ fn tiers(problem: &Problem, answer: &Answer) -> [Tier; 4] {
     let complete = placement.refused.is_empty();
     let displaced = displaced_memory(problem, &answer.schedule);
     let balance_bound = complete.then(|| balance::imbalance_bound(problem, placement, displaced));
-    let tier = |name, value, bound| Tier { name, value, bound };
+    let tier = |name, value, bound| Tier { name, value, bound, planner_bound: None };
     [
         tier(TierName::Refused, exact(placement.refused.len() as u64), Some(exact(answer.refused_bound))),
         tier(TierName::DisplacedMemoryMb, exact(displaced), answer.displaced_bound.map(exact)),

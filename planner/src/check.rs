@@ -15,10 +15,12 @@ mod chain;
 mod closure;
 mod company;
 mod conflict;
+mod counting;
 mod earning;
 mod fitting;
 mod itinerary;
 mod knapsack;
+mod least;
 mod nearness;
 mod pool;
 mod precedence;
@@ -28,6 +30,7 @@ mod round;
 mod rule;
 mod scene;
 mod spare;
+mod timing;
 mod violation;
 mod window;
 
@@ -36,7 +39,7 @@ use decant_schema::plan::{FORMAT, Plan};
 
 use itinerary::Itinerary;
 use scene::Scene;
-pub use violation::{Moment, Place, Unproven, Violation};
+pub use violation::{Claim, Moment, Place, Standing, Unproven, Violation};
 
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +48,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// What goes beyond what the certificates prove.
     pub unproven: Vec<Unproven>,
+    /// What the plan says beyond what it does, each with how it stands.
+    pub claims: Vec<Claim>,
     /// How many requested instances no plan could move, as far as the plan's certificate proves.
     pub refused_min: u64,
     /// Memory that every plan with as few refusals displaces, as far as the plan's certificate proves, MiB.
@@ -75,11 +80,12 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
         return Verdict { violations, ..Verdict::default() };
     }
     violations.extend(chain::broken(&scene, &itinerary));
+    violations.extend(timing::broken(&scene, &itinerary));
     violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
     violations.extend(reason::false_reasons(&scene, plan, &itinerary));
-    let (false_remedies, unproven) = conflict::judge(&scene, plan);
-    violations.extend(false_remedies);
+    let remedies = conflict::judge(&scene, plan, &itinerary);
+    violations.extend(remedies.violations);
     let moments = room::worst_moments(&scene, &itinerary);
     violations.extend(room::overfull(&scene, &itinerary, &moments));
     violations.extend(room::full_at_end(&scene, &itinerary));
@@ -88,13 +94,29 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(account::hosts(&scene, plan, &itinerary, &room::fullest(&scene, &moments)));
     let (certified, weaker) = certificate::evaluate(&scene, plan);
     violations.extend(weaker);
+    violations.extend(account::boasts(plan, &certified));
     violations.extend(account::goals(&scene, plan, &itinerary));
     Verdict {
+        unproven: [account::unproven(plan, &certified), remedies.unproven].concat(),
+        claims: [account::claims(plan, &certified), remedies.claims].concat(),
         violations,
-        unproven: [account::unproven(plan, &certified), unproven].concat(),
         refused_min: certified.refused,
         displaced_mb_min: certified.displaced_mb,
     }
+}
+
+/// Says of a plan's bounds and conflicts what the checker can show of them, so that nothing is called proven that is the
+/// planner's word; that stays beside it, by its name.
+pub fn certified(fleet: &Fleet, mut plan: Plan) -> Plan {
+    let request = plan.request.clone();
+    let scene = Scene::new(fleet, &request);
+    let (certified, _) = certificate::evaluate(&scene, &plan);
+    account::settle(&mut plan, &certified);
+    let conflicts = plan.refusals.iter_mut().filter_map(|refusal| refusal.conflict.as_mut());
+    for conflict in conflicts.filter(|conflict| conflict.irreducible) {
+        conflict.irreducible = conflict::is_irreducible(&scene, conflict);
+    }
+    plan
 }
 
 /// Whether the plan is one, and for this fleet.

@@ -65,7 +65,7 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
     if !findings.is_empty() {
         return Err(findings);
     }
-    let problem = Problem::new(fleet, request);
+    let problem = Problem::new(Arc::clone(&fleet), request);
     if let RequestKind::Rolling { .. } = &problem.request.kind {
         let rolled = rolling::roll(problem, limits);
         let seconds = (limits.elapsed)().as_secs_f64();
@@ -77,8 +77,9 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
             plan.outcome = Outcome::Partial;
         }
         plan.proof.rounds = Some(rolled.least);
-        return Ok(plan);
+        return Ok(check::certified(&fleet, plan));
     }
     let answer = search::search(&problem, limits);
-    Ok(assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64()))
+    let plan = assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64());
+    Ok(check::certified(&fleet, plan))
 }

@@ -122,6 +122,11 @@ pub struct Proof {
     /// Numbers by which a stranger verifies the bounds without our solver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
+    /// Whether every bound is what the checker itself finds from the fleet and the certificate, and no conflict is called
+    /// irreducible that the checker cannot show to be so. Without it, as in plans of older versions, both are the
+    /// planner's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub certified: bool,
 }
 
 /// What no rolling plan that gives the same hosts their turn can do with less of.
@@ -194,6 +199,9 @@ pub struct Tier {
     pub value: f64,
     /// Proven: no plan at the values of the tiers before reaches less. Null: nothing is proven.
     pub bound: Option<f64>,
+    /// The planner's own best bound where it is above the proven one: found by its search, shown by no certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner_bound: Option<f64>,
 }
 
 /// Prices from which the bounds of the first two tiers follow by integer arithmetic alone.

@@ -32,7 +32,8 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  decant check --fleet fleet.json plan.json && decant apply plan.json")]
+  decant check --fleet fleet.json plan.json && decant apply plan.json
+  decant check --strict --fleet fleet.json plan.json --format json")]
 pub(crate) struct Check {
     /// The fleet document; `-` is standard input, and .gz or .zst is unpacked.
     #[arg(long, value_name = "FILE", env = "DECANT_FLEET")]
@@ -40,6 +41,9 @@ pub(crate) struct Check {
     /// The plan document; `-` is standard input, and .gz or .zst is unpacked.
     #[arg(value_name = "PLAN")]
     pub(crate) plan: PathBuf,
+    /// Count as a violation whatever the plan says that rests on the planner's word alone.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// What standard output carries: text for people, or a list for programs.
     #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
     pub(crate) format: Format,

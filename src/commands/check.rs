@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use decant_planner::check::{Verdict, check};
+use decant_planner::check::{Claim, Standing, Verdict, check};
 use decant_schema::fleet::Fleet;
 use decant_schema::plan::Plan;
 use serde::Serialize;
@@ -22,6 +22,15 @@ struct Judgement {
     displaced_mb_min: u64,
     /// What rests on the planner's word.
     unproven: Vec<String>,
+    /// Whatever else the plan says, each with how it stands.
+    claims: Vec<ClaimJudged>,
+}
+
+/// Something the plan says: `proven`, `planners-word` or `false`.
+#[derive(Serialize)]
+struct ClaimJudged {
+    claim: String,
+    verdict: &'static str,
 }
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
@@ -29,18 +38,38 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let (fleet, plan) = both(documents::fleet(&args.fleet), documents::plan(&args.plan))?;
     super::same_fleet(&fleet, &plan)?;
     let verdict = check(&fleet, &plan);
+    let violations = violations_of(&verdict, args.strict);
     match args.format {
-        Format::Json => output::write_json(None, &judgement(&verdict))?,
-        Format::Human if verdict.holds() => output::print(&praise(plan.moves.len(), &verdict))?,
-        Format::Human => output::print(&objections(&documents::name(&args.plan), &verdict))?,
+        Format::Json => output::write_json(None, &judgement(&verdict, &violations))?,
+        Format::Human if violations.is_empty() => output::print(&praise(plan.moves.len(), &verdict))?,
+        Format::Human => output::print(&objections(&documents::name(&args.plan), &violations))?,
     }
-    Ok(if verdict.holds() { Exit::Done } else { Exit::DoesNotHold })
+    Ok(if violations.is_empty() { Exit::Done } else { Exit::DoesNotHold })
 }
 
-fn judgement(verdict: &Verdict) -> Judgement {
+/// All that is wrong; to the strict, what rests on the planner's word too.
+fn violations_of(verdict: &Verdict, strict: bool) -> Vec<String> {
+    let word = verdict.unproven.iter().filter(|_| strict).map(|claim| format!("not proven, but the planner's word: {claim}"));
+    verdict.violations.iter().map(ToString::to_string).chain(word).collect()
+}
+
+fn judgement(verdict: &Verdict, violations: &[String]) -> Judgement {
+    let judged = |claim: &Claim| ClaimJudged {
+        claim: claim.what.clone(),
+        verdict: match claim.standing {
+            Standing::Proven => "proven",
+            Standing::Word => "planners-word",
+            Standing::False => "false",
+        },
+    };
+    let whole = ClaimJudged {
+        claim: "every execution keeps every host within capacity and every rule".to_owned(),
+        verdict: if verdict.holds() { "proven" } else { "false" },
+    };
     Judgement {
-        holds: verdict.holds(),
-        violations: verdict.violations.iter().map(ToString::to_string).collect(),
+        holds: violations.is_empty(),
+        violations: violations.to_vec(),
+        claims: std::iter::once(whole).chain(verdict.claims.iter().map(judged)).collect(),
         refused_min: verdict.refused_min,
         displaced_mb_min: verdict.displaced_mb_min,
         unproven: verdict.unproven.iter().map(ToString::to_string).collect(),
@@ -67,8 +96,7 @@ fn praise(moves: usize, verdict: &Verdict) -> String {
 }
 
 /// The list is what was asked for, so that it goes where results go.
-fn objections(plan: &str, verdict: &Verdict) -> String {
-    let all = &verdict.violations;
+fn objections(plan: &str, all: &[String]) -> String {
     let mut text = format!("{plan} does not hold: {}\n", words::count(all.len(), "violation"));
     all.iter().for_each(|one| _ = writeln!(text, "  {one}"));
     text

@@ -182,10 +182,15 @@ pub(crate) fn outcome(plan: &Plan) -> String {
 
 /// What is proven, in a sentence.
 pub(crate) fn proof(plan: &Plan) -> String {
+    let tiers = &plan.proof.tiers;
     let sentence = match plan.proof.status {
-        ProofStatus::Optimal => "Proven optimal: no plan displaces less memory of other instances".to_owned(),
-        ProofStatus::Infeasible => "Proven necessary: no plan refuses fewer".to_owned(),
-        ProofStatus::Gap => format!("Not proven optimal: {}", gap_of(&plan.proof.tiers)),
+        ProofStatus::Optimal if plan.proof.certified => {
+            "Proven optimal: no plan displaces less memory of other instances".to_owned()
+        }
+        ProofStatus::Infeasible if plan.proof.certified => "Proven necessary: no plan refuses fewer".to_owned(),
+        ProofStatus::Optimal => "Not proven; by the planner's word no plan displaces less memory".to_owned(),
+        ProofStatus::Infeasible => "Not proven; by the planner's word no plan refuses fewer".to_owned(),
+        ProofStatus::Gap => format!("Not proven optimal: {}", gap_of(tiers)),
     };
     match plan.proof.stopped_by {
         None => sentence,
@@ -224,10 +229,10 @@ fn gap_of(tiers: &[Tier]) -> String {
     let open = tiers.iter().find(|tier| tier.bound.is_none_or(|bound| tier.value > bound));
     match open {
         None => "every goal meets its bound".to_owned(),
-        Some(Tier { name, value, bound: None }) => {
+        Some(Tier { name, value, bound: None, .. }) => {
             format!("{} is {}, and nothing is proven of the least", tier_name(*name), tier_value(*name, *value))
         }
-        Some(Tier { name, value, bound: Some(bound) }) => {
+        Some(Tier { name, value, bound: Some(bound), .. }) => {
             let (value, bound) = (tier_value(*name, *value), tier_value(*name, *bound));
             format!("{} is {value}, and the least possible is at least {bound}", tier_name(*name))
         }
@@ -262,14 +267,28 @@ pub(crate) fn tier_value(name: TierName, value: f64) -> String {
 /// A value this share above its bound is at it: both are printed with fewer digits.
 const SAME: f64 = 1e-5;
 
-/// How far a value is above its bound.
-pub(crate) fn gap(tier: &Tier) -> String {
-    match tier.bound {
+/// What is proven of the least of a goal, as a figure.
+pub(crate) fn proven_least(plan: &Plan, tier: &Tier) -> String {
+    let proven = tier.bound.filter(|_| plan.proof.certified);
+    proven.map_or_else(|| "unknown".to_owned(), |bound| tier_value(tier.name, bound))
+}
+
+/// How far a value is above its proven bound, and what the planner says beyond that.
+pub(crate) fn gap(plan: &Plan, tier: &Tier) -> String {
+    let (proven, word) = match plan.proof.certified {
+        true => (tier.bound, tier.planner_bound),
+        false => (None, tier.planner_bound.or(tier.bound)),
+    };
+    let distance = match proven {
         None => "not proven".to_owned(),
         Some(bound) if tier.value - bound <= SAME * tier.value.abs() => "proven least".to_owned(),
         Some(bound) if tier.name == TierName::Refused => format!("at most {} fewer", tier.value - bound),
         Some(bound) if bound > 0.0 => format!("within {:.2} %", (tier.value - bound) / bound * 100.0),
         Some(_) => "not proven least".to_owned(),
+    };
+    match word {
+        None => distance,
+        Some(bound) => format!("{distance}; planner's word: {}", tier_value(tier.name, bound)),
     }
 }
 

@@ -10,7 +10,7 @@ use super::certificate::Certified;
 use super::itinerary::Itinerary;
 use super::room::usage_at_end;
 use super::scene::{Amounts, Scene};
-use super::violation::{Moment, Unproven, Violation};
+use super::violation::{Claim, Moment, Standing, Unproven, Violation, tier_label};
 
 /// Figures are printed rounded; this much apart they are the same.
 const TOLERANCE: f64 = 1e-6;
@@ -77,7 +77,8 @@ pub(super) fn goals(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
                 if !close(found, actual) {
                     violations.push(Violation::TierValue { tier, found, actual });
                 }
-                violations.extend(printed.bound.and_then(|bound| above(tier, bound, found)));
+                let bounds = [printed.bound, printed.planner_bound].into_iter().flatten();
+                violations.extend(bounds.filter_map(|bound| above(tier, bound, found)));
             }
             _ => violations.push(Violation::TierTwice { tier }),
         }
@@ -137,17 +138,64 @@ fn above(tier: TierName, bound: f64, value: f64) -> Option<Violation> {
     (!below).then_some(Violation::BoundAboveValue { tier, bound, value })
 }
 
-/// Bounds of the first two goals beyond what the certificate proves: they rest on the solver's word.
-#[expect(clippy::cast_precision_loss, reason = "proven bounds are sums of amounts within 2^53")]
+/// What rounding may make of a bound, as a share: the checker's seconds are not the planner's whole microseconds.
+const ROUNDING: f64 = 1e-5;
+
+/// Whether a bound follows from what is proven.
+pub(super) fn follows(bound: f64, proven: f64) -> bool {
+    bound <= proven * (1.0 + ROUNDING) + TOLERANCE
+}
+
+/// Bounds beyond what is proven: they rest on the planner's word.
 pub(super) fn unproven(plan: &Plan, certified: &Certified) -> Vec<Unproven> {
-    let proven = |tier| match tier {
-        TierName::Refused => Some(certified.refused),
-        TierName::DisplacedMemoryMb => Some(certified.displaced_mb),
-        TierName::DurationS | TierName::Imbalance => None,
-    };
-    let bounds = plan.proof.tiers.iter().filter_map(|tier| Some((tier.name, tier.bound?, proven(tier.name)?)));
-    let beyond = bounds.filter(|(_, bound, proven)| *bound > *proven as f64);
+    let said = plan.proof.tiers.iter().flat_map(|tier| {
+        let said = [tier.bound, tier.planner_bound].into_iter().flatten();
+        said.map(|bound| (tier.name, bound, certified.of(tier.name)))
+    });
+    let beyond = said.filter(|(_, bound, proven)| !follows(*bound, *proven));
     beyond.map(|(tier, bound, proven)| Unproven::Bound { tier, bound, proven }).collect()
+}
+
+/// What the plan says of the least of every goal, and how it stands.
+pub(super) fn claims(plan: &Plan, certified: &Certified) -> Vec<Claim> {
+    let said = plan.proof.tiers.iter().flat_map(|tier| {
+        let said = [tier.bound, tier.planner_bound].into_iter().flatten();
+        said.map(|bound| (tier.name, tier.value, bound))
+    });
+    let claim = |(tier, value, bound): (TierName, f64, f64)| {
+        let standing = match above(tier, bound, value) {
+            Some(_) => Standing::False,
+            None if follows(bound, certified.of(tier)) => Standing::Proven,
+            None => Standing::Word,
+        };
+        Claim { what: format!("the least of {} is {bound}", tier_label(tier)), standing }
+    };
+    said.map(claim).collect()
+}
+
+/// Bounds of a plan that says they are proven, and are not.
+pub(super) fn boasts(plan: &Plan, certified: &Certified) -> Vec<Violation> {
+    let tiers = plan.proof.tiers.iter().filter(|_| plan.proof.certified);
+    let beyond = tiers.filter_map(|tier| {
+        let (bound, proven) = (tier.bound?, certified.of(tier.name));
+        (!follows(bound, proven)).then_some(Violation::BoundUnproven { tier: tier.name, bound, proven })
+    });
+    beyond.collect()
+}
+
+/// Says of every goal what is proven, and keeps what the planner knows beyond that apart.
+pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
+    for tier in &mut plan.proof.tiers {
+        let proven = certified.of(tier.name);
+        let more = tier.name == TierName::Refused && proven <= tier.value;
+        match tier.bound {
+            Some(bound) if !follows(bound, proven) => (tier.bound, tier.planner_bound) = (Some(proven), Some(bound)),
+            Some(bound) if more => tier.bound = Some(bound.max(proven)),
+            Some(_) | None => {}
+        }
+    }
+    plan.proof.status = status_of(plan);
+    plan.proof.certified = true;
 }
 
 fn outcome(plan: &Plan) -> Option<Violation> {
@@ -161,16 +209,20 @@ fn outcome(plan: &Plan) -> Option<Violation> {
 
 /// The status follows from the first two goals as printed; their values and bounds are checked on their own.
 fn status(plan: &Plan) -> Option<Violation> {
+    let (found, expected) = (plan.proof.status, status_of(plan));
+    (found != expected).then_some(Violation::Status { found, expected })
+}
+
+fn status_of(plan: &Plan) -> ProofStatus {
     let met = |name: TierName| {
         plan.proof
             .tiers
             .iter()
             .any(|tier| tier.name == name && tier.bound.is_some_and(|bound| close(bound, tier.value)))
     };
-    let expected = match (plan.refusals.is_empty(), met(TierName::Refused)) {
+    match (plan.refusals.is_empty(), met(TierName::Refused)) {
         (true, true) if met(TierName::DisplacedMemoryMb) => ProofStatus::Optimal,
         (false, true) => ProofStatus::Infeasible,
         (true | false, _) => ProofStatus::Gap,
-    };
-    (plan.proof.status != expected).then_some(Violation::Status { found: plan.proof.status, expected })
+    }
 }

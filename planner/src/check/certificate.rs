@@ -1,4 +1,4 @@
-//! What is proven of the first two goals, by this module's own arithmetic.
+//! What is proven of the goals, by this module's own arithmetic.
 //!
 //! A certificate is prices; what follows from them is recomputed here, in whole numbers, as its definition
 //! ([`decant_schema::plan::Certificate`]) says: the least every host of a pool pays when it decides for itself.
@@ -10,28 +10,47 @@ use decant_schema::request::RequestKind;
 use decant_schema::units::AMOUNT_MAX;
 use rayon::prelude::*;
 
+use super::counting;
 use super::earning::{Case, Choice, pays_least};
 use super::knapsack::{Arrival, Tables, Worth, gcd};
+use super::least;
 use super::pool::{Kind, Party, Pools, Role};
 use super::room::kept;
 use super::scene::Scene;
 use super::violation::Violation;
 use super::window;
 
-/// Lower bounds of the first two goals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Lower bounds of the goals.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Certified {
     /// Requested instances that no plan moves.
     pub(super) refused: u64,
     /// Memory that every plan with as few refusals displaces, MiB.
     pub(super) displaced_mb: u64,
+    /// Seconds no complete plan beats.
+    pub(super) duration_s: f64,
+    /// The imbalance no complete plan beats.
+    pub(super) imbalance: f64,
+}
+
+impl Certified {
+    /// What is proven of a goal.
+    #[expect(clippy::cast_precision_loss, reason = "proven bounds are sums of amounts within 2^53")]
+    pub(super) fn of(&self, tier: TierName) -> f64 {
+        match tier {
+            TierName::Refused => self.refused as f64,
+            TierName::DisplacedMemoryMb => self.displaced_mb as f64,
+            TierName::DurationS => self.duration_s,
+            TierName::Imbalance => self.imbalance,
+        }
+    }
 }
 
 /// What the fleet and the plan's certificate prove, and the bounds of pools that claim more.
 pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
     let pools = Pools::new(scene);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
-        return (Certified { refused: stuck(&pools).values().sum(), displaced_mb: 0 }, Vec::new());
+        return (Certified { refused: stuck(&pools).values().sum(), ..Certified::default() }, Vec::new());
     }
     let certificate = plan.proof.certificate.as_ref();
     let (refused, mut weaker) = least_refused(scene, &pools, certificate);
@@ -45,7 +64,12 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
         weaker.extend(claims_more(of_pool, *known));
     }
     let refused: u64 = refused.values().sum();
-    let certified = Certified { refused: refused.max(window::too_late(scene)), displaced_mb: displaced.values().sum() };
+    let refused = refused.max(window::too_late(scene));
+    let mut certified = Certified { refused, displaced_mb: displaced.values().sum(), ..Certified::default() };
+    // What is refused takes no time and fills no other host.
+    if plan.refusals.is_empty() {
+        (certified.duration_s, certified.imbalance) = (least::duration_s(scene), least::imbalance(scene, plan));
+    }
     (certified, weaker)
 }
 
@@ -62,6 +86,9 @@ fn least_refused(
     certificate: Option<&Certificate>,
 ) -> (BTreeMap<usize, u64>, Vec<Violation>) {
     let mut refused = stuck(pools);
+    for (pool, crowded_out) in counting::crowded_out(scene, pools) {
+        *refused.entry(pool).or_default() += crowded_out;
+    }
     let mut weaker = Vec::new();
     for of_pool in of_tier(certificate, TierName::Refused) {
         let (pool, proven) = prove(scene, pools, of_pool, 0);

@@ -1,6 +1,6 @@
 //! Every instance's way: unbroken, for a true reason, to what was asked, in times that fit.
 
-use decant_schema::plan::{MoveMode, MoveReason};
+use decant_schema::plan::MoveReason;
 
 use super::itinerary::{Itinerary, Step};
 use super::precedence::{BLOCK, Followers};
@@ -35,7 +35,6 @@ pub(super) fn broken(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violat
     for step in &itinerary.steps {
         violations.extend(idle(scene, step));
         violations.extend(times(scene, itinerary, step));
-        violations.extend(transfer(scene, step));
     }
     violations
 }
@@ -106,19 +105,4 @@ fn times(scene: &Scene<'_>, itinerary: &Itinerary<'_>, step: &Step<'_>) -> Vec<V
         violations.push(Violation::OutsideWindow { id, start_s, window_s });
     }
     violations
-}
-
-/// A disk that is not shared is copied, and a live or suspended instance's memory too.
-fn transfer(scene: &Scene<'_>, step: &Step<'_>) -> Option<Violation> {
-    let instance = scene.instance(step.instance);
-    if step.in_place() || step.line.mode == MoveMode::Rebuild {
-        return None;
-    }
-    let disk = if instance.storage.is_some() { 0 } else { (instance.local_disk_mb + instance.overlay_mb).count() };
-    let memory = match step.line.mode {
-        MoveMode::Live | MoveMode::Suspend => scene.memory(step.instance),
-        MoveMode::Cold | MoveMode::Rebuild => 0,
-    };
-    let (found, least) = (step.line.transfer_mb.count(), disk.saturating_add(memory));
-    (found < least).then(|| Violation::Transfer { id: step.line.id, instance: instance.id.clone(), found, least })
 }

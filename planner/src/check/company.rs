@@ -50,7 +50,7 @@ fn circles(scene: &Scene<'_>) -> Vec<Vec<usize>> {
 }
 
 /// By host: what may be used of it beyond what never leaves it, at its new size if that is smaller.
-fn room_at_best(scene: &Scene<'_>, movable: &[bool]) -> Vec<Amounts> {
+pub(super) fn room_at_best(scene: &Scene<'_>, movable: &[bool]) -> Vec<Amounts> {
     let percent = scene.options().headroom_percent;
     let mut room: Vec<Amounts> = scene.capacity.clone();
     for (room, used) in room.iter_mut().zip(&scene.usage) {

@@ -2,8 +2,9 @@
 //! change something.
 //!
 //! That a conflict is one follows from its certificate, evaluated on the fleet and the request of its instances alone;
-//! without one it can still be refuted, by a place for everybody in it. That it is irreducible rests on the planner's word,
-//! as does that a fix suffices: both are found by planning.
+//! without one it can still be refuted, by a place for everybody in it. That it is irreducible is shown by places for the
+//! others without each of its members, that a fix suffices by one more move after all others; where there is none, both
+//! are the planner's word.
 
 use std::collections::BTreeSet;
 
@@ -13,24 +14,122 @@ use decant_schema::request::{Request, RequestKind};
 
 use super::certificate::refused_min;
 use super::fitting::{Fitting, Seeker};
+use super::itinerary::Itinerary;
+use super::room::usage_at_end;
 use super::rule::{Wish, immobile};
-use super::scene::{Asked, Scene, subtract};
-use super::violation::{Unproven, Violation};
+use super::scene::{Amounts, Asked, Scene, subtract};
+use super::violation::{Claim, Standing, Unproven, Violation};
 
-/// Conflicts and fixes that cannot be so, and conflicts that nothing proves.
-pub(super) fn judge(scene: &Scene<'_>, plan: &Plan) -> (Vec<Violation>, Vec<Unproven>) {
-    let (mut violations, mut unproven) = (Vec::new(), Vec::new());
-    for refusal in &plan.refusals {
-        let instance = || refusal.instance.clone();
-        match refusal.conflict.as_ref().map(|conflict| is_proven(scene, refusal, conflict)) {
-            None | Some(Ok(true)) => {}
-            Some(Ok(false)) => unproven.push(Unproven::Conflict { instance: instance() }),
-            Some(Err(detail)) => violations.push(Violation::FalseConflict { instance: instance(), detail }),
-        }
-        let useless = refusal.fixes.iter().filter_map(|fix| useless(scene, fix));
-        violations.extend(useless.map(|detail| Violation::FalseFix { instance: instance(), detail }));
+/// What is said of refusals in conflicts and fixes, and how it stands.
+#[derive(Default)]
+pub(super) struct Judgement {
+    pub(super) violations: Vec<Violation>,
+    pub(super) unproven: Vec<Unproven>,
+    pub(super) claims: Vec<Claim>,
+}
+
+impl Judgement {
+    fn note(&mut self, what: String, found: Result<bool, Violation>, word: impl FnOnce() -> Unproven) {
+        let standing = match found {
+            Ok(true) => Standing::Proven,
+            Ok(false) => {
+                self.unproven.push(word());
+                Standing::Word
+            }
+            Err(violation) => {
+                self.violations.push(violation);
+                Standing::False
+            }
+        };
+        self.claims.push(Claim { what, standing });
     }
-    (violations, unproven)
+}
+
+/// Conflicts and fixes that cannot be so, and those that nothing shows.
+pub(super) fn judge(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Judgement {
+    let mut judgement = Judgement::default();
+    let end = End { usage: usage_at_end(scene, itinerary), place: itinerary.ends(scene) };
+    for refusal in &plan.refusals {
+        let instance = &refusal.instance;
+        if let Some(conflict) = &refusal.conflict {
+            let found = is_proven(scene, refusal, conflict);
+            let found = found.map_err(|detail| Violation::FalseConflict { instance: instance.clone(), detail });
+            let is_one = found.is_ok();
+            let what = format!("{instance} and those it is in conflict with cannot all go");
+            judgement.note(what, found, || Unproven::Conflict { instance: instance.clone() });
+            if is_one && conflict.irreducible {
+                let what = format!("without any one of those {instance} is in conflict with the others fit");
+                let word = || Unproven::Irreducible { instance: instance.clone() };
+                judgement.note(what, Ok(is_irreducible(scene, conflict)), word);
+            }
+        }
+        for (number, fix) in (1..).zip(&refusal.fixes) {
+            let useless = useless(scene, fix).map(|detail| Violation::FalseFix { instance: instance.clone(), detail });
+            let found = useless.map_or_else(|| Ok(end.suffices(scene, refusal, fix)), Err);
+            let word = || Unproven::Fix { instance: instance.clone(), number };
+            judgement.note(format!("fix {number} for {instance} suffices"), found, word);
+        }
+    }
+    judgement
+}
+
+/// Members a conflict has at most for the others to be placed without each in turn; the search for places is exhaustive.
+const MEMBERS_MAX: usize = 16;
+
+/// Whether without any one member the others find places as things stand, nobody else moving.
+pub(super) fn is_irreducible(scene: &Scene<'_>, conflict: &Conflict) -> bool {
+    let members: BTreeSet<usize> =
+        conflict.instances.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
+    let fit = |without: &usize| {
+        let others: BTreeSet<usize> = members.iter().copied().filter(|at| at != without).collect();
+        others.is_empty() || others.iter().all(|at| immobile(scene, *at).is_none()) && fit_at_once(scene, &others)
+    };
+    members.len() <= MEMBERS_MAX && members.iter().all(fit)
+}
+
+/// The fleet once all moves have ended: a fix suffices if one more move can follow then.
+struct End {
+    usage: Vec<Amounts>,
+    place: Vec<usize>,
+}
+
+impl End {
+    /// Whether the refused instance finds a place in the end once the fix is made. Where that takes other moves, more
+    /// would have to be shown.
+    fn suffices(&self, scene: &Scene<'_>, refusal: &Refusal, fix: &Fix) -> bool {
+        let Some(at) = scene.fleet.instance_index(refusal.instance.as_str()) else { return false };
+        let evacuation = matches!(scene.request.kind, RequestKind::Evacuate { .. });
+        if !evacuation || scene.options().headroom_percent > 0.0 || is_bound(scene, at) || immobile(scene, at).is_some() {
+            return false;
+        }
+        match fix {
+            Fix::FreeRoom { host, amounts } => {
+                let Some(host) = scene.fleet.host_index(host.as_str()) else { return false };
+                let mut usage = self.usage.clone();
+                subtract(&mut usage[host], &scene.dense(amounts));
+                self.takes(scene, &usage, at)
+            }
+            Fix::AdmitHost { host } => {
+                let (mut document, mut request) = (scene.fleet.document().clone(), scene.request.clone());
+                request.options.exclude_hosts.remove(host.as_str());
+                document.hosts.iter_mut().filter(|known| known.name == *host).for_each(|known| known.enabled = true);
+                Fleet::from_document(document)
+                    .is_ok_and(|fleet| self.takes(&Scene::new(&fleet, &request), &self.usage, at))
+            }
+            _ => false,
+        }
+    }
+
+    fn takes(&self, scene: &Scene<'_>, usage: &[Amounts], at: usize) -> bool {
+        let seeker = Seeker::new(scene, at, Wish::of(scene, at));
+        Fitting::new(scene, usage, &self.place, vec![false; usage.len()]).fits(&[seeker]) == Some(true)
+    }
+}
+
+/// Whether affinity binds an instance.
+fn is_bound(scene: &Scene<'_>, at: usize) -> bool {
+    let mut groups = scene.fleet.server_groups().iter();
+    groups.any(|group| group.policy == GroupPolicy::Affinity && group.members.contains(&scene.instance(at).id))
 }
 
 /// Whether it is proven that a conflict is one.
@@ -110,12 +209,8 @@ fn is_pinned(scene: &Scene<'_>, id: &str) -> bool {
 /// Whether all of these find a place while everybody else stays, those beside them on emptied hosts being gone. Where
 /// affinity binds one of them, more would have to be known.
 fn fit_at_once(scene: &Scene<'_>, members: &BTreeSet<usize>) -> bool {
-    let bound = |at: &usize| {
-        let mut groups = scene.fleet.server_groups().iter();
-        groups.any(|group| group.policy == GroupPolicy::Affinity && group.members.contains(&scene.instance(*at).id))
-    };
     let evacuation = matches!(scene.request.kind, RequestKind::Evacuate { .. });
-    if !evacuation || scene.options().headroom_percent > 0.0 || members.iter().any(bound) {
+    if !evacuation || scene.options().headroom_percent > 0.0 || members.iter().any(|at| is_bound(scene, *at)) {
         return false;
     }
     let mut usage = scene.usage.clone();

@@ -8,6 +8,7 @@ use decant_schema::request::{RequestKind, RollingOptions};
 
 use super::itinerary::Itinerary;
 use super::pool::Pools;
+use super::precedence::{BLOCK, Followers};
 use super::scene::Scene;
 use super::violation::Violation;
 use super::{rule, spare};
@@ -24,6 +25,7 @@ pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) 
     violations.extend(boast(scene, plan, options));
     violations.extend(spare::missing(scene, plan, itinerary, options));
     violations.extend(not_home(scene, plan, itinerary, options));
+    violations.extend(unordered(scene, plan, itinerary));
     let stays = stays(scene, plan, itinerary);
     for (number, round) in (1..).zip(&plan.rounds) {
         for host in &round.hosts {
@@ -49,6 +51,52 @@ fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
     let moves = plan.moves.iter().filter(|line| moves.get(&line.id) != Some(&1));
     let hosts = hosts.into_iter().map(|host| Violation::RoundHosts { host: host.clone() });
     hosts.chain(moves.map(|line| Violation::RoundMoves { id: line.id })).collect()
+}
+
+/// Arrivals on a host after its turn that do not wait for all that emptied it: whatever the times turn out to be, they must
+/// not find it half empty.
+fn unordered(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
+    let stage: BTreeMap<_, _> = plan
+        .stages()
+        .into_iter()
+        .enumerate()
+        .flat_map(|(at, stage)| stage.moves.into_iter().map(move |id| (id, at)).collect::<Vec<_>>())
+        .collect();
+    let turn: BTreeMap<usize, (usize, usize)> = plan
+        .stages()
+        .iter()
+        .enumerate()
+        .filter(|(_, stage)| !stage.home)
+        .filter_map(|(at, stage)| Some((at, stage.round, plan.rounds.get(stage.round - 1)?)))
+        .flat_map(|(at, number, round)| round.hosts.iter().map(move |host| (host, (at, number))))
+        .filter_map(|(host, turn)| Some((scene.fleet.host_index(host.as_str())?, turn)))
+        .collect();
+    let of = |at: usize| stage.get(&itinerary.steps[at].line.id).copied().unwrap_or(0);
+    let mut emptying: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, step) in itinerary.steps.iter().enumerate() {
+        if turn.get(&step.source).is_some_and(|(turn, _)| of(at) <= *turn) {
+            emptying.entry(step.source).or_default().push(at);
+        }
+    }
+    let mut violations = Vec::new();
+    for (host, departures) in &emptying {
+        let (turn, round) = turn[host];
+        let later = |at: &usize| itinerary.steps[*at].target == *host && of(*at) > turn;
+        let arrivals: Vec<usize> = (0..itinerary.steps.len()).filter(later).collect();
+        for block in departures.chunks(BLOCK).filter(|_| !arrivals.is_empty()) {
+            let followers = Followers::of(&itinerary.steps, block);
+            for arrival in &arrivals {
+                let missed = block.iter().find(|departure| !followers.follows(*arrival, **departure));
+                violations.extend(missed.map(|departure| Violation::RoundUnordered {
+                    round,
+                    host: scene.host(*host).name.clone(),
+                    id: itinerary.steps[*arrival].line.id,
+                    departure: itinerary.steps[*departure].line.id,
+                }));
+            }
+        }
+    }
+    violations
 }
 
 /// Instances that are to return and do not, though the host would take them or without a true word on why it would

@@ -43,10 +43,16 @@ pub enum Violation {
     Why { id: MoveId, instance: InstanceId, found: MoveReason, expected: MoveReason },
     #[error("move {id} gives {instance} the flavor {found}, which nobody asked for")]
     FlavorUnasked { id: MoveId, instance: InstanceId, found: FlavorName },
-    #[error("move {id} of {instance} carries {found} MiB, but its disk and memory are at least {least} MiB")]
-    Transfer { id: MoveId, instance: InstanceId, found: u64, least: u64 },
+    #[error("move {id} of {instance} carries {found} MiB, but what crosses the network is {actual} MiB")]
+    Transfer { id: MoveId, instance: InstanceId, found: u64, actual: u64 },
     #[error("move {id} ends at {end_s} s, before it starts at {start_s} s")]
     EndsBeforeStart { id: MoveId, start_s: f64, end_s: f64 },
+    #[error("move {id} of {instance} takes {found_s} s; on an idle network it takes at least {least_s} s")]
+    TooQuick { id: MoveId, instance: InstanceId, found_s: f64, least_s: f64 },
+    #[error("{at} is crossed by more than its {limit} Mbit/s at {moment_s} s")]
+    RateExceeded { at: String, limit: u64, moment_s: f64 },
+    #[error("{at} takes part in {found} moves at {moment_s} s: at most {limit} may run")]
+    SlotsExceeded { at: String, found: u32, limit: u32, moment_s: f64 },
     #[error("move {id} starts at {start_s} s, before move {after} ends at {end_s} s")]
     StartsEarly { id: MoveId, after: MoveId, start_s: f64, end_s: f64 },
     #[error("move {id} starts at {start_s} s, after the window of {window_s} s")]
@@ -105,6 +111,8 @@ pub enum Violation {
     TierValue { tier: TierName, found: f64, actual: f64 },
     #[error("the bound of {} is {bound}, above its value {value}", tier_label(*.tier))]
     BoundAboveValue { tier: TierName, bound: f64, value: f64 },
+    #[error("the bound of {} is {bound} and is said to be proven; proven is {proven}", tier_label(*.tier))]
+    BoundUnproven { tier: TierName, bound: f64, proven: f64 },
     #[error("the certificate of the pool of {host} claims {claimed} for {}, but yields {proven}", tier_label(*.tier))]
     CertificateWeaker { host: HostName, tier: TierName, claimed: u64, proven: u64 },
     #[error("the outcome is {found:?}, but the plan is {expected:?}")]
@@ -120,6 +128,8 @@ pub enum Violation {
     RoundMoves { id: MoveId },
     #[error("round {round}: {host} is to be empty at {empty_at_s} s, but move {id} leaves it only at {end_s} s")]
     RoundNotEmpty { round: usize, host: HostName, empty_at_s: f64, id: MoveId, end_s: f64 },
+    #[error("round {round}: move {id} goes to {host} without waiting for move {departure}, which empties it")]
+    RoundUnordered { round: usize, host: HostName, id: MoveId, departure: MoveId },
     #[error("round {round}: move {id} goes to {host} while it is out")]
     RoundArrival { round: usize, host: HostName, id: MoveId },
     #[error("round {round}: {out} hosts are out at once, at most {max_out} may be")]
@@ -140,14 +150,28 @@ pub enum Violation {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unproven {
     /// A goal's bound.
-    #[error("the bound of {} is {bound}; the certificate proves {proven}", tier_label(*.tier))]
+    #[error("the least of {} is {bound}; proven is {proven}", tier_label(*.tier))]
     Bound {
         /// Which goal.
         tier: TierName,
         /// What the plan says.
         bound: f64,
-        /// What its certificate proves.
-        proven: u64,
+        /// What the fleet and its certificate prove.
+        proven: f64,
+    },
+    /// That without any one of a conflict the others could go.
+    #[error("that without any one of those {instance} is in conflict with the others fit has no witness")]
+    Irreducible {
+        /// Whose refusal names the conflict.
+        instance: InstanceId,
+    },
+    /// That a fix suffices.
+    #[error("that fix {number} for {instance} suffices has no witness")]
+    Fix {
+        /// Whose refusal names the fix.
+        instance: InstanceId,
+        /// Which of its fixes, from 1.
+        number: usize,
     },
     /// That some of a conflict must stay.
     #[error("that {instance} and those it is in conflict with cannot all go has no certificate")]
@@ -155,6 +179,26 @@ pub enum Unproven {
         /// Whose refusal names the conflict.
         instance: InstanceId,
     },
+}
+
+/// Something a plan says, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What is said.
+    pub what: String,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// How something that a plan says stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The checker finds it itself, from the fleet and what the plan says in proof.
+    Proven,
+    /// Nothing speaks against it, and nothing shows it: it is the planner's word.
+    Word,
+    /// It is not so.
+    False,
 }
 
 /// Where in a plan a name stands.
@@ -219,7 +263,7 @@ fn list(moves: &[MoveId]) -> String {
     ids.join(", ")
 }
 
-fn tier_label(tier: TierName) -> &'static str {
+pub(super) fn tier_label(tier: TierName) -> &'static str {
     match tier {
         TierName::Refused => "refused",
         TierName::DisplacedMemoryMb => "displaced_memory_mb",

@@ -37,16 +37,16 @@ pub(super) fn too_late(scene: &Scene<'_>) -> u64 {
 }
 
 /// What an instance's leaving takes at least.
-struct Departure {
+pub(super) struct Departure {
     /// Of its host's network, alone on it.
-    network_s: f64,
+    pub(super) network_s: f64,
     /// Stopping and starting.
     settle_s: f64,
 }
 
 impl Departure {
     #[expect(clippy::cast_precision_loss, reason = "sizes and rates are within 2^53")]
-    fn of(scene: &Scene<'_>, at: usize) -> Self {
+    pub(super) fn of(scene: &Scene<'_>, at: usize) -> Self {
         let (instance, defaults) = (scene.instance(at), &scene.fleet.document().defaults);
         let running = matches!(instance.state, InstanceState::Active | InstanceState::Paused);
         let carried = running && matches!(instance.mobility, Mobility::Live | Mobility::Suspend);
@@ -61,12 +61,12 @@ impl Departure {
     }
 
     /// On a slot.
-    fn all_s(&self) -> f64 {
+    pub(super) fn all_s(&self) -> f64 {
         self.network_s + self.settle_s
     }
 }
 
-fn slots(scene: &Scene<'_>, host: usize) -> u32 {
+pub(super) fn slots(scene: &Scene<'_>, host: usize) -> u32 {
     let defaults = &scene.fleet.document().defaults;
     scene.host(host).max_migrations.unwrap_or(defaults.max_migrations_per_host).max(1)
 }

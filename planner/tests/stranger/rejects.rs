@@ -208,7 +208,7 @@ fn a_bound_beyond_the_certificate_is_told_apart_from_a_proven_one() {
     let mut plan = good(&fleet);
     plan.proof.tiers[1].bound = Some(10.0);
     let verdict = check(&fleet, &plan);
-    let claim = Unproven::Bound { tier: TierName::DisplacedMemoryMb, bound: 10.0, proven: 0 };
+    let claim = Unproven::Bound { tier: TierName::DisplacedMemoryMb, bound: 10.0, proven: 0.0 };
     assert_eq!((verdict.unproven, verdict.violations), (vec![claim], vec![]));
     assert_eq!(check(&fleet, &good(&fleet)).unproven, []);
 }

@@ -62,8 +62,8 @@ fn goals(plan: &Plan) -> Markup {
                         tr {
                             td { (words::tier_name(tier.name)) }
                             td.number { (words::tier_value(tier.name, tier.value)) }
-                            td.number { @match tier.bound { Some(bound) => (words::tier_value(tier.name, bound)), None => "unknown" } }
-                            td { (words::gap(tier)) }
+                            td.number { (words::proven_least(plan, tier)) }
+                            td { (words::gap(plan, tier)) }
                         }
                     }
                 }
@@ -90,7 +90,7 @@ fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
                 @if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
                     li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
                         (words::conflict_rules(&conflict.rules))
-                        @if conflict.irreducible { "; without any one of them it would fit" } }
+                        @if conflict.irreducible && view.plan.proof.certified { "; without any one of them it would fit" } }
                 } } }
             td { (help(refusal)) }
         }
@@ -102,8 +102,8 @@ fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
 fn help(refusal: &Refusal) -> Markup {
     html! {
         ul {
-            @if let Some(would_fit) = &refusal.would_fit { li { "would fit: " (would_fit) } }
-            @for fix in &refusal.fixes { li { (words::fix(fix)) " " small { "(planned again: it fits)" } } }
+            @if let Some(would_fit) = &refusal.would_fit { li { "may fit: " (would_fit) } }
+            @for fix in &refusal.fixes { li { (words::fix(fix)) " " small { "(planned again: by the planner's word it fits)" } } }
             @if refusal.fixes.is_empty() && refusal.would_fit.is_none() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
         }
     }

@@ -41,12 +41,11 @@ fn header(plan: &Plan, view: PlanView<'_>) -> String {
     }
     let mut goals = table(["goal", "reached", "proven least", ""]);
     for tier in &plan.proof.tiers {
-        let bound = tier.bound.map_or_else(|| "unknown".to_owned(), |bound| words::tier_value(tier.name, bound));
         goals.add_row([
             Cell::new(words::tier_name(tier.name)),
             right(words::tier_value(tier.name, tier.value)),
-            right(bound),
-            Cell::new(words::gap(tier)),
+            right(words::proven_least(plan, tier)),
+            Cell::new(words::gap(plan, tier)),
         ]);
     }
     let goals = drawn(goals, &[1, 2]);
@@ -84,15 +83,15 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
     }
     if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
         let names = conflict.instances.iter().map(|id| view.instance(id));
-        let least = if conflict.irreducible { "; without any one of them it would fit" } else { "" };
+        let least = if conflict.irreducible && view.plan.proof.certified { "; without any one of them it would fit" } else { "" };
         let names = words::some_of(names, conflict.instances.len());
         let _ = writeln!(text, "    together  {names}{}{least}", words::conflict_rules(&conflict.rules));
     }
     if let Some(would_fit) = &refusal.would_fit {
-        let _ = writeln!(text, "    would fit {would_fit}");
+        let _ = writeln!(text, "    may fit   {would_fit}");
     }
     for fix in &refusal.fixes {
-        let _ = writeln!(text, "    tried     {} (planned again: it fits)", words::fix(fix));
+        let _ = writeln!(text, "    tried     {} (planned again: by the planner's word it fits)", words::fix(fix));
     }
     if refusal.fixes.is_empty() && refusal.would_fit.is_none() {
         for rule in words::rules(refusal) {
