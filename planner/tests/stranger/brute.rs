@@ -20,7 +20,7 @@ struct Scene {
 }
 
 /// What can be reached, the least first: refusals, then memory displaced.
-fn best(facts: &Facts<'_>) -> (i64, i64) {
+pub(crate) fn best(facts: &Facts<'_>) -> (i64, i64) {
     let start =
         Scene { at: facts.instances().map(|at| facts.home(at)).collect(), moved: vec![false; facts.instances().len()] };
     let mut seen = HashSet::from([start.clone()]);

@@ -7,6 +7,7 @@ mod brute;
 mod exact;
 mod facts;
 mod fleets;
+mod mutants;
 mod mutations;
 mod planned;
 mod random;

@@ -92,12 +92,24 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a source where it is not": |plan| plan.moves[0].source = "a".into() => Violation::SourceElsewhere { .. },
     "a false purpose": |plan| plan.moves[0].why = MoveReason::Evacuate => Violation::Why { .. },
     "a hop after which nothing comes": |plan| plan.moves[2].why = MoveReason::Hop => Violation::Why { .. },
-    "a rebuild from a host that is up": |plan| plan.moves[0].mode = MoveMode::Rebuild => Violation::Mode { .. },
-    "a flavor nobody asked for": |plan| { plan.moves[2].flavor = Some("m10".into()); plan.moves[2].mode = MoveMode::Cold } => Violation::FlavorUnasked { .. },
+    "a rebuild from a host that is up": |plan| plan.moves[0].mode = MoveMode::Rebuild
+        => Violation::Mode { .. } | Violation::Transfer { .. } | Violation::TooQuick { .. },
+    "a flavor nobody asked for": |plan| { plan.moves[2].flavor = Some("m10".into()); plan.moves[2].mode = MoveMode::Cold }
+        => Violation::FlavorUnasked { .. } | Violation::Mode { .. } | Violation::Transfer { .. } | Violation::TooQuick { .. },
     "memory that is not carried": |plan| plan.moves[1].transfer_mb = decant_schema::units::mib(79) => Violation::Transfer { .. },
     "a start before the move it waits for ends": |plan| plan.moves[1].start_s = 4.0 => Violation::StartsEarly { .. },
-    "an end before the start": |plan| plan.moves[2].end_s = -1.0 => Violation::EndsBeforeStart { .. },
-    "a time that is no number": |plan| plan.moves[2].end_s = f64::NAN => Violation::EndsBeforeStart { .. },
+    "an end before the start": |plan| plan.moves[2].end_s = -1.0
+        => Violation::EndsBeforeStart { .. } | Violation::TooQuick { .. } | Violation::RateExceeded { .. },
+    "a time that is no number": |plan| plan.moves[2].end_s = f64::NAN
+        => Violation::EndsBeforeStart { .. } | Violation::TooQuick { .. } | Violation::RateExceeded { .. },
+    "a time too short for its bytes": |plan| plan.moves[2].end_s = 0.001
+        => Violation::TooQuick { .. } | Violation::RateExceeded { .. },
+    "bytes that nothing carries": |plan| plan.moves[2].transfer_mb = decant_schema::units::mib(30)
+        => Violation::Transfer { found: 30, actual: 10, .. },
+    "a live move turned cold": |plan| plan.moves[2].mode = MoveMode::Cold
+        => Violation::Mode { .. } | Violation::Transfer { .. } | Violation::TooQuick { .. },
+    "a bound that is said to be proven": |plan| { plan.proof.certified = true; plan.proof.tiers[1].bound = Some(10.0) }
+        => Violation::BoundUnproven { proven: 0.0, .. },
     "a start outside of the window": |plan| plan.request.options.window_s = Some(4.0) => Violation::OutsideWindow { .. },
     "an arrival that does not wait for its room":
         |plan| { plan.moves[1].after.clear(); plan.hosts[1].peak = amounts(120, 3) } => Violation::Overfull { worst: 120, limit: 100, .. },
