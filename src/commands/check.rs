@@ -49,7 +49,8 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
 
 /// All that is wrong; to the strict, what rests on the planner's word too.
 fn violations_of(verdict: &Verdict, strict: bool) -> Vec<String> {
-    let word = verdict.unproven.iter().filter(|_| strict).map(|claim| format!("not proven, but the planner's word: {claim}"));
+    let word =
+        verdict.unproven.iter().filter(|_| strict).map(|claim| format!("not proven, but the planner's word: {claim}"));
     verdict.violations.iter().map(ToString::to_string).chain(word).collect()
 }
 

@@ -99,7 +99,8 @@ impl End {
     fn suffices(&self, scene: &Scene<'_>, refusal: &Refusal, fix: &Fix) -> bool {
         let Some(at) = scene.fleet.instance_index(refusal.instance.as_str()) else { return false };
         let evacuation = matches!(scene.request.kind, RequestKind::Evacuate { .. });
-        if !evacuation || scene.options().headroom_percent > 0.0 || is_bound(scene, at) || immobile(scene, at).is_some() {
+        if !evacuation || scene.options().headroom_percent > 0.0 || is_bound(scene, at) || immobile(scene, at).is_some()
+        {
             return false;
         }
         match fix {

@@ -19,7 +19,8 @@ pub(super) fn crowded_out(scene: &Scene<'_>, pools: &Pools) -> BTreeMap<usize, u
     if !matches!(scene.request.kind, RequestKind::Evacuate { .. }) {
         return BTreeMap::new();
     }
-    let parties: BTreeMap<usize, &Party> = pools.parties.iter().flatten().map(|party| (party.instance, party)).collect();
+    let parties: BTreeMap<usize, &Party> =
+        pools.parties.iter().flatten().map(|party| (party.instance, party)).collect();
     let movable: Vec<bool> =
         (0..scene.home.len()).map(|at| parties.get(&at).is_some_and(|party| !party.role.is_hopeless())).collect();
     let room = room_at_best(scene, &movable);

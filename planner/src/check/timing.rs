@@ -107,9 +107,9 @@ fn ports(scene: &Scene<'_>, step: &Step<'_>) -> Vec<(String, u64)> {
     if source.rack != target.rack {
         for (way, rack) in [("up", &source.rack), ("down", &target.rack)] {
             let known = document.racks.iter().find(|known| Some(&known.name) == rack.as_ref());
-            ports.extend(known.map(|known| {
-                (format!("the uplink of {} ({way})", known.name), known.uplink_mbps.count().max(1))
-            }));
+            ports.extend(
+                known.map(|known| (format!("the uplink of {} ({way})", known.name), known.uplink_mbps.count().max(1))),
+            );
         }
     }
     ports

@@ -134,7 +134,9 @@ const KINDS: &[Kind] = &[
     ("another status", |_, plan| {
         let all = [ProofStatus::Optimal, ProofStatus::Gap, ProofStatus::Infeasible];
         let others = all.into_iter().filter(|status| *status != plan.proof.status);
-        others.map(|status| Plan { proof: decant_schema::plan::Proof { status, ..plan.proof.clone() }, ..plan.clone() }).collect()
+        others
+            .map(|status| Plan { proof: decant_schema::plan::Proof { status, ..plan.proof.clone() }, ..plan.clone() })
+            .collect()
     }),
     ("another outcome", |_, plan| {
         let all = [Outcome::Complete, Outcome::Partial, Outcome::NothingToDo];

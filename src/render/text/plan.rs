@@ -83,7 +83,11 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
     }
     if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
         let names = conflict.instances.iter().map(|id| view.instance(id));
-        let least = if conflict.irreducible && view.plan.proof.certified { "; without any one of them it would fit" } else { "" };
+        let least = if conflict.irreducible && view.plan.proof.certified {
+            "; without any one of them it would fit"
+        } else {
+            ""
+        };
         let names = words::some_of(names, conflict.instances.len());
         let _ = writeln!(text, "    together  {names}{}{least}", words::conflict_rules(&conflict.rules));
     }
