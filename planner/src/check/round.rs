@@ -6,7 +6,7 @@ use decant_schema::id::HostName;
 use decant_schema::plan::{Away, Plan, Round, RuleName};
 use decant_schema::request::{RequestKind, RollingOptions};
 
-use super::itinerary::Itinerary;
+use super::itinerary::{Itinerary, Step};
 use super::pool::Pools;
 use super::precedence::{BLOCK, Followers};
 use super::scene::Scene;
@@ -56,40 +56,31 @@ fn coverage(scene: &Scene<'_>, plan: &Plan) -> Vec<Violation> {
 /// Arrivals on a host after its turn that do not wait for all that emptied it: whatever the times turn out to be, they must
 /// not find it half empty.
 fn unordered(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let stage: BTreeMap<_, _> = plan
-        .stages()
-        .into_iter()
-        .enumerate()
-        .flat_map(|(at, stage)| stage.moves.into_iter().map(move |id| (id, at)).collect::<Vec<_>>())
-        .collect();
-    let turn: BTreeMap<usize, (usize, usize)> = plan
-        .stages()
-        .iter()
-        .enumerate()
-        .filter(|(_, stage)| !stage.home)
-        .filter_map(|(at, stage)| Some((at, stage.round, plan.rounds.get(stage.round - 1)?)))
-        .flat_map(|(at, number, round)| round.hosts.iter().map(move |host| (host, (at, number))))
-        .filter_map(|(host, turn)| Some((scene.fleet.host_index(host.as_str())?, turn)))
-        .collect();
-    let of = |at: usize| stage.get(&itinerary.steps[at].line.id).copied().unwrap_or(0);
-    let mut emptying: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, step) in itinerary.steps.iter().enumerate() {
-        if turn.get(&step.source).is_some_and(|(turn, _)| of(at) <= *turn) {
-            emptying.entry(step.source).or_default().push(at);
-        }
-    }
+    let turns = (0..plan.rounds.len()).flat_map(|at| plan.rounds[at].hosts.iter().map(move |host| (host, at)));
+    let turns = turns.filter_map(|(host, turn)| Some((scene.fleet.host_index(host.as_str())?, turn)));
+    let rounds: BTreeMap<_, _> =
+        (0..plan.rounds.len()).flat_map(|at| plan.rounds[at].moves.iter().map(move |id| (*id, at))).collect();
+    let round_of = |at: usize| rounds.get(&itinerary.steps[at].line.id).copied();
     let mut violations = Vec::new();
-    for (host, departures) in &emptying {
-        let (turn, round) = turn[host];
-        let later = |at: &usize| itinerary.steps[*at].target == *host && of(*at) > turn;
-        let arrivals: Vec<usize> = (0..itinerary.steps.len()).filter(later).collect();
+    for (host, turn) in turns {
+        let returned_at_s = plan.rounds[turn].returned_at_s;
+        let of_moves = |end: fn(&Step<'_>) -> usize| {
+            (0..itinerary.steps.len()).filter(move |at| end(&itinerary.steps[*at]) == host).collect::<Vec<usize>>()
+        };
+        let departures: Vec<usize> =
+            of_moves(|step| step.source).into_iter().filter(|at| round_of(*at).is_some_and(|of| of <= turn)).collect();
+        let comes_later = |at: &usize| {
+            let home = itinerary.steps[*at].line.start_s >= returned_at_s;
+            round_of(*at).is_some_and(|of| of > turn || of == turn && home)
+        };
+        let arrivals: Vec<usize> = of_moves(|step| step.target).into_iter().filter(comes_later).collect();
         for block in departures.chunks(BLOCK).filter(|_| !arrivals.is_empty()) {
             let followers = Followers::of(&itinerary.steps, block);
             for arrival in &arrivals {
                 let missed = block.iter().find(|departure| !followers.follows(*arrival, **departure));
                 violations.extend(missed.map(|departure| Violation::RoundUnordered {
-                    round,
-                    host: scene.host(*host).name.clone(),
+                    round: turn + 1,
+                    host: scene.host(host).name.clone(),
                     id: itinerary.steps[*arrival].line.id,
                     departure: itinerary.steps[*departure].line.id,
                 }));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use decant_planner::check::check;
 use decant_schema::fleet::Fleet;
+use decant_schema::id::MoveId;
 use decant_schema::plan::{Fix, MoveMode, MoveReason, Outcome, Plan, ProofStatus, TierName};
 use decant_schema::request::{Request, RequestKind, RollingOptions};
 use decant_schema::units::mib;
@@ -263,10 +264,11 @@ fn a_host_in_its_turn_is_kept_empty_by_after() {
             let mut spoilt = plan.clone();
             spoilt.moves[at].after.clear();
             let target = &plan.moves[at].target;
-            let leaves = |id: &decant_schema::id::MoveId| plan.moves[id.0 as usize - 1].source == *target;
-            let waited = plan.moves[at].after.iter().any(leaves);
             let turn = plan.rounds.iter().position(|round| round.hosts.contains(target));
-            let round = plan.rounds.iter().position(|round| round.moves.contains(&plan.moves[at].id));
+            let round_of = |id: &MoveId| plan.rounds.iter().position(|round| round.moves.contains(id));
+            let round = round_of(&plan.moves[at].id);
+            let empties = |id: &MoveId| plan.moves[id.0 as usize - 1].source == *target && round_of(id) <= turn;
+            let waited = plan.moves[at].after.iter().any(empties);
             if waited && turn < round && turn.is_some() {
                 seen += 1;
                 assert!(!passes(&fleet, &spoilt), "{:#?}", spoilt.moves[at]);
