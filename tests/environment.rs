@@ -134,8 +134,14 @@ fn a_host_whose_storage_is_not_mounted_is_refused_and_nothing_is_made_in_its_pla
     assert_eq!(run(&["host", "add", "cmp-01", "cmp-03", "cmp-04", "--hosts-in", "hosts"]).0, Some(0));
     let (code, said) = run(&["host", "list", "--hosts-in", "hosts"]);
     assert!(code == Some(0) && said.contains("cmp-02") && said.contains("no store yet"), "{said}");
-    drop(storage);
     let apply = ["apply", "plan.json", "--fleet-source", "four.json", "--hosts-in", "hosts", "--store", "store.db"];
+    let badges = [hosts.join("cmp-02/host"), hosts.join("cmp-03/host")];
+    let swap = || std::fs::rename(&badges[1], hosts.join("aside")).and_then(|()| std::fs::copy(&badges[0], &badges[1]));
+    swap().unwrap();
+    let (code, said) = run(&apply);
+    assert!(code == Some(2) && said.contains("it was added as that of cmp-02"), "{said}");
+    std::fs::rename(hosts.join("aside"), &badges[1]).unwrap();
+    drop(storage);
     let (code, said) = run(&apply);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("the storage of cmp-02 may not be mounted"), "{said}");

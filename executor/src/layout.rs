@@ -115,6 +115,18 @@ impl HostFolder {
         self.badge().exists() || self.mark().exists()
     }
 
+    /// The name it was added by; none where it was not, or a store used it before hosts were added.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn added_as(&self) -> io::Result<Option<HostName>> {
+        match std::fs::read_to_string(self.badge()) {
+            Ok(name) => Ok(Some(HostName::new(name.trim_end()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every host's folder in `root`, by name.
     ///
     /// # Errors
@@ -389,6 +401,7 @@ mod tests {
         assert!(!host.is_added() && !host.path().exists());
         host.add(&"a".into()).unwrap();
         assert!(host.is_added());
+        assert_eq!(host.added_as().unwrap(), Some("a".into()));
         assert_eq!(HostFolder::all_within(folder.path()).unwrap().into_keys().collect::<Vec<_>>(), ["a"]);
     }
 

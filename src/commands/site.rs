@@ -63,6 +63,7 @@ pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers
     let root = hosts_folder(site.hosts_in.as_deref())?;
     let mut folders = folders(&root, hosts)?;
     leave_out_the_dead(&site.store, &mut folders)?;
+    are_their_own(&folders)?;
     tool::are_here().map_err(|missing| Failure::of(&missing))?;
     let driver = |here: &HostFolder| HostDriver {
         hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
@@ -84,6 +85,28 @@ fn leave_out_the_dead(store: &StoreFile, folders: &mut BTreeMap<HostName, HostFo
         }
     }
     Ok(())
+}
+
+/// Refuses a folder that was added as another host's: storages that were mounted in each other's place.
+fn are_their_own(folders: &BTreeMap<HostName, HostFolder>) -> Result<(), Failure> {
+    let mut errors = Vec::new();
+    for (host, folder) in folders {
+        let place = folder.path().display();
+        match folder.added_as() {
+            Ok(Some(other)) if other != *host => {
+                let problem = format!("{place} is not the folder of {host}, it was added as that of {other}");
+                errors.push(Complaint::new(
+                    problem,
+                    "mount each storage where its host is, then run the same command again",
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                errors.push(Complaint::new(format!("{place} cannot be looked at: {error}"), "check its rights"))
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Failure::Input { of: "--hosts-in".to_owned(), errors }) }
 }
 
 /// The folder of each host, whether it is there or not.
@@ -170,7 +193,10 @@ fn failure(error: ApplyError) -> Failure {
                 let problem =
                     format!("{} is no host's folder: the storage of {host} may not be mounted", folder.display());
                 let place = folder.parent().unwrap_or(folder).display();
-                Complaint::new(problem, format!("mount it; where it is new: decant host add {host} --hosts-in {place}"))
+                Complaint::new(
+                    problem,
+                    format!("mount it, and only where {host} is a new host: decant host add {host} --hosts-in {place}"),
+                )
             };
             Failure::Input { of: "--hosts-in".to_owned(), errors: hosts.iter().map(complaint).collect() }
         }
