@@ -126,6 +126,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
             tiers: Vec::new(),
             rounds: None,
             certificate: None,
+            certified: false,
         },
         moves: moves.collect(),
         refusals: Vec::new(),
