@@ -4,11 +4,11 @@
 //! planner's word. What is wrong follows from how a plan was spoilt, or from trying every way on fleets small enough
 //! ([`crate::brute`]); what passes must be true.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use decant_planner::check::check;
 use decant_schema::fleet::Fleet;
-use decant_schema::id::MoveId;
+use decant_schema::id::{FlavorName, InstanceId, MoveId};
 use decant_schema::plan::{Fix, MoveMode, MoveReason, Outcome, Plan, ProofStatus, TierName};
 use decant_schema::request::{Request, RequestKind, RollingOptions};
 use decant_schema::units::mib;
@@ -18,7 +18,7 @@ use crate::facts::Facts;
 use crate::fleets::{Shape, case};
 use crate::planned::planned;
 
-const SEEDS: std::ops::Range<u64> = 5000..5160;
+const SEEDS: std::ops::Range<u64> = 5000..5060;
 
 const SMALL: Shape = Shape { hosts: 4, instances_per_host: 3, fill_percent: 95, flavors: 3 };
 
@@ -44,16 +44,19 @@ fn rolling(request: &Request, fleet: &Fleet) -> Request {
     Request { kind: RequestKind::Rolling { hosts, rounds }, options: request.options.clone() }
 }
 
-/// Plans that pass, by seed.
+/// Plans that pass, by seed; made once for all tests.
 fn plans() -> impl Iterator<Item = (u64, Arc<Fleet>, Plan)> {
-    SEEDS.flat_map(|seed| {
-        let (fleet, request) = case(seed, SMALL);
-        let round = rolling(&request, &fleet);
-        [request, round].map(|request| {
-            let plan = proven_part(planned(&fleet, &request));
-            assert!(passes(&fleet, &plan), "seed {seed}: {:#?}", check(&fleet, &plan));
-            (seed, Arc::clone(&fleet), plan)
-        })
+    static PLANS: LazyLock<Vec<(u64, Arc<Fleet>, Plan)>> = LazyLock::new(|| SEEDS.flat_map(of_seed).collect());
+    PLANS.iter().cloned()
+}
+
+fn of_seed(seed: u64) -> [(u64, Arc<Fleet>, Plan); 2] {
+    let (fleet, request) = case(seed, SMALL);
+    let round = rolling(&request, &fleet);
+    [request, round].map(|request| {
+        let plan = proven_part(planned(&fleet, &request));
+        assert!(passes(&fleet, &plan), "seed {seed}: {:#?}", check(&fleet, &plan));
+        (seed, Arc::clone(&fleet), plan)
     })
 }
 
@@ -100,9 +103,17 @@ const KINDS: &[Kind] = &[
             moves
         })
     }),
-    ("a move left out", |_, plan| {
+    ("a move left out", |fleet, plan| {
+        // An instance that has the flavor it is to have already needs no move.
+        let has = |flavor: &FlavorName, id: &InstanceId| {
+            fleet.instance_index(id.as_str()).is_some_and(|at| fleet.instances()[at].flavor == *flavor)
+        };
+        let needed = |at: &usize| {
+            let line = &plan.moves[*at];
+            !line.flavor.as_ref().is_some_and(|flavor| has(flavor, &line.instance))
+        };
         (0..plan.moves.len())
-            .filter(|at| *at + 1 == plan.moves.len())
+            .filter(|at| *at + 1 == plan.moves.len() && needed(at))
             .map(|at| {
                 let mut spoilt = plan.clone();
                 let gone = spoilt.moves.remove(at);
