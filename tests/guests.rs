@@ -258,7 +258,7 @@ fn a_store_that_knows_less_than_its_hosts_is_refused_until_it_takes_that_up() {
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = fleet.ask_with("copy.db", &["migrate", "cache-1", "--to", "elm", "--confirm", "manual"]);
     assert!(code == Some(0) && said.contains("cache-1 is on elm"), "{said}");
-    let (code, said) = fleet.ask(&["migrate", "cache-1", "--to", "ash"]);
+    let (code, said) = fleet.ask(&["migrate", "web-1", "--to", "elm", "--cold"]);
     assert!(code == Some(2) && said.contains("knows more than the store"), "{said}");
 }
 
