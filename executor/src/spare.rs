@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -38,7 +39,7 @@ impl Spares {
     /// As the file system says: a full disk, too, where some are missing.
     pub(crate) fn stock(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        for name in self.names().filter(|name| !name.exists()) {
+        for name in self.names().filter(|name| !has_a_block(name)) {
             let mut file = File::create(&name)?;
             file.write_all(&[0; BLOCK])?;
             file.sync_all()?;
@@ -57,7 +58,7 @@ impl Spares {
         fresh.push(format!("{DIVIDER}new"));
         let fresh = PathBuf::from(fresh);
         if !fresh.exists() {
-            self.names().find(|spare| std::fs::rename(spare, &fresh).is_ok());
+            self.names().find(|spare| has_a_block(spare) && std::fs::rename(spare, &fresh).is_ok());
         }
         // Not emptied first: that would give the block away.
         let mut file = File::options().write(true).create(true).truncate(false).open(&fresh)?;
@@ -87,6 +88,11 @@ impl Spares {
     }
 }
 
+/// Whether a spare is one: it may have been made when the disk was full, or by a process that was killed meanwhile.
+fn has_a_block(spare: &Path) -> bool {
+    spare.metadata().is_ok_and(|file| file.blocks() > 0)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -107,6 +113,19 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path().join("fences")).unwrap().count(), 1);
         spares.stock().unwrap();
         assert_eq!(count(), SPARES);
+    }
+
+    #[test]
+    fn a_spare_without_a_block_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spares, path) = (Spares::within(folder.path()), folder.path().join("vm-1"));
+        std::fs::create_dir(folder.path().join("spare")).unwrap();
+        let cut_short = folder.path().join("spare/0");
+        File::create(&cut_short).unwrap();
+        spares.write(&path, b"1").unwrap();
+        assert!(cut_short.exists(), "it was taken for a spare");
+        spares.stock().unwrap();
+        assert!(spares.names().all(|spare| has_a_block(&spare)));
     }
 
     #[test]
