@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod log;
 pub mod oracle;
 pub mod payload;
+pub mod storage;
 pub mod watch;
 pub mod world;
 

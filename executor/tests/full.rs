@@ -2,14 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use decant_executor::hypervisor::{Copy, Discard, Disk, GuestSize, Hypervisor};
 use decant_executor::lab::ledger::Ledger;
+use decant_executor::lab::storage::Storage;
 use decant_executor::lab::world::{Lab, LabError};
 use decant_executor::mark::{Claimant, Owner};
 use decant_executor::transfer::{CopyOrder, Transfer, TransferError};
@@ -20,60 +17,11 @@ use tokio::time::sleep;
 
 const SMALL: GuestSize = GuestSize { memory: mib(8), vcpus: 1 };
 
-/// A file system of its own at a folder; unmounted when dropped.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let ended = Command::new("umount").arg("--lazy").arg(&self.0).status().unwrap();
-        assert!(ended.success());
-    }
-}
-
-impl Mounted {
-    /// An ext4 of this many MiB; `None`, and a word about it, where this machine lets us mount none.
-    fn ext4(folder: &Path, image: &Path, mebibytes: u64) -> Option<Self> {
-        std::fs::create_dir_all(folder).unwrap();
-        File::create(image).unwrap().set_len(mebibytes << 20).unwrap();
-        let run = |program: &str, arguments: &[&str], paths: &[&Path]| {
-            let output = Command::new(program).args(arguments).args(paths).output();
-            output.map_err(|error| error.to_string()).and_then(|output| {
-                if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-            })
-        };
-        let made = run("mkfs.ext4", &["-q", "-F", "-m", "0"], &[image]);
-        match made.and_then(|()| run("mount", &["-o", "loop"], &[image, folder])) {
-            Ok(()) => Some(Self(folder.to_owned())),
-            Err(reason) => {
-                println!("skipped: no file system can be mounted here: {}", reason.trim());
-                None
-            }
-        }
-    }
-
-    /// Takes all the room but for this many MiB, and returns what takes it.
-    fn fill(&self, but_mebibytes: u64) -> PathBuf {
-        let filler = self.0.join("filler");
-        let mut file = File::options().create(true).append(true).open(&filler).unwrap();
-        let storage = rustix::fs::statvfs(&self.0).unwrap();
-        let free = storage.f_bavail * storage.f_frsize;
-        let taken = free.saturating_sub(but_mebibytes << 20);
-        let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, taken);
-        if but_mebibytes > 0 {
-            allocated.unwrap();
-        } else {
-            // The last blocks one by one: how many a file system still gives cannot be known beforehand.
-            while file.write_all(&[1; 512]).and_then(|()| file.sync_data()).is_ok() {}
-        }
-        filler
-    }
-}
-
 /// Host `a`, host `b` on a storage of its own, and what its guests say.
 struct World {
     lab: Lab,
     ledger: Ledger,
-    storage: Mounted,
+    storage: Storage,
     _folder: tempfile::TempDir,
 }
 
@@ -95,7 +43,13 @@ impl World {
     async fn make(mebibytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("lab");
-        let storage = Mounted::ext4(&root.join("hosts/b"), &folder.path().join("image"), mebibytes)?;
+        let storage = match Storage::ext4(&root.join("hosts/b"), &folder.path().join("image"), mebibytes) {
+            Ok(storage) => storage,
+            Err(error) => {
+                println!("skipped: no file system can be mounted here: {error}");
+                return None;
+            }
+        };
         let lab = match Lab::open(&root, &["a", "b"]) {
             Ok(lab) => lab,
             Err(error @ LabError::Tool { .. }) => {
@@ -142,23 +96,23 @@ impl World {
 async fn a_copy_that_has_not_the_room_is_not_begun_and_one_that_loses_it_gives_back_what_it_took() {
     let Some(world) = World::make(256).await else { return };
     world.lab.install(&a(), &"vm-1".into(), SMALL, 60 << 20).await.unwrap();
-    let filler = world.storage.fill(40);
+    world.storage.fill(40).unwrap();
     let Err(TransferError::NoSpace { detail, .. }) = world.copy_base(None).await else { panic!("there is no room") };
     assert!(detail.contains("are kept for the guests there"), "{detail}");
     assert!(!world.arrived());
     // There is room at the beginning, and somebody else takes it meanwhile.
-    std::fs::remove_file(&filler).unwrap();
+    world.storage.give_back().unwrap();
     let part = world.lab.folder(&b()).copy(&"vm-1".into()).unwrap().join("base.qcow2.part");
     let taking = async {
         while !part.exists() {
             sleep(Duration::from_millis(5)).await;
         }
-        world.storage.fill(8);
+        world.storage.fill(8).unwrap();
     };
     let (copied, ()) = tokio::join!(world.copy_base(Some(mbps(80))), taking);
     assert!(matches!(copied, Err(TransferError::NoSpace { .. })), "{copied:?}");
     assert!(!world.arrived());
-    std::fs::remove_file(&filler).unwrap();
+    world.storage.give_back().unwrap();
     world.copy_base(None).await.unwrap();
 }
 
@@ -172,7 +126,7 @@ async fn on_a_full_disk_an_order_is_recorded_and_a_bystander_goes_on_once_there_
     let driver = world.lab.driver(&b());
     driver.start(&bystander).await.unwrap();
     world.writes_beyond(&bystander, 10).await;
-    world.storage.fill(0);
+    world.storage.fill(0).unwrap();
     // Its log grows over fresh blocks until there are none.
     let halted = halts(&mut world, &bystander).await;
     for generation in [2, 3, 4] {
