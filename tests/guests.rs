@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod guests {
+    pub(crate) mod chaos;
     pub(crate) mod fleet;
     pub(crate) mod witness;
 }
@@ -22,6 +23,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Kills in an ordinary run of the tests; `make chaos` asks for fifty.
 const KILLS: u32 = 6;
+
+/// Faults in an ordinary run of the tests; `make chaos` asks for two hundred.
+const FAULTS: u32 = 12;
+
+/// A number from the environment.
+fn number(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
 
 #[test]
 fn the_demonstration_ends_well_and_leaves_nothing() {
@@ -112,7 +121,6 @@ fn an_evacuation_killed_at_random_moments_loses_nothing_and_ends() {
     if RealFleet::cannot_be_made() {
         return;
     }
-    let number = |name: &str, default: u32| std::env::var(name).map_or(default, |value| value.parse().unwrap());
     let (kills, seed) = (number("DECANT_KILLS", KILLS), number("DECANT_SEED", 1));
     println!("DECANT_KILLS={kills} DECANT_SEED={seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed.into());
@@ -128,6 +136,16 @@ fn an_evacuation_killed_at_random_moments_loses_nothing_and_ends() {
         fleet.check_all_confirmed(&plan);
         fleet.check_disks();
     }
+}
+
+#[test]
+fn whatever_happens_to_hosts_that_are_emptied_nothing_is_lost_or_left_behind() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let (faults, seed) = (number("DECANT_FAULTS", FAULTS), number("DECANT_SEED", 1));
+    println!("DECANT_FAULTS={faults} DECANT_SEED={seed}");
+    guests::chaos::run(faults, seed.into());
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! The lab's fleet with real guests, and the program run on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use decant_executor::hypervisor::Hypervisor;
+use decant_executor::lab::storage::Storage;
 use decant_executor::lab::watch::Watch;
 use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
-use decant_schema::id::{InstanceId, ResourceClass};
+use decant_schema::id::{HostName, InstanceId, ResourceClass};
 use decant_schema::migration::{DiskFile, Migration, MigrationId, MigrationOutcome};
+use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -20,6 +22,9 @@ use super::witness::Witness;
 /// What a guest on a busy machine may need for a few records, or the program for a step.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A storage's size: room for every base there is and what the guests write, and full within moments.
+const STORAGE_MIB: u64 = 512;
+
 /// Three hosts, six guests that write, a store, and witnesses. Dropped, it ends every process.
 pub(crate) struct RealFleet {
     lab: Lab,
@@ -27,6 +32,7 @@ pub(crate) struct RealFleet {
     watch: Watch,
     witness: Witness,
     runtime: Runtime,
+    storages: BTreeMap<HostName, Storage>,
     folder: TempDir,
 }
 
@@ -50,6 +56,20 @@ pub(crate) fn processes_naming(folder: &Path) -> Vec<String> {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&*folder)).collect()
 }
 
+/// The processes of a program that name a folder on their command lines.
+pub(crate) fn pids_naming(folder: &Path, program: &str) -> Vec<Pid> {
+    let folder = folder.to_string_lossy();
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let is_it = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        let named = Path::new(line.split('\0').next().unwrap_or_default()).file_name();
+        named.is_some_and(|name| name == program) && line.contains(&*folder)
+    };
+    let ids = all.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    let its = ids.filter(|(_, path)| std::fs::read(path.join("cmdline")).is_ok_and(|line| is_it(&line)));
+    its.filter_map(|(id, _)| Pid::from_raw(id)).collect()
+}
+
 impl RealFleet {
     /// Whether this machine has no programs for real guests; says so.
     pub(crate) fn cannot_be_made() -> bool {
@@ -64,20 +84,108 @@ impl RealFleet {
     }
 
     pub(crate) fn make() -> Self {
-        let (folder, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
+        Self::within(tempfile::tempdir().unwrap(), BTreeMap::new())
+    }
+
+    /// The same, each host on a storage of its own; `None`, and a word about it, where this machine lets us mount none.
+    pub(crate) fn on_storages() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = |host: &HostName| {
+            let (at, image) =
+                (folder.path().join("hosts").join(host.as_str()), folder.path().join(format!("{host}.ext4")));
+            Storage::ext4(&at, &image, STORAGE_MIB).map(|storage| (host.clone(), storage))
+        };
+        match decant_executor::lab::fleet().hosts().iter().map(|host| mount(&host.name)).collect() {
+            Ok(storages) => Some(Self::within(folder, storages)),
+            Err(error) => {
+                println!("skipped: no file system can be mounted here: {error}");
+                None
+            }
+        }
+    }
+
+    fn within(folder: TempDir, storages: BTreeMap<HostName, Storage>) -> Self {
+        let runtime = Runtime::new().unwrap();
         let fleet = decant_executor::lab::fleet();
         let hosts: Vec<&str> = fleet.hosts().iter().map(|host| host.name.as_str()).collect();
         let lab = Lab::open(folder.path(), &hosts).unwrap();
         let (watch, witness) = (Watch::over(lab.ledger().unwrap()), Witness::of(lab.clone()));
-        let made = Self { lab, fleet, watch, witness, runtime, folder };
+        let made = Self { lab, fleet, watch, witness, runtime, storages, folder };
         made.runtime.block_on(made.lab.populate(&made.fleet)).unwrap();
         std::fs::write(made.path("fleet.json"), serde_json::to_vec(made.fleet.document()).unwrap()).unwrap();
         made.writes(10);
         made
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The storages of the hosts that have one of their own.
+    pub(crate) fn storages(&self) -> &BTreeMap<HostName, Storage> {
+        &self.storages
+    }
+
+    /// Every guest's process there is at this moment.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        self.lab.processes()
+    }
+
+    /// The host of each instance, as its record says.
+    pub(crate) fn recorded(&self) -> Vec<(InstanceId, HostName)> {
+        self.stored_fleet().instances().iter().map(|one| (one.id.clone(), one.host.clone())).collect()
+    }
+
+    /// The hosts that have instances by their records.
+    pub(crate) fn occupied_hosts(&self) -> Vec<HostName> {
+        let hosts: BTreeSet<HostName> = self.recorded().into_iter().map(|(_, host)| host).collect();
+        hosts.into_iter().collect()
+    }
+
+    /// Plans to empty a host by what the store knows, as far as that can be done.
+    pub(crate) fn plan_from_store(&self, host: &HostName) -> PathBuf {
+        std::fs::write(self.path("fleet.json"), serde_json::to_vec(self.stored_fleet().document()).unwrap()).unwrap();
+        let plan = self.path("plan.json");
+        let mut command = decant();
+        command.args(["plan", "evacuate", "--host", host.as_str(), "--fleet"]).arg(self.path("fleet.json"));
+        let output = command.arg("-o").arg(&plan).output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
+        plan
+    }
+
+    /// The migrations that have not ended.
+    pub(crate) fn unfinished(&self) -> Vec<Migration> {
+        if !self.path("store.db").exists() {
+            return Vec::new();
+        }
+        let mut known = self.runtime.block_on(decant_executor::list(&self.path("store.db"))).unwrap();
+        known.retain(|migration| migration.state.outcome().is_none());
+        known
+    }
+
+    /// What keeps a guest from executing that has a process; none: nothing.
+    pub(crate) fn halted(&self, host: &HostName, instance: &InstanceId) -> Option<String> {
+        let health = self.runtime.block_on(self.lab.driver(host).examine(instance, None)).unwrap();
+        health.guest
+    }
+
+    /// Starts an instance that is down where its record says it is.
+    pub(crate) fn start(&self, host: &HostName, instance: &InstanceId) {
+        self.runtime.block_on(self.lab.driver(host).start(instance)).unwrap();
+    }
+
+    /// Lets the guests of a host go on that its full disk halted, as a person does.
+    pub(crate) fn let_go_on(&self, host: &HostName) {
+        self.runtime.block_on(self.lab.driver(host).wake_halted());
+    }
+
+    /// Fails if any instance ever had two processes.
+    pub(crate) fn assert_no_doubles(&self) {
+        self.witness.assert_nothing_seen();
     }
 
     /// Waits until every guest has written so many records more.
@@ -162,6 +270,19 @@ impl RealFleet {
             let from = self.path(&format!("store.db{ending}"));
             if from.exists() {
                 std::fs::copy(from, self.path(&format!("copy.db{ending}"))).unwrap();
+            }
+        }
+    }
+
+    /// Puts back the store as it was when it was copied.
+    pub(crate) fn restore_store(&self) {
+        for ending in ["-wal", "-shm"] {
+            let _not_there = std::fs::remove_file(self.path(&format!("store.db{ending}")));
+        }
+        for ending in ["", "-wal"] {
+            let (from, to) = (self.path(&format!("copy.db{ending}")), self.path(&format!("store.db{ending}")));
+            if from.exists() {
+                std::fs::rename(from, to).unwrap();
             }
         }
     }
@@ -260,12 +381,20 @@ impl RealFleet {
     }
 
     fn stored_fleet(&self) -> Fleet {
+        if !self.path("store.db").exists() {
+            return self.fleet.clone();
+        }
         let document = self.runtime.block_on(decant_executor::fleet(&self.path("store.db"))).unwrap();
         Fleet::from_document(document).unwrap()
     }
 
     /// Every guest runs where its record says and nowhere else, writes, and holds every write it saw acknowledged.
     pub(crate) fn check_disks(&self) {
+        self.check_disks_and(&[]);
+    }
+
+    /// The same, where copies were taken away by hand: what they alone hold counts as set aside.
+    pub(crate) fn check_disks_and(&self, taken: &[(InstanceId, PathBuf)]) {
         let fleet = self.stored_fleet();
         let mut run: Vec<_> = self.lab.processes().into_iter().map(|one| (one.instance, one.host)).collect();
         run.sort();
@@ -277,7 +406,9 @@ impl RealFleet {
         }
         self.watch.ledger().poll().unwrap();
         for instance in fleet.instances() {
-            let verdict = self.lab.judge(&self.watch.ledger(), &instance.host, &instance.id).unwrap();
+            let its = taken.iter().filter(|(whose, _)| *whose == instance.id);
+            let aside: Vec<&Path> = its.map(|(_, folder)| folder.as_path()).collect();
+            let verdict = self.lab.judge_with(&self.watch.ledger(), &instance.host, &instance.id, &aside).unwrap();
             assert_eq!(verdict.findings, [], "{}", instance.id);
             println!(
                 "{}: {} kept, {} set aside, silent for {} ms",

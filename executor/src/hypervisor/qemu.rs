@@ -231,7 +231,7 @@ impl Qemu {
 
     /// Lets the host's guests go on that a full disk halted: there may be room now. One that another order or another
     /// client is at is left to that; whoever looks at it next lets it go on.
-    async fn wake_halted(&self) {
+    pub async fn wake_halted(&self) {
         for copy in self.host.copies().unwrap_or_default() {
             let Ok(Some(_alone)) = CopyLock::try_take(&copy.order_lock()) else { continue };
             if let Ok(Presence::Up(mut qmp)) = process::glance(&copy).await

@@ -56,7 +56,8 @@ pub enum LabError {
 /// A guest's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    id: i32,
+    /// Its number.
+    pub id: i32,
     /// Where it runs.
     pub host: HostName,
     /// What it runs.
@@ -187,11 +188,27 @@ impl Lab {
     /// # Errors
     /// As the file system and `qemu-img` say.
     pub fn judge(&self, ledger: &Ledger, host: &HostName, instance: &InstanceId) -> Result<Verdict, LabError> {
+        self.judge_with(ledger, host, instance, &[])
+    }
+
+    /// The same, where copies of it were taken away by hand, to these folders: they count as put aside, if they are whole.
+    ///
+    /// # Errors
+    /// As the file system and `qemu-img` say.
+    pub fn judge_with(
+        &self,
+        ledger: &Ledger,
+        host: &HostName,
+        instance: &InstanceId,
+        taken: &[&Path],
+    ) -> Result<Verdict, LabError> {
         if !self.copy(host, instance)?.file(DiskFile::Base).exists() {
             let findings = vec![oracle::Finding::NoDisk { host: host.clone() }];
             return Ok(Verdict { findings, ..Verdict::default() });
         }
-        let mut aside = Vec::new();
+        let is_whole = |folder: &&&Path| folder.join(file_name(DiskFile::Base)).exists();
+        let mut aside =
+            taken.iter().filter(is_whole).map(|folder| self.read_log_in(folder)).collect::<Result<Vec<_>, _>>()?;
         for host in &self.hosts {
             for folder in self.copy(host, instance)?.discarded() {
                 aside.push(self.read_log_in(&folder)?);
