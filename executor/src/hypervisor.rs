@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use decant_schema::finding::Finding;
 use decant_schema::fleet::{Heartbeat, InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
 use decant_schema::migration::{DiskFile, Generation};
@@ -418,6 +419,14 @@ pub enum HypervisorError {
         instance: InstanceId,
         /// What it is made of, and what to do about it.
         detail: String,
+    },
+    /// The machine it is to be is not one this host can or may make of it; nothing was changed.
+    #[error("make the machine of {instance}: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; also "))]
+    Machine {
+        /// The instance.
+        instance: InstanceId,
+        /// Everything that speaks against it, with its place in the document and what would be right.
+        findings: Vec<Finding>,
     },
     /// A program that was not started here uses the copy's disk: it is neither down nor ours, and nothing is done to it.
     #[error("take {instance} for its own: failed to {detail}")]

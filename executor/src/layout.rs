@@ -1,7 +1,7 @@
 //! Where a host keeps its copies of instances: the one place that turns an id into paths.
 //!
 //! ```text
-//! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, definition.json; qmp.sock and qemu.log while it runs
+//! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, machine.json, definition.json; qmp.sock and qemu.log while it runs
 //! <root>/consoles/<id>.log what the guest said on its serial line; only ever appended to, outlives the copy
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/executed/<id>     the migration for which it last executed here; outlives the copy
@@ -10,7 +10,10 @@
 //! <root>/host              says that the folder is a host's: its storage is there
 //! <root>/store             the store whose conductor has this host, and which of its lives used it last
 //! <root>/spare/            files whose blocks are allocated: what replaces a fence or the mark where the disk is full
-//! <root>/kernel            where there is one, guests are started with it instead of what their disk holds
+//! <root>/kernel            where there is one, guests that name no kernel are started with it instead of what their disk holds
+//! <root>/kernels/          kernels and their first file systems, which a guest's machine may name
+//! <root>/firmware/         UEFI firmware, which a guest's machine may name
+//! <root>/interfaces        the bridges and tap interfaces a guest's machine may name, one a line
 //! ```
 //!
 //! An id comes from a document, so it is checked before it becomes part of a path. What must survive a crash is
@@ -64,6 +67,39 @@ impl HostFolder {
     /// The kernel the host's guests are started with, if it has one.
     pub fn kernel(&self) -> PathBuf {
         self.root.join("kernel")
+    }
+
+    /// A kernel, or a first file system, of the host's list.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the name cannot be a file's, else as the file system says.
+    pub fn listed_kernel(&self, name: &str) -> io::Result<PathBuf> {
+        listed(&self.root.join("kernels"), name)
+    }
+
+    /// A UEFI firmware of the host's list.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the name cannot be a file's, else as the file system says.
+    pub fn listed_firmware(&self, name: &str) -> io::Result<PathBuf> {
+        listed(&self.root.join("firmware"), name)
+    }
+
+    /// The host's list of bridges and tap interfaces.
+    pub fn interfaces(&self) -> PathBuf {
+        self.root.join("interfaces")
+    }
+
+    /// The bridges and tap interfaces that guests may be plugged into.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn listed_interfaces(&self) -> io::Result<Vec<String>> {
+        match std::fs::read_to_string(self.interfaces()) {
+            Ok(text) => Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The mark of the store whose conductor has this host.
@@ -219,6 +255,11 @@ fn plain_name(name: &str) -> io::Result<&str> {
     Ok(name)
 }
 
+/// A file of a list that is a folder. What its administrator put there may be a link to elsewhere.
+fn listed(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    folder.join(plain_name(name)?).canonicalize()
+}
+
 /// The places of one instance on one host.
 #[derive(Clone, Debug)]
 pub struct CopyFolder {
@@ -247,9 +288,9 @@ impl CopyFolder {
         self.root.join("consoles").join(format!("{}.log", self.id))
     }
 
-    /// The kernel of the host the copy is on.
-    pub fn kernel(&self) -> PathBuf {
-        HostFolder::new(&self.root).kernel()
+    /// The host the copy is on.
+    pub fn host(&self) -> HostFolder {
+        HostFolder::new(&self.root)
     }
 
     /// The host's files that are replaced without room.
@@ -303,6 +344,7 @@ pub fn file_name(file: DiskFile) -> &'static str {
         DiskFile::Base => "base.qcow2",
         DiskFile::Overlay => "overlay.qcow2",
         DiskFile::Memory => "memory",
+        DiskFile::Machine => "machine.json",
     }
 }
 

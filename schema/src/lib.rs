@@ -4,7 +4,7 @@
 //! being carried out) and the casts that drive it. The planner and the executor never see each other: they meet here,
 //! and this crate knows neither.
 //!
-//! Documents are checked at the door ([`fleet::read`], [`plan::read`]): past it there are only values that cannot be
+//! Documents are checked at the door ([`fleet::read`], [`plan::read`], [`machine::read`]): past it there are only values that cannot be
 //! wrong, so nothing behind re-examines them.
 
 pub mod cast;
@@ -12,6 +12,7 @@ pub mod document;
 pub mod finding;
 pub mod fleet;
 pub mod id;
+pub mod machine;
 pub mod migration;
 pub mod nearest;
 pub mod plan;

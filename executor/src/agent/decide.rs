@@ -136,8 +136,9 @@ fn snapshot(subject: &Subject, copy: &Copy) -> Verdict {
 }
 
 fn copy_base(subject: &Subject) -> Verdict {
-    let copied = subject.copies_disk().then_some(Effect::Copy(DiskFile::Base));
-    Verdict::Do(copied.into_iter().collect(), Report::BaseCopied { copied: Manifest::new() })
+    let files = [DiskFile::Machine, DiskFile::Base].map(Effect::Copy);
+    let copied = if subject.copies_disk() { files.to_vec() } else { Vec::new() };
+    Verdict::Do(copied, Report::BaseCopied { copied: Manifest::new() })
 }
 
 fn stop_and_copy(subject: &Subject) -> Verdict {

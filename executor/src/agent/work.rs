@@ -85,9 +85,10 @@ impl From<TransferError> for WorkError {
     }
 }
 
-/// A snapshot that finds its guest unfit, or its disk of a kind that is not carried, has changed nothing.
+/// A snapshot that finds its guest unfit, or its disk or machine of a kind that is not carried, has changed nothing.
 fn unless_unfit(error: HypervisorError) -> WorkError {
-    let is_unfit = matches!(error, HypervisorError::Unfit { .. } | HypervisorError::Uncarried { .. });
+    use HypervisorError::{Machine, Uncarried, Unfit};
+    let is_unfit = matches!(error, Unfit { .. } | Uncarried { .. } | Machine { .. });
     let error = WorkError::from(error);
     if is_unfit { error.before_anything() } else { error }
 }

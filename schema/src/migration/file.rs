@@ -16,6 +16,8 @@ pub enum DiskFile {
     Overlay,
     /// Its memory, where it was suspended.
     Memory,
+    /// What machine it is.
+    Machine,
 }
 
 impl fmt::Display for DiskFile {
@@ -24,6 +26,7 @@ impl fmt::Display for DiskFile {
             Self::Base => "base",
             Self::Overlay => "overlay",
             Self::Memory => "memory",
+            Self::Machine => "machine",
         })
     }
 }

@@ -1,4 +1,7 @@
-//! What makes the files of a copy an instance: its size, kept beside them.
+//! What makes the files of a copy an instance: its size, kept beside them, and what machine it is.
+//!
+//! The size is the record's and is written here; the machine is a document of its own, which travels with the disks
+//! ([`super::machine`]). A definition of format 1 had none: its guest is the machine every guest was then.
 
 use std::io;
 
@@ -10,6 +13,12 @@ use crate::hypervisor::{CopyFacts, GuestSize};
 use crate::layout::{CopyFolder, write_durably};
 
 const NAME: &str = "definition.json";
+
+/// The format that is written. It says that a machine lies beside it, which a reader of format 1 would not look for.
+const FORMAT: u32 = 2;
+
+/// The formats that are read.
+const KNOWN: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 
 /// The stored definition; `format` guards against a reader of another age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +34,7 @@ pub(super) struct Definition {
 impl Definition {
     /// An instance of this size, with an overlay from this snapshot, if one of its own.
     pub(super) fn of(size: GuestSize, snapshot: Option<Generation>) -> Self {
-        Self { format: 1, memory_mb: size.memory.count(), vcpus: size.vcpus, snapshot }
+        Self { format: FORMAT, memory_mb: size.memory.count(), vcpus: size.vcpus, snapshot }
     }
 
     /// Reads the definition of a copy; `None` when its files are not an instance yet.
@@ -36,11 +45,16 @@ impl Definition {
             Err(error) => return Err(error),
         };
         let definition: Self = serde_json::from_slice(&text)?;
-        if definition.format != 1 {
-            let reason = format!("{NAME} has format {}, this decant reads 1", definition.format);
+        if !KNOWN.contains(&definition.format) {
+            let reason = format!("{NAME} has format {}, this decant reads {FORMAT} and older", definition.format);
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(Some(definition))
+    }
+
+    /// Whether it was written before guests had machines of their own.
+    pub(super) fn knows_no_machine(&self) -> bool {
+        self.format < 2
     }
 
     /// Whether there is one, readable or not.
@@ -48,9 +62,9 @@ impl Definition {
         copy.join(NAME).exists()
     }
 
-    /// Writes it so that a crash leaves the old or the new one.
+    /// Writes it, for the machine that lies beside it, so that a crash leaves the old or the new one.
     pub(super) fn write(&self, copy: &CopyFolder) -> io::Result<()> {
-        write_durably(&copy.join(NAME), &serde_json::to_vec(self)?)
+        write_durably(&copy.join(NAME), &serde_json::to_vec(&Self { format: FORMAT, ..*self })?)
     }
 
     /// Takes the definition away: what is left are files.

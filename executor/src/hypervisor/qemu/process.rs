@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use decant_schema::machine::Serial;
 use decant_schema::migration::DiskFile;
 use serde_json::json;
 use tokio::process::Command;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::definition::Definition;
 use super::lock::{CopyLock, RETRY};
+use super::machine::Housed;
 use super::occupant::{self, Occupied};
 use super::qmp::Qmp;
 use super::{Fault, Tools};
@@ -24,8 +26,8 @@ use crate::tool::MissingTool;
 const SOCKET: &str = "qmp.sock";
 const PROCESS_ID: &str = "qemu.pid";
 
-/// A machine type both QEMU 7.2 and 10 know, so that a memory saved by one is read by the other.
-const MACHINE: &str = "pc-i440fx-7.2";
+/// Where a guest's serial line can be attached to, if its machine says so.
+pub(crate) const CONSOLE_SOCKET: &str = "console.sock";
 
 /// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
 const BUSY_MAX: Duration = Duration::from_secs(120);
@@ -89,13 +91,19 @@ async fn are_ours(copy: &CopyFolder) -> Result<(), Fault> {
 
 /// Starts QEMU with the guest's processors halted, waiting for a memory if there is one to load. The process holds the
 /// copy's lock from its first to its last moment.
-pub(super) async fn spawn(tools: &Tools, lock: CopyLock, copy: &CopyFolder, what: Definition) -> Result<Qmp, Fault> {
+pub(super) async fn spawn(
+    tools: &Tools,
+    lock: CopyLock,
+    copy: &CopyFolder,
+    what: Definition,
+    machine: &Housed,
+) -> Result<Qmp, Fault> {
     make_parent(&copy.console())?;
     let log = File::create(copy.join("qemu.log"))?;
     let mut command = Command::new(&tools.qemu);
     command
         .current_dir(copy.path())
-        .args(arguments(tools, copy, what))
+        .args(arguments(tools, copy, what, machine))
         .process_group(0)
         .stdin(lock.share()?)
         .stdout(log.try_clone()?)
@@ -116,16 +124,15 @@ pub(super) async fn spawn(tools: &Tools, lock: CopyLock, copy: &CopyFolder, what
     }
 }
 
-fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition) -> Vec<String> {
+fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition, machine: &Housed) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["-nodefaults", "-no-user-config", "-display", "none", "-S"].map(str::to_owned).into();
     let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    option("-machine", format!("{MACHINE},accel={}", tools.accelerator.name()));
     option("-m", format!("{}M", what.memory_mb));
     option("-smp", what.vcpus.to_string());
     option("-qmp", format!("unix:{SOCKET},server=on,wait=off"));
     option("-pidfile", PROCESS_ID.to_owned());
-    option("-chardev", format!("file,id=console,append=on,path={}", escaped(&copy.console())));
+    option("-chardev", console(copy, machine.machine.serial));
     option("-serial", "chardev:console".to_owned());
     option("-blockdev", node("base", DiskFile::Base, None));
     let top = if copy.file(DiskFile::Overlay).exists() {
@@ -134,14 +141,22 @@ fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition) -> Vec<String> 
     } else {
         "base"
     };
-    option("-device", format!("virtio-blk-pci,id=disk,drive={top}"));
-    if copy.kernel().exists() {
-        option("-kernel", copy.kernel().to_string_lossy().into_owned());
-    }
     if copy.file(DiskFile::Memory).exists() {
         option("-incoming", "defer".to_owned());
     }
+    arguments.extend(machine.arguments(tools.accelerator.name(), top));
     arguments
+}
+
+/// What the serial line leads to: the log, which is only ever appended to, and whoever attaches.
+fn console(copy: &CopyFolder, serial: Serial) -> String {
+    let log = escaped(&copy.console());
+    match serial {
+        Serial::File => format!("file,id=console,append=on,path={log}"),
+        Serial::Socket => {
+            format!("socket,id=console,path={CONSOLE_SOCKET},server=on,wait=off,logfile={log},logappend=on")
+        }
+    }
 }
 
 /// A comma ends a value in QEMU's options unless it is doubled.

@@ -65,6 +65,8 @@ impl Files {
             DiskFile::Base => format!("base {}", self.base?),
             DiskFile::Overlay => format!("overlay {:?}", self.overlay?),
             DiskFile::Memory => format!("memory {}", self.memory?),
+            // Every simulated guest is the same machine.
+            DiskFile::Machine => "machine".to_owned(),
         };
         Some(Digest::of(&blake3::hash(text.as_bytes())))
     }
@@ -75,6 +77,7 @@ impl Files {
             DiskFile::Base => self.base = from.base,
             DiskFile::Overlay => self.overlay = from.overlay,
             DiskFile::Memory => self.memory = from.memory,
+            DiskFile::Machine => {}
         }
     }
 }
