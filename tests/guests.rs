@@ -280,6 +280,33 @@ fn a_store_that_knows_less_than_its_hosts_is_refused_until_it_takes_that_up() {
     assert!(code == Some(2) && said.contains("knows more than the store"), "{said}");
 }
 
+/// A move was under way of which a restored store knows nothing: its guest, stopped for the move, goes on.
+#[test]
+fn an_instance_that_a_forgotten_move_left_halted_goes_on_after_a_take_over() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let told = ["--fleet-source", "fleet.json", "--confirm", "now"];
+    let (code, said) = fleet.ask(&[&["migrate", "cache-1", "--to", "oak"], &told[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    fleet.copy_store();
+    // So slow that its memory is still being copied when the kill comes.
+    let mut moving = fleet.site_command(&["migrate", "cache-2", "--to", "elm", "--suspend", "--bandwidth", "16"]);
+    let mut moving = moving.spawn().unwrap();
+    let is_down = |fleet: &RealFleet| fleet.processes().iter().all(|one| one.instance.as_str() != "cache-2");
+    fleet.migration_that(|migration| migration.state.name() == "migrating-step2" && is_down(&fleet), 1);
+    moving.kill().unwrap();
+    moving.wait().unwrap();
+    fleet.restore_store();
+    let (code, said) = fleet.ask(&["host", "take-over"]);
+    assert!(code == Some(0) && said.contains("cache-2 was left halted on ash"), "{said}");
+    assert!(is_down(&fleet), "a look changed something");
+    let (code, said) = fleet.ask(&["host", "take-over", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    fleet.check_disks();
+}
+
 #[test]
 fn a_dead_host_is_declared_dead_and_its_stale_copy_is_put_aside_when_it_is_back() {
     if RealFleet::cannot_be_made() {

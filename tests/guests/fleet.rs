@@ -219,6 +219,14 @@ impl RealFleet {
         command
     }
 
+    /// A command on this site that says nothing.
+    pub(crate) fn site_command(&self, words: &[&str]) -> Command {
+        let mut command = decant();
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.on_this_site(&mut command);
+        command
+    }
+
     fn on_this_site(&self, command: &mut Command) {
         command.arg("--store").arg(self.path("store.db")).arg("--hosts-in").arg(self.lab.hosts_folder());
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
-use decant_schema::fleet::Instance;
+use decant_schema::fleet::{Instance, InstanceState};
 use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::Generation;
 use decant_schema::store::{Found, Store};
@@ -44,6 +44,15 @@ pub enum Discrepancy {
         /// Where the store has it.
         recorded: HostName,
     },
+    /// A move that the store knows nothing of left the instance halted.
+    Halted {
+        /// The instance.
+        instance: InstanceId,
+        /// Where.
+        host: HostName,
+        /// What its guest does instead of running.
+        guest: String,
+    },
     /// Several hosts have a copy, and nothing tells which is the instance.
     Undecided {
         /// The instance.
@@ -65,6 +74,9 @@ impl fmt::Display for Discrepancy {
             Self::Nowhere { instance, recorded } => {
                 write!(f, "{instance} is on none of these hosts; the store has it on {recorded}")
             }
+            Self::Halted { instance, host, guest } => {
+                write!(f, "{instance} was left halted on {host} by a move the store knows nothing of: {guest}")
+            }
             Self::Undecided { instance, hosts } => {
                 let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
                 write!(f, "{instance} has a copy on each of {}, and nothing tells which counts", hosts.join(", "))
@@ -74,17 +86,19 @@ impl fmt::Display for Discrepancy {
 }
 
 /// Looks through the hosts and says in what they differ from the store; with `take`, has the store take that up and the
-/// hosts be its own from then on, whoever's they were.
+/// hosts be its own from then on, whoever's they were, and has those go on that a forgotten move left halted.
 ///
 /// # Errors
-/// Where a copy leaves it open which one counts, as [`ApplyError::Undecided`]; nothing is changed then.
+/// Where a copy leaves it open which one counts, as [`ApplyError::Undecided`]; nothing is changed then. What a host says where
+/// an instance does not go on: the rest is taken up by then.
 pub async fn take_over(store: &Path, drivers: &Drivers, take: bool) -> Result<Vec<Discrepancy>, ApplyError> {
     let held = session::hold(store).await?;
-    let (mut all, mut discrepancies) = (Vec::new(), Vec::new());
+    let (mut all, mut discrepancies, mut halted) = (Vec::new(), Vec::new(), Vec::new());
     for instance in held.store.fleet().await?.instances {
         let seen = Seen::of(&instance, drivers).await?;
         let known = held.store.generation(&instance.id).await?;
         discrepancies.extend(seen.discrepancies(&instance, known));
+        halted.extend(seen.halted(&instance, known, drivers).await?);
         all.extend(seen.found(&instance));
     }
     let undecided: Vec<_> = discrepancies.iter().filter(|one| matches!(one, Discrepancy::Undecided { .. })).collect();
@@ -94,8 +108,30 @@ pub async fn take_over(store: &Path, drivers: &Drivers, take: bool) -> Result<Ve
     if take {
         held.store.take_up(&without_moving(&held.store, all).await?, SystemClock.now()).await?;
         held.adopt_from_anybody(drivers).await?;
+        for one in &halted {
+            one.go_on(drivers).await?;
+        }
     }
+    discrepancies.extend(halted.into_iter().map(|one| one.told));
     Ok(discrepancies)
+}
+
+/// An instance that a forgotten move left halted, and the latest order obeyed for it.
+struct LeftHalted {
+    instance: InstanceId,
+    host: HostName,
+    obeyed: Generation,
+    told: Discrepancy,
+}
+
+impl LeftHalted {
+    /// Powers it on, from its memory if that was saved.
+    async fn go_on(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        let Some(driver) = drivers.get(&self.host) else { return Ok(()) };
+        let unseen = |source| ApplyError::Unseen { host: self.host.clone(), source };
+        let _alone = driver.hypervisor.fence(&self.instance, self.obeyed).await.map_err(unseen)?;
+        driver.hypervisor.start(&self.instance).await.map_err(unseen)
+    }
 }
 
 /// An instance whose migration the hosts have not overtaken is where that migration says.
@@ -111,6 +147,8 @@ async fn without_moving(store: &Store, all: Vec<Found>) -> Result<Vec<Found>, Ap
 struct Seen {
     running: Vec<HostName>,
     stopped: Vec<HostName>,
+    /// Those of both that stand on an overlay: a move was under way, or its overlay is not merged yet.
+    frozen: Vec<HostName>,
     obeyed: Generation,
     looked_at_home: bool,
 }
@@ -118,11 +156,17 @@ struct Seen {
 impl Seen {
     async fn of(instance: &Instance, drivers: &Drivers) -> Result<Self, ApplyError> {
         let looked_at_home = drivers.contains_key(&instance.host);
-        let mut seen = Self { running: Vec::new(), stopped: Vec::new(), obeyed: Generation(0), looked_at_home };
+        let (running, stopped, frozen) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen = Self { running, stopped, frozen, obeyed: Generation(0), looked_at_home };
         for (host, driver) in drivers {
             let held = driver.hypervisor.observe(&instance.id).await;
             let held = held.map_err(|source| ApplyError::Unseen { host: host.clone(), source })?;
             seen.obeyed = seen.obeyed.max(held.fence);
+            if let Copy::Running(facts) | Copy::Stopped(facts) = &held.copy
+                && facts.frozen
+            {
+                seen.frozen.push(host.clone());
+            }
             match held.copy {
                 Copy::Running(_) => seen.running.push(host.clone()),
                 Copy::Stopped(_) => seen.stopped.push(host.clone()),
@@ -140,6 +184,27 @@ impl Seen {
             ([], [one]) if self.looked_at_home => Some(one),
             _ => None,
         }
+    }
+
+    /// Whether a move that the store knows nothing of keeps an instance from running that is to.
+    async fn halted(
+        &self,
+        instance: &Instance,
+        known: Generation,
+        drivers: &Drivers,
+    ) -> Result<Option<LeftHalted>, ApplyError> {
+        let Some(host) = self.place().filter(|host| self.frozen.contains(host)) else { return Ok(None) };
+        let Some(driver) = drivers.get(host) else { return Ok(None) };
+        if self.obeyed <= known || instance.state != InstanceState::Active {
+            return Ok(None);
+        }
+        let health = driver.hypervisor.examine(&instance.id, None).await;
+        let health = health.map_err(|source| ApplyError::Unseen { host: host.clone(), source })?;
+        Ok(health.guest.map(|guest| {
+            let (instance, host, obeyed) = (instance.id.clone(), host.clone(), self.obeyed);
+            let told = Discrepancy::Halted { instance: instance.clone(), host: host.clone(), guest };
+            LeftHalted { instance, host, obeyed, told }
+        }))
     }
 
     fn found(&self, instance: &Instance) -> Option<Found> {
