@@ -92,6 +92,11 @@ impl Migration {
         self.state.awaits(&self.subject)
     }
 
+    /// Whether hosts that have obeyed this generation know more of the instance than this record: then it does not go on.
+    pub fn is_overtaken(&self, obeyed: Generation) -> bool {
+        matches!(self.state, MigrationState::Overtaken { .. }) || self.generation < obeyed
+    }
+
     /// What the instance's record says of it in this state: the target's once it runs there, until it is on its way
     /// back. In every state the host named can run the instance, unless the store has forgotten what its hosts did since.
     pub fn standing(&self) -> &Attributes {

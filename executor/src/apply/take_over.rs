@@ -138,7 +138,7 @@ impl LeftHalted {
 async fn without_moving(store: &Store, all: Vec<Found>) -> Result<Vec<Found>, ApplyError> {
     let moving = store.unfinished_migrations().await?;
     let goes_on = |found: &Found| {
-        moving.iter().any(|one| one.subject.instance == found.instance && one.generation >= found.obeyed)
+        moving.iter().any(|one| one.subject.instance == found.instance && !one.is_overtaken(found.obeyed))
     };
     Ok(all.into_iter().filter(|found| !goes_on(found)).collect())
 }

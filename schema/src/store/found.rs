@@ -38,7 +38,7 @@ impl Store {
             raise(&mut write, found).await?;
             let begun = unfinished(&mut write, &found.instance).await?;
             match begun {
-                Some(begun) if begun.generation >= found.obeyed => {}
+                Some(begun) if !begun.is_overtaken(found.obeyed) => {}
                 Some(begun) => {
                     end(&mut write, &begun, found, now).await?;
                     place(&mut write, found).await?;
@@ -81,7 +81,7 @@ async fn end(write: &mut Write, begun: &Migration, found: &Found, now: Timestamp
         MigrationOutcome::Aborted
     };
     let state = MigrationState::Finished { outcome };
-    let generation = found.obeyed.next();
+    let generation = found.obeyed.max(begun.generation).next();
     let over = Migration { state, generation, lease_until: None, updated_at: now, ..begun.clone() };
     update(write, begun, &over).await?;
     journal::append(write, &over, "taken-over", now).await?;
