@@ -87,7 +87,7 @@ async fn move_once(
             return Err(format!("the {file} is not what was sent").into());
         }
     }
-    to.create(&GuestSpec { instance: instance.clone(), size: GUEST, disk: Disk::Local }).await?;
+    to.create(&GuestSpec { instance: instance.clone(), size: GUEST, disk: Disk::Local, built_by: None }).await?;
     to.start(instance).await?;
     let downtime = stopped.elapsed().as_secs_f64();
     from.destroy(instance, &Disk::Local, Discard::Everything).await?;

@@ -95,6 +95,7 @@ impl Agent {
                 Some(report) => report,
                 None => return debug!(host = %self.host, work = cast.work.name(), "cannot see what is done"),
             },
+            Err(WorkError::Left(detail)) => Report::Undecided { cause: self.cause(cast, detail) },
             Err(WorkError::Refused(detail)) => Report::Refused { cause: self.cause(cast, detail) },
         };
         let (migration, generation) = (cast.migration, cast.generation);

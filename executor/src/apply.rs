@@ -283,6 +283,8 @@ async fn begin(held: &Held, job: &ApplyJob<'_>, now: Timestamp) -> Result<(), Ap
     }
     can_be_reached(&job.plan.moves, &job.drivers)?;
     can_be_done(&job.plan.moves, fleet, &job.drivers)?;
+    // Of a store that its hosts have left behind, the record says nothing.
+    held.is_accepted(&job.drivers).await?;
     are_as_recorded(&job.plan.moves, fleet, &job.drivers).await?;
     are_proven_dead(store, &job.plan.moves).await?;
     held.adopt(&job.drivers).await?;

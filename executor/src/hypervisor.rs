@@ -42,6 +42,9 @@ pub trait Hypervisor: Send + Sync {
         Ok(())
     }
 
+    /// Whether [`Hypervisor::adopt`] would accept this store; changes nothing.
+    fn accepts(&self, claimant: &Claimant) -> Result<(), AdoptError>;
+
     /// Marks the host durably as one this store's conductor has, in the store's present life. Called before any order of
     /// that store; fails with [`AdoptError::Another`] where it is marked as another's, which may be starting guests here
     /// at this moment, and with [`AdoptError::Ahead`] where it was used by a life the store knows nothing of.
@@ -219,6 +222,9 @@ pub struct CopyFacts {
     pub frozen: bool,
     /// Whether a complete saved memory lies beside it.
     pub memory: bool,
+    /// The beginning of the last migration that froze its disk here or built it here; zero if none did. It goes with the
+    /// copy: an instance that is defined here afterwards has none.
+    pub mark: Generation,
 }
 
 /// An instance as a driver makes it.
@@ -230,6 +236,9 @@ pub struct GuestSpec {
     pub size: GuestSize,
     /// Where its disk is.
     pub disk: Disk,
+    /// The beginning of the migration that builds it ([`CopyFacts::mark`]); none: it is made for none, and keeps what mark
+    /// it has.
+    pub built_by: Option<Generation>,
 }
 
 /// How large a guest is.

@@ -117,13 +117,19 @@ impl HostFolder {
         // Of two that come at once, one is first and the other sees whose the host is.
         let alone = File::open(&self.root)?;
         alone.lock()?;
-        if let Some(owner) = self.owner()?
-            && let Err(foreign) = claimant.judge(&owner)
-        {
+        if let Err(foreign) = self.judge(claimant)? {
             return Ok(Err(foreign));
         }
         self.spares().write(&mark, claimant.owner.to_text().as_bytes())?;
         Ok(Ok(()))
+    }
+
+    /// Whether the host is this claimant's, or nobody's yet.
+    ///
+    /// # Errors
+    /// Where its mark cannot be read.
+    pub fn judge(&self, claimant: &Claimant) -> io::Result<Result<(), Foreign>> {
+        Ok(self.owner()?.map_or(Ok(()), |owner| claimant.judge(&owner)))
     }
 
     /// Where it is.

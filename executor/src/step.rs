@@ -7,13 +7,14 @@
 //! | pre-migrating | source: freeze the disk | migrating | reverted: source, then target | refused → finished (failed) |
 //! | migrating | source: copy the base, the guest runs | migrating-step2 | reverted: source, then target | |
 //! | migrating-step2 | source: stop, copy the rest | post-migrating | reverted: source, then target | |
-//! | post-migrating | target: verify, build, start | verify-migration | reverted: target, then source | |
-//! | verify-migration, awaited | somebody decides | | | confirm, window ended → due; revert → reverted: target, then source |
-//! | verify-migration, due | target: look again | given | failed → awaited, by a person | confirm → due; revert → reverted: target, then source |
+//! | post-migrating | target: verify, build, start | verify-migration | reverted: looking back | |
+//! | verify-migration, awaited | somebody decides | | | confirm, window ended → due; revert → reverted: looking back |
+//! | verify-migration, due | target: look again | given | failed → awaited, by a person | confirm → due; revert → reverted: looking back |
 //! | verify-migration, given | source: destroy the old copy | merging, or finished (confirmed) | stays, tried again | |
 //! | verify-migration, merging | target: merge the overlay | finished (confirmed) | stays, tried again; after three times finished (confirmed) | |
-//! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | executed → verify-migration, awaited |
-//! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | |
+//! | reverted, looking back | source: find the old copy | target's turn | stays, tried again | undecided → verify-migration, awaited |
+//! | reverted, target's turn | target: remove the new copy | source's turn, or finished | stays, tried again | executed, undecided → verify-migration, awaited |
+//! | reverted, source's turn | source: run as before | target's turn, or finished | stays, tried again | undecided → verify-migration, awaited |
 //! | overtaken | somebody finds out why | | abort → finished | |
 //! | finished | nobody | | | |
 //!
@@ -30,13 +31,14 @@
 //! way back to go, and nothing that either host holds is this migration's to remove.
 //!
 //! **Nobody's word destroys what was not looked at.** A confirmation, a person's too, first has the target show its copy;
-//! what is found instead is told to whoever asked. And what has executed at the target is not undone by a failure or by a call
+//! what is found instead is told to whoever asked. On the way back, the source first shows its own before the target removes
+//! anything: where it is lost, what the target has may be all there is, and a person decides. And what has executed at the target is not undone by a failure or by a call
 //! to stop: what the guest wrote there is nowhere else, so a person decides, and no window runs.
 //!
 //! **Undo before, forward after.** A confirmation is the point of no return: the states behind it know no failure.
 //! Before the target was told to build, only the source can run the instance, so on the way back the source goes first
 //! and the guest does not wait for a target that may be dead. From then on the target may run it, so the target goes
-//! first, and the source starts nothing until the target said that its copy is gone.
+//! first, and the source, which has only looked, starts nothing until the target said that its copy is gone.
 //!
 //! Exceptions to the table: a resize in place has one host, so its way back is the source's alone and its confirmation
 //! destroys nothing, so it is given without a look; a rebuild has no source to do anything, so it begins in post-migrating, its way back is the
@@ -172,6 +174,21 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             Asked(Wish::Confirm | Wish::ConfirmAnyway) | LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
+        MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, outcome } => {
+            match event {
+                Reported(Report::Seen) => Next::Enter(MigrationState::Reverted {
+                    turn: Party::Target,
+                    then: Some(Party::Source),
+                    started: true,
+                    outcome: *outcome,
+                }),
+                Reported(Report::Undecided { .. }) => Next::Enter(AWAITED),
+                Reported(Report::Failed { .. }) => Next::Keep,
+                LeaseEnded => Next::Remind,
+                Asked(wish) if wish.outcome() == *outcome => Next::Remind,
+                _ => return Err(illegal),
+            }
+        }
         MigrationState::Reverted { turn, then, started, outcome } => match (event, turn) {
             (Reported(Report::TargetCleaned), Party::Target) | (Reported(Report::SourceRestored), Party::Source) => {
                 match then {
@@ -184,7 +201,9 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
                     }),
                 }
             }
-            (Reported(Report::Executed), Party::Target) => Next::Enter(AWAITED),
+            (Reported(Report::Executed), Party::Target) | (Reported(Report::Undecided { .. }), _) => {
+                Next::Enter(AWAITED)
+            }
             (Reported(Report::Failed { .. }), _) => Next::Keep,
             (LeaseEnded, _) => Next::Remind,
             (Asked(wish), _) if wish.outcome() == *outcome => Next::Remind,
@@ -267,15 +286,14 @@ fn due(subject: &Subject, assurance: Assurance) -> MigrationState {
     }
 }
 
-/// The beginning of the way back from `state`.
+/// The beginning of the way back from `state`. Where the target was told to build, the source first looks whether there is
+/// anything to go back to.
 fn way_back(subject: &Subject, state: &MigrationState, outcome: MigrationOutcome) -> MigrationState {
     let started = matches!(state, MigrationState::PostMigrating { .. } | MigrationState::VerifyMigration { .. });
     let (turn, then) = if subject.in_place() {
         (Party::Source, None)
     } else if subject.mode == MoveMode::Rebuild {
         (Party::Target, None)
-    } else if started {
-        (Party::Target, Some(Party::Source))
     } else {
         (Party::Source, Some(Party::Target))
     };
@@ -292,7 +310,10 @@ pub fn is_awaited(migration: &Migration, host: &HostName, generation: Generation
 pub fn cause_of(migration: &Migration, event: &MigrationEvent) -> Option<Cause> {
     match event {
         MigrationEvent::Reported(
-            Report::Failed { cause } | Report::Refused { cause } | Report::Started { but: Some(cause) },
+            Report::Failed { cause }
+            | Report::Refused { cause }
+            | Report::Undecided { cause }
+            | Report::Started { but: Some(cause) },
         ) => Some(cause.clone()),
         MigrationEvent::Reported(Report::Executed) => {
             Some(Cause::Executed { host: migration.subject.target().clone() })

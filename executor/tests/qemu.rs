@@ -102,7 +102,7 @@ impl World {
     }
 
     async fn arrive(&self, size: GuestSize) {
-        let guest = GuestSpec { instance: self.vm.clone(), size, disk: Disk::Local };
+        let guest = GuestSpec { instance: self.vm.clone(), size, disk: Disk::Local, built_by: None };
         self.on(&self.b).create(&guest).await.unwrap();
         self.on(&self.b).create(&guest).await.unwrap();
     }
@@ -418,7 +418,7 @@ async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touc
     ];
     for (named, made) in kinds {
         made.iter().for_each(|arguments| qemu_img(&folder, arguments));
-        let guest = GuestSpec { instance: vm.clone(), size: SMALL, disk: Disk::Local };
+        let guest = GuestSpec { instance: vm.clone(), size: SMALL, disk: Disk::Local, built_by: None };
         for refused in [driver.snapshot(&vm, Generation(1)).await, driver.create(&guest).await] {
             let Err(HypervisorError::Uncarried { detail, .. }) = refused else { panic!("{named}: {refused:?}") };
             assert!(detail.contains(named), "{detail}");

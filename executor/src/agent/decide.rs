@@ -52,6 +52,8 @@ pub enum Verdict {
     Do(Vec<Effect>, Report),
     /// Nothing: what was found is not what the migration was made for. In what it differs.
     Refuse(String),
+    /// Nothing: a person has to decide. What was found.
+    Leave(String),
     /// Nothing: it cannot be done as things are. Why not.
     Fail(String),
 }
@@ -67,7 +69,7 @@ pub struct Found {
 
 /// Whether the order asks for a copy to be relied on, which is to be examined first.
 pub fn relies(order: &WorkCast) -> bool {
-    matches!(order.work, Work::LookAgain { .. })
+    matches!(order.work, Work::LookAgain { .. } | Work::LookBack | Work::RestoreSource { .. })
 }
 
 /// What this order comes to where `found` is on the host.
@@ -79,13 +81,14 @@ pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
         Work::StopAndCopy => stop_and_copy(subject),
         Work::Build { manifest } => build(subject, manifest, copy),
         Work::LookAgain { assurance } => look_again(subject, *assurance, found),
-        Work::DestroySource => destroy_source(copy),
+        Work::DestroySource => destroy_source(subject, copy),
         Work::Merge => merge(copy),
+        Work::LookBack => look_back(subject, found),
         Work::CleanTarget { unless_executed: true, .. } if has_executed(subject, &found.held) => {
             Verdict::Do(Vec::new(), Report::Executed)
         }
-        Work::CleanTarget { keep_writes, .. } => clean_target(*keep_writes, copy),
-        Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, copy),
+        Work::CleanTarget { keep_writes, .. } => clean_target(subject, *keep_writes, copy),
+        Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, found),
     }
 }
 
@@ -108,6 +111,11 @@ pub fn failure(order: &WorkCast, after: &Held, cause: Cause) -> Report {
     } else {
         Report::Failed { cause }
     }
+}
+
+/// Whether this migration built the copy here, or froze it: another instance of the name may have been defined since.
+fn is_ours(subject: &Subject, facts: &CopyFacts) -> bool {
+    facts.mark == subject.begun
 }
 
 /// Whether what the guest wrote here may be nowhere else.
@@ -157,6 +165,7 @@ fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
     let size = GuestSize::from(&subject.new.claim);
     let mut effects = Vec::new();
     match copy {
+        Copy::Running(facts) if !subject.in_place() && !is_ours(subject, facts) => return fail(OTHER),
         // Its process is there, but it may have been left before it executed.
         Copy::Running(facts) if !subject.in_place() || facts.size == size && !only_disk_grows(subject) => {
             effects.extend(power_on(subject, subject.begun));
@@ -164,7 +173,8 @@ fn build(subject: &Subject, manifest: &Manifest, copy: &Copy) -> Verdict {
         }
         Copy::Running(_) => effects.push(Effect::Shutdown),
         // What was verified once may have been written to since, by the guest itself.
-        Copy::Stopped(_) => {}
+        Copy::Stopped(facts) if subject.in_place() || is_ours(subject, facts) => {}
+        Copy::Stopped(_) => return fail(OTHER),
         Copy::Nothing | Copy::Incoming => effects.push(Effect::Verify),
     }
     if !manifest.contains_key(&DiskFile::Memory) {
@@ -209,28 +219,66 @@ fn merge(copy: &Copy) -> Verdict {
     }
 }
 
+const OTHER: &str = "an instance of this name is here that this migration did not build";
+
 const RUNS: &str = "the old copy runs, and what runs is not destroyed here; find out who started it";
 
-fn destroy_source(copy: &Copy) -> Verdict {
-    if matches!(copy, Copy::Running(_)) {
-        return fail(RUNS);
+fn destroy_source(subject: &Subject, copy: &Copy) -> Verdict {
+    match copy {
+        // Only a disk that was copied was frozen here, which left a mark.
+        Copy::Running(facts) | Copy::Stopped(facts) if subject.copies_disk() && !is_ours(subject, facts) => {
+            Verdict::Do(Vec::new(), Report::SourceDestroyed)
+        }
+        Copy::Running(_) => fail(RUNS),
+        Copy::Stopped(_) | Copy::Incoming | Copy::Nothing => {
+            Verdict::Do(vec![Effect::Destroy(Discard::Everything)], Report::SourceDestroyed)
+        }
     }
-    Verdict::Do(vec![Effect::Destroy(Discard::Everything)], Report::SourceDestroyed)
 }
 
-fn clean_target(keep_writes: bool, copy: &Copy) -> Verdict {
-    // A target that was never told to build has no instance of this migration, whatever instance it has.
-    if !keep_writes && matches!(copy, Copy::Running(_) | Copy::Stopped(_)) {
+fn look_back(subject: &Subject, found: &Found) -> Verdict {
+    // What the guest wrote while its base was copied. Later, merged, it is missed by nobody.
+    let without_overlay = matches!(&found.held.copy, Copy::Stopped(facts) if subject.copies_disk() && is_ours(subject, facts) && !facts.frozen);
+    match lost(found) {
+        None if without_overlay => leave("its overlay is not there"),
+        None => Verdict::Do(Vec::new(), Report::Seen),
+        Some(what) => leave(&what),
+    }
+}
+
+/// What the copy to go back to lacks.
+fn lost(found: &Found) -> Option<String> {
+    match &found.held.copy {
+        Copy::Running(_) => None,
+        Copy::Nothing | Copy::Incoming => Some("the instance is not here any more".to_owned()),
+        Copy::Stopped(_) => match &found.health {
+            Some(health) => health.disk.clone(),
+            None => Some("it was not examined".to_owned()),
+        },
+    }
+}
+
+fn leave(lost: &str) -> Verdict {
+    Verdict::Leave(format!("{lost}: bring its files back, then revert, or confirm what the target has"))
+}
+
+fn clean_target(subject: &Subject, keep_writes: bool, copy: &Copy) -> Verdict {
+    if let Copy::Running(facts) | Copy::Stopped(facts) = copy
+        && !is_ours(subject, facts)
+    {
         return Verdict::Do(Vec::new(), Report::TargetCleaned);
     }
     let discard = if keep_writes { Discard::KeepOverlay } else { Discard::Everything };
     Verdict::Do(vec![Effect::Destroy(discard)], Report::TargetCleaned)
 }
 
-fn restore_source(subject: &Subject, memory_fits: bool, copy: &Copy) -> Verdict {
+fn restore_source(subject: &Subject, memory_fits: bool, found: &Found) -> Verdict {
+    if let Some(lost) = lost(found) {
+        return leave(&lost);
+    }
     let mut effects = Vec::new();
-    match copy {
-        Copy::Nothing | Copy::Incoming => return fail("the instance is not here"),
+    match &found.held.copy {
+        Copy::Nothing | Copy::Incoming => {}
         Copy::Running(facts) => effects.extend(resize_back(subject, facts)),
         Copy::Stopped(facts) => {
             if !memory_fits {

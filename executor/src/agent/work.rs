@@ -53,6 +53,8 @@ pub(super) enum WorkError {
     Failed(String),
     /// It is not begun, and nothing was changed.
     Refused(String),
+    /// Nothing was done: a person has to decide.
+    Left(String),
 }
 
 impl WorkError {
@@ -117,6 +119,7 @@ impl Agent {
         let found = self.look(cast).await.map_err(|error| before_anything(cast, error))?;
         match decide(cast, &found) {
             Verdict::Refuse(detail) => Err(WorkError::Refused(detail)),
+            Verdict::Leave(detail) => Err(WorkError::Left(detail)),
             Verdict::Fail(detail) => Err(WorkError::Failed(detail)),
             Verdict::Do(effects, report) => {
                 if cast.work == Work::StopAndCopy && cast.subject.copies_disk() {
@@ -213,7 +216,8 @@ impl Agent {
             Effect::Suspend => host.suspend(instance).await?,
             Effect::ForgetMemory => host.forget_memory(instance).await?,
             Effect::Create(size) => {
-                host.create(&GuestSpec { instance: instance.clone(), size, disk }).await?;
+                let built_by = Some(subject.begun);
+                host.create(&GuestSpec { instance: instance.clone(), size, disk, built_by }).await?;
                 if let Some(disk_size) = disk_size(cast) {
                     host.size_disk(instance, subject.begun, disk_size).await?;
                 }

@@ -142,8 +142,9 @@ async fn begin(
     let line = [move_of(&prep)?];
     can_be_reached(&line, &job.drivers)?;
     can_be_done(&line, fleet, &job.drivers)?;
-    are_as_recorded(&line, fleet, &job.drivers).await?;
     let drivers = of_both(&job.drivers, &instance.host, &choice.target);
+    held.is_accepted(&drivers).await?;
+    are_as_recorded(&line, fleet, &drivers).await?;
     held.adopt(&drivers).await?;
     let scope = Scope::Instance(instance.id.clone());
     let limits = job.options.limits(fleet.document());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use decant_schema::cast::Cast;
 use decant_schema::migration::{Awaits, Migration};
-use decant_schema::store::Store;
+use decant_schema::store::{Incarnation, Store};
 use decant_schema::units::Mbps;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -41,7 +41,7 @@ impl Held {
     /// On a host that was dead, stale copies are put aside before anything else.
     pub(super) async fn adopt(&self, drivers: &Drivers) -> Result<(), ApplyError> {
         are_here(drivers)?;
-        let (claimant, dead) = (self.claimant().await?, self.store.deaths().await?);
+        let (claimant, dead) = (self.begin_life().await?, self.store.deaths().await?);
         for (host, driver) in drivers {
             let adopted = driver.hypervisor.adopt(&claimant).await;
             adopted.map_err(|source| ApplyError::Host { host: host.clone(), source })?;
@@ -52,9 +52,18 @@ impl Held {
         Ok(())
     }
 
+    /// Fails where [`Self::adopt`] would, without beginning a life or marking anything.
+    pub(super) async fn is_accepted(&self, drivers: &Drivers) -> Result<(), ApplyError> {
+        let claimant = self.claimant(None).await?;
+        for (host, driver) in drivers {
+            driver.hypervisor.accepts(&claimant).map_err(|source| ApplyError::Host { host: host.clone(), source })?;
+        }
+        Ok(())
+    }
+
     /// The same, whoever's the hosts were: for a person who says that nobody else uses them.
     pub(super) async fn adopt_from_anybody(&self, drivers: &Drivers) -> Result<(), ApplyError> {
-        let claimant = self.claimant().await?;
+        let claimant = self.begin_life().await?;
         for (host, driver) in drivers {
             let adopted = match driver.hypervisor.adopt(&claimant).await {
                 Err(AdoptError::Another { owner } | AdoptError::Ahead { owner }) => {
@@ -67,8 +76,12 @@ impl Held {
         Ok(())
     }
 
-    async fn claimant(&self) -> Result<Claimant, ApplyError> {
-        let incarnation = Some(self.store.begin_incarnation(SystemClock.now()).await?);
+    async fn begin_life(&self) -> Result<Claimant, ApplyError> {
+        let incarnation = self.store.begin_incarnation(SystemClock.now()).await?;
+        self.claimant(Some(incarnation)).await
+    }
+
+    async fn claimant(&self, incarnation: Option<Incarnation>) -> Result<Claimant, ApplyError> {
         let owner = Owner { identity: self.store.identity().await?, path: self.path.clone(), incarnation };
         Ok(Claimant { owner, history: self.store.incarnations().await?, instead_of: None })
     }

@@ -1,8 +1,9 @@
 //! What follows for migrations from a host that was declared dead.
 //!
 //! Nothing of it can run any more, so what it was to undo or to clean up counts as done; what it was to do for an
-//! instance that has not left it yet cannot be done. What it may have executed is for a person to decide: an instance that
-//! was being started there waits.
+//! instance that has not left it yet cannot be done. What it may have executed is for a person to decide, who is told what
+//! going back would cost: so an instance that was being started there waits. And nothing is removed elsewhere for a copy
+//! on a dead host.
 
 use decant_schema::migration::{Awaits, Cause, Death, Figures, Migration, MigrationEvent, Report, Work};
 use decant_schema::store::StoreError;
@@ -38,14 +39,22 @@ impl Conductor {
 
 /// What counts as the report of a dead host; none where only a person can go on.
 fn instead(work: Work, death: &Death) -> Option<Report> {
-    match work {
+    let cause =
+        |detail: &str| Cause::Failed { host: death.host.clone(), work: work.clone(), detail: detail.to_owned() };
+    match &work {
         Work::DestroySource => Some(Report::SourceDestroyed),
+        Work::CleanTarget { unless_executed: true, .. } => Some(Report::Undecided { cause: cause(MAY_HAVE_EXECUTED) }),
+        Work::LookBack => Some(Report::Undecided { cause: cause(OLD_COPY_OUT_OF_REACH) }),
         Work::CleanTarget { .. } => Some(Report::TargetCleaned),
         Work::RestoreSource { .. } => Some(Report::SourceRestored),
         Work::Build { .. } => None,
-        work => {
-            let (host, detail) = (death.host.clone(), "it was declared dead".to_owned());
-            Some(Report::Failed { cause: Cause::Failed { host, work, detail } })
+        Work::Snapshot | Work::CopyBase | Work::StopAndCopy | Work::LookAgain { .. } | Work::Merge => {
+            Some(Report::Failed { cause: cause("it was declared dead") })
         }
     }
 }
+
+const MAY_HAVE_EXECUTED: &str =
+    "it was declared dead, and the instance may have executed there: a revert goes on without what it wrote there";
+
+const OLD_COPY_OUT_OF_REACH: &str = "it was declared dead: there is nothing to go back to until it is back";

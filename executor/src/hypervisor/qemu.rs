@@ -180,7 +180,7 @@ impl Qemu {
         if copy.file(DiskFile::Overlay).exists() {
             image::point_at_base(&self.tools, &lock, &copy).await?;
         }
-        let snapshot = defined.and_then(|old| old.snapshot);
+        let snapshot = wanted.built_by.or(defined.and_then(|old| old.snapshot));
         machine::write_unless_there(&copy, &housed.machine)?;
         Ok(Definition::of(wanted.size, snapshot).write(&copy)?)
     }
@@ -281,6 +281,12 @@ impl Hypervisor for Qemu {
 
     fn is_here(&self) -> Result<(), AdoptError> {
         if self.host.is_added() { Ok(()) } else { Err(AdoptError::NotHere { folder: self.host.path().to_owned() }) }
+    }
+
+    fn accepts(&self, claimant: &Claimant) -> Result<(), AdoptError> {
+        self.is_here()?;
+        let unusable = |source| AdoptError::Mark { mark: self.host.mark(), source };
+        Ok(self.host.judge(claimant).map_err(unusable)??)
     }
 
     async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {

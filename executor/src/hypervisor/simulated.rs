@@ -147,6 +147,10 @@ impl Hypervisor for SimulatedHost {
         Ok(())
     }
 
+    fn accepts(&self, claimant: &Claimant) -> Result<(), AdoptError> {
+        Ok(self.simulation.world().accepts(&self.host, claimant)?)
+    }
+
     async fn adopt(&self, claimant: &Claimant) -> Result<(), AdoptError> {
         Ok(self.simulation.world().adopt(&self.host, claimant)?)
     }

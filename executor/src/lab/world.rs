@@ -160,7 +160,7 @@ impl Lab {
         write_noise(&raw, data_bytes).map_err(|source| LabError::Io { path: raw.clone(), source })?;
         convert("raw", &raw, "qcow2", &base)?;
         std::fs::remove_file(&raw).map_err(|source| LabError::Io { path: raw, source })?;
-        let guest = GuestSpec { instance: instance.clone(), size, disk: Disk::Local };
+        let guest = GuestSpec { instance: instance.clone(), size, disk: Disk::Local, built_by: None };
         Ok(self.driver(host).create(&guest).await?)
     }
 

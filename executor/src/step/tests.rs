@@ -46,6 +46,12 @@ fn reverted(turn: Party, then: Option<Party>) -> MigrationState {
     MigrationState::Reverted { turn, then, started: true, outcome: MigrationOutcome::Aborted }
 }
 
+/// The way back from where the target was not told to build.
+fn not_started() -> MigrationState {
+    let (turn, then, outcome) = (Party::Source, Some(Party::Target), MigrationOutcome::Aborted);
+    MigrationState::Reverted { turn, then, started: false, outcome }
+}
+
 fn due(assurance: Assurance) -> MigrationState {
     MigrationState::VerifyMigration { confirm: Confirm::Due { assurance } }
 }
@@ -73,7 +79,8 @@ fn states() -> Vec<(&'static str, MigrationState)> {
         ("given", MigrationState::VerifyMigration { confirm: Confirm::Given }),
         ("target,source", reverted(Party::Target, Some(Party::Source))),
         ("target", reverted(Party::Target, None)),
-        ("source,target", reverted(Party::Source, Some(Party::Target))),
+        ("source,target", not_started()),
+        ("look-back", reverted(Party::Source, Some(Party::Target))),
         ("source", reverted(Party::Source, None)),
         ("confirmed", MigrationState::Finished { outcome: MigrationOutcome::Confirmed }),
         ("aborted", MigrationState::Finished { outcome: MigrationOutcome::Aborted }),
@@ -103,6 +110,7 @@ fn events() -> Vec<MigrationEvent> {
         Report::TargetCleaned,
         Report::SourceRestored,
         Report::Refused { cause: cause.clone() },
+        Report::Undecided { cause: cause.clone() },
         Report::Failed { cause },
     ];
     let wishes = [Wish::Confirm, Wish::ConfirmAnyway, Wish::Revert, Wish::Abort];
@@ -128,6 +136,9 @@ fn brief(state: &MigrationState) -> String {
         MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } } => format!("merging:{failed}"),
         MigrationState::Overtaken { .. } => "overtaken".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Given } => "given".to_owned(),
+        MigrationState::Reverted { turn: Party::Source, then: Some(_), started: true, outcome } => {
+            format!("{outcome}:look-back")
+        }
         MigrationState::Reverted { turn, then, outcome, .. } => {
             let then = then.map_or(String::new(), |party| format!(",{party:?}"));
             format!("{outcome}:{turn:?}{then}").to_lowercase()
@@ -153,30 +164,30 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("step2", "lease-ended", "step2"),
     ("post", "started", "awaited"),
     ("post", "started-but", "awaited"),
-    ("post", "failed", "failed:target,source"),
-    ("post", "abort", "aborted:target,source"),
+    ("post", "failed", "failed:look-back"),
+    ("post", "abort", "aborted:look-back"),
     ("post", "lease-ended", "post"),
     ("awaited", "confirm", "due"),
     ("awaited", "confirm-anyway", "due-anyway"),
     ("awaited", "window-ended", "due-lives"),
-    ("awaited", "revert", "reverted:target,source"),
+    ("awaited", "revert", "reverted:look-back"),
     ("due", "seen", "given"),
     ("due", "failed", "awaited"),
     ("due", "confirm", "due"),
     ("due", "confirm-anyway", "due-anyway"),
-    ("due", "revert", "reverted:target,source"),
+    ("due", "revert", "reverted:look-back"),
     ("due", "lease-ended", "due"),
     ("due-anyway", "seen", "given"),
     ("due-anyway", "failed", "awaited"),
     ("due-anyway", "confirm", "due"),
     ("due-anyway", "confirm-anyway", "due-anyway"),
-    ("due-anyway", "revert", "reverted:target,source"),
+    ("due-anyway", "revert", "reverted:look-back"),
     ("due-anyway", "lease-ended", "due-anyway"),
     ("due-lives", "seen", "given"),
     ("due-lives", "failed", "awaited"),
     ("due-lives", "confirm", "due"),
     ("due-lives", "confirm-anyway", "due-anyway"),
-    ("due-lives", "revert", "reverted:target,source"),
+    ("due-lives", "revert", "reverted:look-back"),
     ("due-lives", "lease-ended", "due-lives"),
     ("given", "source-destroyed", "merging:0"),
     ("given", "failed", "given"),
@@ -197,19 +208,28 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("overtaken-there", "abort", "confirmed"),
     ("target,source", "target-cleaned", "aborted:source"),
     ("target,source", "executed", "awaited"),
+    ("target,source", "undecided", "awaited"),
     ("target,source", "failed", "aborted:target,source"),
     ("target,source", "lease-ended", "aborted:target,source"),
     ("target,source", "abort", "aborted:target,source"),
     ("target", "target-cleaned", "aborted"),
     ("target", "executed", "awaited"),
+    ("target", "undecided", "awaited"),
     ("target", "failed", "aborted:target"),
     ("target", "lease-ended", "aborted:target"),
     ("target", "abort", "aborted:target"),
     ("source,target", "source-restored", "aborted:target"),
+    ("source,target", "undecided", "awaited"),
     ("source,target", "failed", "aborted:source,target"),
     ("source,target", "lease-ended", "aborted:source,target"),
     ("source,target", "abort", "aborted:source,target"),
     ("source", "source-restored", "aborted"),
+    ("look-back", "seen", "aborted:target,source"),
+    ("look-back", "undecided", "awaited"),
+    ("look-back", "failed", "aborted:look-back"),
+    ("look-back", "lease-ended", "aborted:look-back"),
+    ("look-back", "abort", "aborted:look-back"),
+    ("source", "undecided", "awaited"),
     ("source", "failed", "aborted:source"),
     ("source", "lease-ended", "aborted:source"),
     ("source", "abort", "aborted:source"),
@@ -230,6 +250,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("target", "overtaken", "overtaken"),
     ("source,target", "overtaken", "overtaken"),
     ("source", "overtaken", "overtaken"),
+    ("look-back", "overtaken", "overtaken"),
 ];
 
 #[test]
@@ -290,7 +311,7 @@ fn straight_through(mode: MoveMode, target: &str) -> Vec<String> {
                 Work::CopyBase => Report::BaseCopied { copied: Manifest::new() },
                 Work::StopAndCopy => Report::RestCopied { copied: Manifest::new() },
                 Work::Build { .. } => Report::Started { but: None },
-                Work::LookAgain { .. } => Report::Seen,
+                Work::LookAgain { .. } | Work::LookBack => Report::Seen,
                 Work::Merge => Report::Merged,
                 Work::DestroySource => Report::SourceDestroyed,
                 Work::CleanTarget { .. } => Report::TargetCleaned,
@@ -347,6 +368,7 @@ fn memory_saved_before_the_target_wrote_to_a_shared_disk_is_not_used() {
     let mut shared = migration(MoveMode::Suspend, "b", states()[3].1.clone());
     shared.subject.storage = Some("pool".into());
     (shared.state, _) = step(&shared, MigrationEvent::Asked(Wish::Abort), NOW).unwrap();
+    (shared.state, _) = step(&shared, MigrationEvent::Reported(Report::Seen), NOW).unwrap();
     (shared.state, _) = step(&shared, MigrationEvent::Reported(Report::TargetCleaned), NOW).unwrap();
     let Awaits::Agent { work, .. } = shared.turn() else { panic!("the source is to restore it") };
     assert_eq!(work, Work::RestoreSource { memory_fits: false });

@@ -12,7 +12,7 @@ use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_executor::{Drivers, apply, deaths, decide, declare_dead, import, list, take_over};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::HostName;
-use decant_schema::migration::{DeathProof, MigrationOutcome, Wish};
+use decant_schema::migration::{DeathProof, MigrationOutcome, MigrationState, Wish};
 use decant_schema::plan::Plan;
 use uuid::Uuid;
 
@@ -155,12 +155,12 @@ async fn a_store_takes_up_what_its_hosts_did_without_it_and_goes_on_from_there()
     site.apply(&site.store(), first, 1, AT_ONCE, site.simulation.drivers()).await.unwrap();
     let copy = site.copy_of_store();
     site.apply(&site.store(), &LINES[..1], 2, AT_ONCE, site.simulation.drivers()).await.unwrap();
-    let refused = site.apply(&copy, &LINES[1..2], 3, AT_ONCE, site.simulation.drivers()).await;
-    let refused = refused.map(|report| report.moves.len()).unwrap_err();
-    assert!(
-        matches!(&refused, ApplyError::Unready { .. } | ApplyError::Host { source: AdoptError::Ahead { .. }, .. }),
-        "{refused}"
-    );
+    // Of the instance that is elsewhere by now the record says nothing: the store is behind, and that is what is said.
+    for (number, lines) in [(3, &LINES[1..2]), (6, &LINES[..1])] {
+        let refused = site.apply(&copy, lines, number, AT_ONCE, site.simulation.drivers()).await;
+        let refused = refused.map(|report| report.moves.len()).unwrap_err();
+        assert!(matches!(&refused, ApplyError::Host { source: AdoptError::Ahead { .. }, .. }), "{refused}");
+    }
     let drivers = site.simulation.drivers();
     let found = take_over(&copy, &drivers, false).await.unwrap();
     let elsewhere = Discrepancy::Elsewhere { instance: "cold".into(), recorded: "a".into(), found: "b".into() };
@@ -193,4 +193,25 @@ async fn a_migration_that_its_hosts_have_overtaken_is_over_once_that_is_taken_up
     let again = site.apply(&copy, &LINES[..1], 2, AT_ONCE, site.simulation.drivers()).await.unwrap();
     assert!(again.is_complete(), "{again:?}");
     assert!(site.simulation.world().violations().is_empty());
+}
+
+/// It has stopped already, one generation after what its host had obeyed: neither number is greater.
+#[tokio::test]
+async fn a_migration_that_found_itself_overtaken_is_over_once_that_is_taken_up() {
+    let site = Site::new().await;
+    let store = site.store();
+    let report = site.apply(&store, &LINES[..1], 1, ConfirmPolicy::Manual, site.simulation.drivers()).await.unwrap();
+    let awaited = report.moves[0].migration.as_ref().unwrap();
+    let (options, drivers) = (ApplyOptions::default(), site.simulation.drivers());
+    let obeyed = awaited.generation.next().next();
+    drop(drivers["b"].hypervisor.fence(&"cold".into(), obeyed).await.unwrap());
+    let refused = decide(&store, drivers.clone(), awaited.id, Wish::Confirm, options, Arc::new(|_| {})).await;
+    assert!(matches!(refused, Err(ApplyError::NotGranted { .. })), "{refused:?}");
+    let stopped = list(&store).await.unwrap().pop().unwrap();
+    assert!(matches!(stopped.state, MigrationState::Overtaken { .. }), "{stopped:?}");
+    assert_eq!(stopped.generation, obeyed);
+    take_over(&store, &drivers, true).await.unwrap();
+    let over = list(&store).await.unwrap().pop().unwrap();
+    assert_eq!(over.state.outcome(), Some(MigrationOutcome::Confirmed), "it runs at its target: {over:?}");
+    assert_eq!(over.standing().host.as_str(), "b");
 }

@@ -305,7 +305,10 @@ async fn an_instance_the_target_has_already_is_left_alone_and_the_move_is_undone
     };
     source.transfer.copy(&order, &|_| ()).await.unwrap();
     let small = GuestSize { memory: mib(10), vcpus: 1 };
-    target.create(&GuestSpec { instance: instance.clone(), size: small, disk: Disk::Local }).await.unwrap();
+    target
+        .create(&GuestSpec { instance: instance.clone(), size: small, disk: Disk::Local, built_by: None })
+        .await
+        .unwrap();
     let process = rig.sound();
     rig.run(&process).await.unwrap();
     assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Failed)]);
@@ -340,7 +343,7 @@ async fn a_copy_that_goes_back_to_its_source_keeps_the_size_it_has() {
     let (instance, driver) = (InstanceId::new("suspend"), rig.simulation.drivers()["a"].hypervisor.clone());
     driver.suspend(&instance).await.unwrap();
     let size = GuestSize { memory: mib(20), vcpus: 2 };
-    driver.create(&GuestSpec { instance: instance.clone(), size, disk: Disk::Local }).await.unwrap();
+    driver.create(&GuestSpec { instance: instance.clone(), size, disk: Disk::Local, built_by: None }).await.unwrap();
     driver.start(&instance).await.unwrap();
     let id = rig.migrations().await.values().next().unwrap().id;
     process.conductor.wish(id, Wish::Abort).await.unwrap();

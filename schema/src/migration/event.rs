@@ -53,7 +53,7 @@ pub enum Report {
         /// It has executed there, and now something is wrong: what.
         but: Option<Cause>,
     },
-    /// All that was to be seen at the target was seen.
+    /// All that was to be seen was seen.
     Seen,
     /// The source's old copy is gone.
     SourceDestroyed,
@@ -68,6 +68,11 @@ pub enum Report {
     /// It is not begun: what was found is not what the migration was made for, and nothing was changed.
     Refused {
         /// In what it differs.
+        cause: Cause,
+    },
+    /// Nothing was done: of what was found, a person has to decide.
+    Undecided {
+        /// What was found.
         cause: Cause,
     },
     /// It is not done, and it is known that it is not.
@@ -98,6 +103,7 @@ impl Report {
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
             Self::Refused { .. } => "refused",
+            Self::Undecided { .. } => "undecided",
             Self::Failed { .. } => "failed",
             Self::Overtaken { .. } => "overtaken",
         }

@@ -175,7 +175,9 @@ pub enum Work {
     DestroySource,
     /// Target, once the old copy is destroyed: merge the overlay that arrived.
     Merge,
-    /// Target, on the way back: leave nothing of the instance here.
+    /// Source, on the way back, before the target removes its copy: see whether the old copy is there.
+    LookBack,
+    /// Target, on the way back: leave nothing of the instance here that this migration built.
     CleanTarget {
         /// Whether the instance may have written here what nobody else has: that is put aside.
         keep_writes: bool,
@@ -202,6 +204,7 @@ impl Work {
             Self::LookAgain { .. } => "look-again",
             Self::DestroySource => "destroy-source",
             Self::Merge => "merge",
+            Self::LookBack => "look-back",
             Self::CleanTarget { .. } => "clean-target",
             Self::RestoreSource { .. } => "restore-source",
         }
@@ -218,6 +221,7 @@ impl fmt::Display for Work {
             Self::LookAgain { .. } => "find the instance as it must be",
             Self::DestroySource => "destroy the old copy",
             Self::Merge => "merge the overlay into the base",
+            Self::LookBack => "find the old copy whole",
             Self::CleanTarget { .. } => "remove the new copy",
             Self::RestoreSource { .. } => "restore the instance",
         })
@@ -311,6 +315,9 @@ impl MigrationState {
                 // Whoever reverts what has arrived was told what it costs; a failure, or a call to stop on the way, was not.
                 let unless_executed = *started && subject.copies_disk() && *outcome != MigrationOutcome::Reverted;
                 agent(Party::Target, Work::CleanTarget { keep_writes: *started, unless_executed })
+            }
+            Self::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, .. } => {
+                agent(Party::Source, Work::LookBack)
             }
             Self::Reverted { turn: Party::Source, started, .. } => {
                 agent(Party::Source, Work::RestoreSource { memory_fits: subject.copies_disk() || !started })

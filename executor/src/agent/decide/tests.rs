@@ -30,7 +30,7 @@ fn order(work: Work) -> WorkCast {
 }
 
 fn facts() -> CopyFacts {
-    CopyFacts { size: GuestSize::from(&attributes("a", 8).claim), frozen: true, memory: false }
+    CopyFacts { size: GuestSize::from(&attributes("a", 8).claim), frozen: true, memory: false, mark: BEGUN }
 }
 
 fn found(copy: Copy, executed: u64) -> Found {
@@ -86,6 +86,54 @@ fn what_runs_is_not_destroyed_at_its_source_nor_what_is_started_meanwhile() {
     assert_eq!(may(Effect::Destroy(Discard::KeepOverlay), &runs.held), Ok(()), "a revert ends the new one");
 }
 
+/// An instance of that name that was defined here since, or that an earlier migration left.
+fn another() -> [Copy; 4] {
+    let facts = |mark| CopyFacts { mark: Generation(mark), ..facts() };
+    [Copy::Stopped(facts(0)), Copy::Running(facts(0)), Copy::Stopped(facts(6)), Copy::Running(facts(6))]
+}
+
+#[test]
+fn no_order_that_comes_again_touches_an_instance_that_this_migration_did_not_make() {
+    let clean = |keep_writes| order(Work::CleanTarget { keep_writes, unless_executed: false });
+    for copy in another() {
+        let found = found(copy, 7);
+        for (order, report) in [
+            (clean(true), Report::TargetCleaned),
+            (clean(false), Report::TargetCleaned),
+            (order(Work::DestroySource), Report::SourceDestroyed),
+        ] {
+            assert_eq!(decide(&order, &found), Verdict::Do(Vec::new(), report), "{:?}: {found:?}", order.work);
+        }
+        let built = decide(&order(Work::Build { manifest: manifest() }), &found);
+        assert!(matches!(built, Verdict::Fail(_)), "{built:?}: {found:?}");
+    }
+    // On a shared disk nothing was frozen, and what was there first bears no mark.
+    let mut shared = order(Work::DestroySource);
+    shared.subject.storage = Some("pool".into());
+    let unmarked = found(Copy::Stopped(CopyFacts { mark: Generation(0), ..facts() }), 0);
+    assert_eq!(effects(decide(&shared, &unmarked)), [Effect::Destroy(Discard::Everything)]);
+}
+
+#[test]
+fn where_the_old_copy_is_lost_a_person_decides() {
+    let back = [order(Work::LookBack), order(Work::RestoreSource { memory_fits: true })];
+    let torn = Health { disk: Some("its base is not there".to_owned()), ..Health::default() };
+    let torn = Found { health: Some(torn), ..found(Copy::Stopped(facts()), 0) };
+    let unseen = Found { health: None, ..found(Copy::Stopped(facts()), 0) };
+    for order in &back {
+        for found in [found(Copy::Nothing, 0), found(Copy::Incoming, 0), torn.clone(), unseen.clone()] {
+            let verdict = decide(order, &found);
+            assert!(matches!(verdict, Verdict::Leave(_)), "{:?}: {found:?}: {verdict:?}", order.work);
+        }
+        for copy in [Copy::Stopped(facts()), Copy::Running(facts())] {
+            assert!(matches!(decide(order, &found(copy, 0)), Verdict::Do(..)));
+        }
+    }
+    let without_overlay = found(Copy::Stopped(CopyFacts { frozen: false, ..facts() }), 0);
+    assert!(matches!(decide(&back[0], &without_overlay), Verdict::Leave(_)));
+    assert!(matches!(decide(&back[1], &without_overlay), Verdict::Do(..)), "it was merged by an earlier try");
+}
+
 #[test]
 fn the_target_removes_nothing_where_the_instance_has_executed_and_nobody_agreed() {
     let clean = |unless_executed| order(Work::CleanTarget { keep_writes: true, unless_executed });
@@ -99,11 +147,8 @@ fn the_target_removes_nothing_where_the_instance_has_executed_and_nobody_agreed(
 }
 
 #[test]
-fn a_target_that_was_never_told_to_build_keeps_whatever_instance_it_has() {
+fn what_had_only_begun_to_arrive_is_removed() {
     let clean = order(Work::CleanTarget { keep_writes: false, unless_executed: false });
-    for copy in [Copy::Running(facts()), Copy::Stopped(facts())] {
-        assert_eq!(effects(decide(&clean, &found(copy, 0))), []);
-    }
     assert_eq!(effects(decide(&clean, &found(Copy::Incoming, 0))), [Effect::Destroy(Discard::Everything)]);
 }
 

@@ -27,12 +27,12 @@ pub(super) struct Definition {
     format: u32,
     pub(super) memory_mb: u64,
     pub(super) vcpus: u64,
-    /// Whose snapshot the overlay is; absent for one that arrived from elsewhere.
+    /// The beginning of the migration whose snapshot the overlay is, or that built the copy here.
     pub(super) snapshot: Option<Generation>,
 }
 
 impl Definition {
-    /// An instance of this size, with an overlay from this snapshot, if one of its own.
+    /// An instance of this size, with the mark of the last migration here.
     pub(super) fn of(size: GuestSize, snapshot: Option<Generation>) -> Self {
         Self { format: FORMAT, memory_mb: size.memory.count(), vcpus: size.vcpus, snapshot }
     }
@@ -78,6 +78,7 @@ impl Definition {
             size: GuestSize { memory: mib(self.memory_mb), vcpus: self.vcpus },
             frozen: copy.file(DiskFile::Overlay).exists(),
             memory: copy.file(DiskFile::Memory).exists(),
+            mark: self.snapshot.unwrap_or_default(),
         }
     }
 }

@@ -44,6 +44,7 @@ struct Guest {
     running: bool,
     /// Whether it ever ran here: then what it wrote may be nowhere else.
     ran: bool,
+    mark: Generation,
 }
 
 impl World {
@@ -58,7 +59,8 @@ impl World {
             let size = GuestSize::from(fleet.claim(instance));
             let pool = instance.storage.clone();
             let place = world.place(&instance.host, &instance.id);
-            place.defined = Some(Guest { size, pool: pool.clone(), running, ran: running });
+            place.defined =
+                Some(Guest { size, pool: pool.clone(), running, ran: running, mark: Generation::default() });
             let disk = Files { base: Some(0), ..Files::default() };
             match pool {
                 Some(pool) => _ = world.pools.insert((pool, instance.id.clone()), disk),
@@ -173,17 +175,20 @@ impl World {
             None => Copy::Incoming,
             Some(guest) => {
                 let frozen = self.is_frozen(host, instance);
-                let facts = CopyFacts { size: guest.size, frozen, memory: place.files.memory.is_some() };
+                let memory = place.files.memory.is_some();
+                let facts = CopyFacts { size: guest.size, frozen, memory, mark: guest.mark };
                 if guest.running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
         Held { fence: place.fence, executed: place.executed, copy }
     }
 
+    pub(super) fn accepts(&self, host: &HostName, claimant: &Claimant) -> Result<(), Foreign> {
+        self.owners.get(host).map_or(Ok(()), |owner| claimant.judge(owner))
+    }
+
     pub(super) fn adopt(&mut self, host: &HostName, claimant: &Claimant) -> Result<(), Foreign> {
-        if let Some(owner) = self.owners.get(host) {
-            claimant.judge(owner)?;
-        }
+        self.accepts(host, claimant)?;
         self.owners.insert(host.clone(), claimant.owner.clone());
         Ok(())
     }
@@ -220,7 +225,7 @@ impl World {
         instance: &InstanceId,
         generation: Generation,
     ) -> Result<(), HypervisorError> {
-        self.guest(host, instance)?;
+        self.guest(host, instance)?.mark = generation;
         self.disk_mut(host, instance).freeze(generation);
         Ok(())
     }
@@ -252,8 +257,10 @@ impl World {
             Disk::Local => None,
             Disk::Shared(pool) => Some(pool.clone()),
         };
-        let ran = place.defined.as_ref().is_some_and(|guest| guest.ran);
-        place.defined = Some(Guest { size: spec.size, pool, running: false, ran });
+        let (ran, mark) =
+            place.defined.as_ref().map_or((false, Generation::default()), |guest| (guest.ran, guest.mark));
+        let mark = spec.built_by.unwrap_or(mark);
+        place.defined = Some(Guest { size: spec.size, pool, running: false, ran, mark });
         if self.content(host, instance).is_none() {
             self.place(host, instance).defined = None;
             return Err(HypervisorError::Incomplete { instance: instance.clone(), file: DiskFile::Base });
