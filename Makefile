@@ -7,7 +7,7 @@ CARGO := cargo
 PROFILE := --release
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo test transcripts bless chaos bench downtime lint generated install clean
+.PHONY: help setup build demo test transcripts bless chaos bench downtime model lint generated install clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ bench: setup ## measure the planner
 
 downtime: setup ## measure for how long a guest stands still, by the size of its base
 	@scripts/downtime.sh
+
+model: setup ## explore the protocol further than every test run does (docs/model.md)
+	DECANT_MODEL=1 $(CARGO) test $(PROFILE) -p decant-executor --test model -- --test-threads=1
 
 lint: setup ## format, warnings, the planner on its own
 	$(CARGO) fmt --all --check

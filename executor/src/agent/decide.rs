@@ -81,25 +81,30 @@ pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
         Work::StopAndCopy => stop_and_copy(subject),
         Work::Build { manifest } => build(subject, manifest, copy),
         Work::LookAgain { assurance } => look_again(subject, *assurance, found),
-        Work::DestroySource => destroy_source(subject, copy),
+        Work::DestroySource => destroy_source(order, copy),
         Work::Merge => merge(copy),
         Work::LookBack => look_back(subject, found),
         Work::CleanTarget { unless_executed: true, .. } if has_executed(subject, &found.held) => {
             Verdict::Do(Vec::new(), Report::Executed)
         }
-        Work::CleanTarget { keep_writes, .. } => clean_target(subject, *keep_writes, copy),
+        Work::CleanTarget { keep_writes, .. } => clean_target(order, *keep_writes, copy),
         Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, found),
     }
 }
 
-/// Whether an effect may be had on what is there at its moment: what was looked at before the first effect may have been
-/// started since, by hand.
+/// Whether an effect may be had on what is there at its moment: since the look before the first effect it may have been
+/// started by hand, or another may have been defined in its place.
 ///
 /// # Errors
 /// Why not.
-pub fn may(effect: Effect, now: &Held) -> Result<(), String> {
-    let removes_all = effect == Effect::Destroy(Discard::Everything);
-    if removes_all && matches!(now.copy, Copy::Running(_)) { Err(RUNS.to_owned()) } else { Ok(()) }
+pub fn may(order: &WorkCast, effect: Effect, now: &Held) -> Result<(), String> {
+    match (effect, &now.copy) {
+        (Effect::Destroy(_), Copy::Running(facts) | Copy::Stopped(facts)) if is_anothers(order, facts) => {
+            Err(OTHER.to_owned())
+        }
+        (Effect::Destroy(Discard::Everything), Copy::Running(_)) => Err(RUNS.to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// What an order that failed comes to, as things are on the host afterwards. A failure is reported only of what is known not
@@ -116,6 +121,13 @@ pub fn failure(order: &WorkCast, after: &Held, cause: Cause) -> Report {
 /// Whether this migration built the copy here, or froze it: another instance of the name may have been defined since.
 fn is_ours(subject: &Subject, facts: &CopyFacts) -> bool {
     facts.mark == subject.begun
+}
+
+/// Whether the copy is not this order's to remove.
+fn is_anothers(order: &WorkCast, facts: &CopyFacts) -> bool {
+    // On a shared disk nothing was frozen, and what was at the source first bears no mark.
+    let unmarked = order.work == Work::DestroySource && !order.subject.copies_disk();
+    !unmarked && !is_ours(&order.subject, facts)
 }
 
 /// Whether what the guest wrote here may be nowhere else.
@@ -223,10 +235,9 @@ const OTHER: &str = "an instance of this name is here that this migration did no
 
 const RUNS: &str = "the old copy runs, and what runs is not destroyed here; find out who started it";
 
-fn destroy_source(subject: &Subject, copy: &Copy) -> Verdict {
+fn destroy_source(order: &WorkCast, copy: &Copy) -> Verdict {
     match copy {
-        // Only a disk that was copied was frozen here, which left a mark.
-        Copy::Running(facts) | Copy::Stopped(facts) if subject.copies_disk() && !is_ours(subject, facts) => {
+        Copy::Running(facts) | Copy::Stopped(facts) if is_anothers(order, facts) => {
             Verdict::Do(Vec::new(), Report::SourceDestroyed)
         }
         Copy::Running(_) => fail(RUNS),
@@ -262,9 +273,9 @@ fn leave(lost: &str) -> Verdict {
     Verdict::Leave(format!("{lost}: bring its files back, then revert, or confirm what the target has"))
 }
 
-fn clean_target(subject: &Subject, keep_writes: bool, copy: &Copy) -> Verdict {
+fn clean_target(order: &WorkCast, keep_writes: bool, copy: &Copy) -> Verdict {
     if let Copy::Running(facts) | Copy::Stopped(facts) = copy
-        && !is_ours(subject, facts)
+        && is_anothers(order, facts)
     {
         return Verdict::Do(Vec::new(), Report::TargetCleaned);
     }

@@ -202,7 +202,7 @@ impl Agent {
             lease.check()?;
         }
         if let Effect::Destroy(_) = effect {
-            may(effect, &self.hypervisor().observe(&cast.subject.instance).await?).map_err(WorkError::Failed)?;
+            may(cast, effect, &self.hypervisor().observe(&cast.subject.instance).await?).map_err(WorkError::Failed)?;
         }
         self.have(cast, effect).await
     }

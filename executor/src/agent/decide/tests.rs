@@ -78,12 +78,13 @@ fn what_runs_is_not_destroyed_at_its_source_nor_what_is_started_meanwhile() {
     let destroy = Effect::Destroy(Discard::Everything);
     let runs = found(Copy::Running(facts()), 0);
     assert!(matches!(decide(&order(Work::DestroySource), &runs), Verdict::Fail(_)));
-    assert!(may(destroy, &runs.held).is_err());
+    assert!(may(&order(Work::DestroySource), destroy, &runs.held).is_err());
     for copy in [Copy::Stopped(facts()), Copy::Incoming, Copy::Nothing] {
         assert_eq!(effects(decide(&order(Work::DestroySource), &found(copy.clone(), 0))), [destroy]);
-        assert_eq!(may(destroy, &found(copy, 0).held), Ok(()));
+        assert_eq!(may(&order(Work::DestroySource), destroy, &found(copy, 0).held), Ok(()));
     }
-    assert_eq!(may(Effect::Destroy(Discard::KeepOverlay), &runs.held), Ok(()), "a revert ends the new one");
+    let clean = order(Work::CleanTarget { keep_writes: true, unless_executed: false });
+    assert_eq!(may(&clean, Effect::Destroy(Discard::KeepOverlay), &runs.held), Ok(()), "a revert ends the new one");
 }
 
 /// An instance of that name that was defined here since, or that an earlier migration left.
@@ -103,6 +104,8 @@ fn no_order_that_comes_again_touches_an_instance_that_this_migration_did_not_mak
             (order(Work::DestroySource), Report::SourceDestroyed),
         ] {
             assert_eq!(decide(&order, &found), Verdict::Do(Vec::new(), report), "{:?}: {found:?}", order.work);
+            // Nor where it was defined after the look.
+            assert!(may(&order, Effect::Destroy(Discard::KeepOverlay), &found.held).is_err());
         }
         let built = decide(&order(Work::Build { manifest: manifest() }), &found);
         assert!(matches!(built, Verdict::Fail(_)), "{built:?}: {found:?}");
