@@ -75,9 +75,6 @@ const TWO_CONDUCTORS_AND_A_FAILURE: Setting = Setting {
     ..SECOND_CONDUCTOR
 };
 
-const GONE_BACK_AND_A_PERSON: Setting =
-    Setting { name: "a store gone back, and a person", wishes: 1, writes: 0, is_large: true, ..GONE_BACK };
-
 const IN_A_ROW: Setting =
     Setting { name: "two migrations in a row", migrations: 2, faults: 1, wishes: 2, writes: 1, is_large: true, ..COLD };
 
@@ -95,7 +92,6 @@ pub(crate) const SETTINGS: &[&Setting] = &[
     &TWO_AGENTS_AND_A_FAILURE,
     &TWO_AGENTS_IN_A_ROW,
     &TWO_CONDUCTORS_AND_A_FAILURE,
-    &GONE_BACK_AND_A_PERSON,
     &IN_A_ROW,
 ];
 
