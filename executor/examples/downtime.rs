@@ -1,15 +1,16 @@
 //! Measures how long a guest stands still in a suspended move, by the size of its base: real QEMU, rsync and disks on this
-//! machine, from the order to suspend to the moment the guest executes again on the other host.
+//! machine. The guest writes all the time; it stands still from its last acknowledgement at the source to its first at the
+//! target.
 //!
 //! ```text
 //! cargo run --release -p decant-executor --example downtime -- FOLDER [MIB]...
 //! ```
-//! The folder needs room for three times the largest base. Sizes are of the base's content, in MiB; 50 and 4096 if none
-//! are given.
+//! The folder needs room for three times all the bases. Sizes are of the base's content, in MiB; 50 and 4096 if none are
+//! given. The sizes take turns, so that whatever else the machine does falls on all of them alike.
 
 use std::error::Error;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use decant_executor::hypervisor::{Discard, Disk, GuestSize, GuestSpec, Hypervisor};
 use decant_executor::lab::world::Lab;
@@ -18,10 +19,19 @@ use decant_schema::id::{HostName, InstanceId};
 use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::units::mib;
 
-/// Moves of each size: enough for a median that one busy moment of the machine does not spoil.
-const MOVES: u64 = 7;
+/// Moves of each size: enough for a median that a few busy moments of the machine do not spoil.
+const MOVES: u64 = 9;
+
+/// How often the target's console is looked at: well below what is measured.
+const EVERY: Duration = Duration::from_millis(1);
+
+/// The longest a guest may take to write again.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 const GUEST: GuestSize = GuestSize { memory: mib(16), vcpus: 1 };
+
+/// What is done while the guest stands still, in this order.
+const STEPS: [&str; 4] = ["suspend", "send", "verify", "start"];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,67 +39,156 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = arguments.next().ok_or("name a folder to work in")?;
     let given = arguments.map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
     let sizes = if given.is_empty() { vec![50, 4096] } else { given };
-    println!("| base MiB | downtime s, median of {MOVES} | least | most | vs the first |\n|---|---|---|---|---|");
-    let mut first = None;
+    let mut guests = Vec::new();
     for size in sizes {
-        let folder = tempfile::tempdir_in(&folder)?;
-        let times = downtimes(folder.path(), size).await?;
-        let median = times[times.len() / 2];
-        let ratio = median / *first.get_or_insert(median);
-        println!("| {size} | {median:.3} | {:.3} | {:.3} | {ratio:.2}× |", times[0], times[times.len() - 1]);
+        guests.push(Moving::begin(Path::new(&folder), size).await?);
     }
+    for generation in 1..=MOVES {
+        for guest in &mut guests {
+            guest.go_on(Generation(generation)).await?;
+        }
+    }
+    print(&mut guests);
     Ok(())
 }
 
-/// The downtimes of moves back and forth, the shortest first (seconds).
-async fn downtimes(folder: &Path, base_mib: usize) -> Result<Vec<f64>, Box<dyn Error>> {
-    let lab = Lab::open(folder, &["a", "b"])?;
-    let (mut source, mut target) = (HostName::new("a"), HostName::new("b"));
-    let instance = InstanceId::new("vm-1");
-    lab.install(&source, &instance, GUEST, base_mib << 20).await?;
-    lab.driver(&source).start(&instance).await?;
-    let mut times = Vec::new();
-    for generation in 1..=MOVES {
-        let moved = move_once(&lab, &instance, &source, &target, Generation(generation)).await;
-        if moved.is_err() {
-            lab.kill_all();
-        }
-        times.push(moved?);
-        (source, target) = (target, source);
+fn print(guests: &mut [Moving]) {
+    println!(
+        "| base MiB | standstill s, median of {MOVES} | least | most | vs the first | {} |\n|---{}|",
+        STEPS.join(" | "),
+        "|---".repeat(4 + STEPS.len())
+    );
+    let mut first = None;
+    for guest in guests {
+        let times = sorted(guest.moved.iter().map(|moved| moved.standstill));
+        let median = times[times.len() / 2];
+        let ratio = median / *first.get_or_insert(median);
+        let steps: Vec<String> = (0..STEPS.len())
+            .map(|step| sorted(guest.moved.iter().map(|moved| moved.steps[step])))
+            .map(|times| format!("{:.3}", times[times.len() / 2]))
+            .collect();
+        let (least, most) = (times[0], times[times.len() - 1]);
+        println!("| {} | {median:.3} | {least:.3} | {most:.3} | {ratio:.2}× | {} |", guest.mib, steps.join(" | "));
     }
-    lab.kill_all();
-    times.sort_by(f64::total_cmp);
-    Ok(times)
 }
 
-/// What agents do in a suspended move, in their order; what stands between the two clocks is the downtime.
-async fn move_once(
-    lab: &Lab,
-    instance: &InstanceId,
-    source: &HostName,
-    target: &HostName,
-    generation: Generation,
-) -> Result<f64, Box<dyn Error>> {
-    let (from, to) = (lab.driver(source), lab.driver(target));
-    let (sends, receives) = (lab.transfer(source), lab.transfer(target));
-    let order = |file| CopyOrder { instance: instance.clone(), file, peer: target.clone(), generation, limit: None };
-    from.snapshot(instance, generation).await?;
-    let mut sent = vec![(DiskFile::Base, sends.copy(&order(DiskFile::Base), &|_| ()).await?.digest)];
-    sends.send_ahead(&order(DiskFile::Overlay), &|_| ()).await?;
-    sends.probe(&order(DiskFile::Base)).await?;
-    let stopped = Instant::now();
-    from.suspend(instance).await?;
-    for file in [DiskFile::Overlay, DiskFile::Memory] {
-        sent.push((file, sends.copy(&order(file), &|_| ()).await?.digest));
+fn sorted(times: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut times: Vec<f64> = times.collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// What one move took, seconds.
+struct Moved {
+    standstill: f64,
+    steps: [f64; STEPS.len()],
+}
+
+/// A guest that moves back and forth; all its processes end with it.
+struct Moving {
+    mib: usize,
+    lab: Lab,
+    instance: InstanceId,
+    source: HostName,
+    target: HostName,
+    moved: Vec<Moved>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.lab.kill_all();
     }
-    for (file, digest) in sent {
-        if receives.digest(instance, file).await? != digest {
-            return Err(format!("the {file} is not what was sent").into());
+}
+
+impl Moving {
+    async fn begin(folder: &Path, base_mib: usize) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir_in(folder)?;
+        let lab = Lab::open(folder.path(), &["a", "b"])?;
+        let (source, target, instance) = (HostName::new("a"), HostName::new("b"), InstanceId::new("vm-1"));
+        lab.install(&source, &instance, GUEST, base_mib << 20).await?;
+        lab.driver(&source).start(&instance).await?;
+        let moving = Self { mib: base_mib, lab, instance, source, target, moved: Vec::new(), _folder: folder };
+        said_more(moving.console(&moving.source)?, 0).await?;
+        Ok(moving)
+    }
+
+    fn console(&self, host: &HostName) -> Result<PathBuf, Box<dyn Error>> {
+        Ok(self.lab.folder(host).copy(&self.instance)?.console())
+    }
+
+    async fn go_on(&mut self, generation: Generation) -> Result<(), Box<dyn Error>> {
+        let moved = self.move_once(generation).await?;
+        println!("{} MiB: {:.3} {:.3?}", self.mib, moved.standstill, moved.steps);
+        self.moved.push(moved);
+        std::mem::swap(&mut self.source, &mut self.target);
+        Ok(())
+    }
+
+    /// What agents do in a suspended move, in their order.
+    async fn move_once(&self, generation: Generation) -> Result<Moved, Box<dyn Error>> {
+        let Self { lab, instance, source, target, .. } = self;
+        let (from, to) = (lab.driver(source), lab.driver(target));
+        let (sends, receives) = (lab.transfer(source), lab.transfer(target));
+        let order =
+            |file| CopyOrder { instance: instance.clone(), file, peer: target.clone(), generation, limit: None };
+        from.snapshot(instance, generation).await?;
+        let mut sent = vec![(DiskFile::Base, sends.copy(&order(DiskFile::Base), &|_| ()).await?.digest)];
+        sends.send_ahead(&order(DiskFile::Overlay), &|_| ()).await?;
+        sends.probe(&order(DiskFile::Base)).await?;
+        let console = self.console(target)?;
+        let said = std::fs::metadata(&console).map_or(0, |console| console.len());
+        let speaks = tokio::spawn(async move { said_more(console, said).await.map_err(|error| error.to_string()) });
+        let mut clock = Steps::new();
+        from.suspend(instance).await?;
+        clock.step();
+        for file in [DiskFile::Overlay, DiskFile::Memory] {
+            sent.push((file, sends.copy(&order(file), &|_| ()).await?.digest));
         }
+        clock.step();
+        for (file, digest) in sent {
+            if receives.digest(instance, file).await? != digest {
+                return Err(format!("the {file} is not what was sent").into());
+            }
+        }
+        clock.step();
+        to.create(&GuestSpec { instance: instance.clone(), size: GUEST, disk: Disk::Local, built_by: None }).await?;
+        to.start_marked(instance, generation).await?;
+        clock.step();
+        let first = speaks.await??;
+        let last = std::fs::metadata(self.console(source)?)?.modified()?;
+        from.destroy(instance, &Disk::Local, Discard::Everything).await?;
+        Ok(Moved { standstill: first.duration_since(last)?.as_secs_f64(), steps: clock.taken })
     }
-    to.create(&GuestSpec { instance: instance.clone(), size: GUEST, disk: Disk::Local, built_by: None }).await?;
-    to.start(instance).await?;
-    let downtime = stopped.elapsed().as_secs_f64();
-    from.destroy(instance, &Disk::Local, Discard::Everything).await?;
-    Ok(downtime)
+}
+
+/// Times one step after the other.
+struct Steps {
+    since: Instant,
+    done: usize,
+    taken: [f64; STEPS.len()],
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { since: Instant::now(), done: 0, taken: [0.0; STEPS.len()] }
+    }
+
+    fn step(&mut self) {
+        self.taken[self.done] = self.since.elapsed().as_secs_f64();
+        self.done += 1;
+        self.since = Instant::now();
+    }
+}
+
+/// Waits until the guest has said more than this on its console (bytes), and returns when.
+async fn said_more(console: PathBuf, said: u64) -> Result<SystemTime, Box<dyn Error>> {
+    let end = Instant::now() + SILENCE_MAX;
+    while Instant::now() < end {
+        if std::fs::metadata(&console).is_ok_and(|console| console.len() > said) {
+            return Ok(SystemTime::now());
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+    Err(format!("nothing is said in {}", console.display()).into())
 }

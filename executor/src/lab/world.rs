@@ -30,6 +30,9 @@ use crate::transfer::rsync::Rsync;
 /// Room for sixteen thousand records, ten minutes of a guest's life.
 const DISK_BYTES: u64 = 128 << 20;
 
+/// How much noise is written at once, bytes: no more memory than that is needed for a disk of any size.
+const NOISE_AT_ONCE: usize = 1 << 20;
+
 /// How long a killed process may take to give its memory back; one whose disk hangs does not end before that does.
 const KILLED_MAX: Duration = Duration::from_secs(5);
 
@@ -273,9 +276,13 @@ fn write_noise(path: &Path, bytes: usize) -> io::Result<()> {
     make_parent(path)?;
     let file = File::create(path)?;
     file.set_len(DISK_BYTES)?;
-    let mut noise = vec![0; bytes];
-    ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
-    file.write_all_at(&noise, DISK_BYTES / 2)
+    let (mut random, mut noise) = (ChaCha8Rng::seed_from_u64(0), vec![0; NOISE_AT_ONCE]);
+    for start in (0..bytes).step_by(NOISE_AT_ONCE) {
+        let part = &mut noise[..NOISE_AT_ONCE.min(bytes - start)];
+        random.fill_bytes(part);
+        file.write_all_at(part, DISK_BYTES / 2 + start as u64)?;
+    }
+    Ok(())
 }
 
 fn convert(from_format: &str, from: &Path, to_format: &str, to: &Path) -> Result<(), LabError> {
