@@ -110,6 +110,9 @@ pub trait Hypervisor: Send + Sync {
     /// is known by, if it has one.
     async fn examine(&self, instance: &InstanceId, heartbeat: Option<&Heartbeat>) -> Result<Health, HypervisorError>;
 
+    /// Lets the host's guests go on that a full disk halted: there may be room now. Does what it can.
+    async fn wake_halted(&self) {}
+
     /// Drops a saved memory that no longer fits the disk, durably: none comes back after a crash. Succeeds when there is
     /// none. Only ever asked of a guest that is down, or of files that are no instance yet.
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError>;

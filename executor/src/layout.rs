@@ -1,7 +1,7 @@
 //! Where a host keeps its copies of instances: the one place that turns an id into paths.
 //!
 //! ```text
-//! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, machine.json, definition.json; qmp.sock and qemu.log while it runs
+//! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, machine.json, definition.json; promised while it moves; qmp.sock and qemu.log while it runs
 //! <root>/consoles/<id>.log what the guest said on its serial line; only ever appended to, outlives the copy
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/executed/<id>     the migration for which it last executed here; outlives the copy
@@ -19,7 +19,7 @@
 //! An id comes from a document, so it is checked before it becomes part of a path. What must survive a crash is
 //! written under another name, made durable, and renamed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -202,7 +202,7 @@ impl HostFolder {
     /// As the file system says. A full disk is none of these: what is missing is made when there is room again.
     pub fn prepare(&self) -> io::Result<()> {
         let folders = ["instances", "consoles", "fences", "locks", "discarded"].iter();
-        let made = folders.map(|name| self.root.join(name)).try_for_each(std::fs::create_dir_all);
+        let made = folders.map(|name| self.root.join(name)).try_for_each(|folder| make_folder(&folder));
         match made.and_then(|()| self.spares().stock()) {
             Err(full) if full.kind() == io::ErrorKind::StorageFull => Ok(()),
             made => made,
@@ -289,6 +289,11 @@ impl CopyFolder {
         self.path().join(name)
     }
 
+    /// Says how much the folder's files will take in all, while a migration is under way.
+    pub(crate) fn promise(&self) -> PathBuf {
+        self.join("promised")
+    }
+
     /// What the guest says on its serial line.
     pub fn console(&self) -> PathBuf {
         self.root.join("consoles").join(format!("{}.log", self.id))
@@ -329,14 +334,21 @@ impl CopyFolder {
         self.root.join("locks").join(format!("{}{DIVIDER}{file}.sending", self.id))
     }
 
-    /// The places where an undo may have put copies aside, the ones that exist.
+    /// The places where an undo has put copies aside, the oldest first. Any of them may have been taken away since.
     pub fn discarded(&self) -> Vec<PathBuf> {
-        (1..).map(|number| self.discarded_at(number)).take_while(|path| path.exists()).collect()
+        self.discarded_numbers().into_iter().map(|number| self.discarded_at(number)).collect()
     }
 
     /// The next free place to put a copy aside.
     pub fn next_discarded(&self) -> PathBuf {
-        self.discarded_at(self.discarded().len() + 1)
+        self.discarded_at(self.discarded_numbers().last().map_or(1, |last| last + 1))
+    }
+
+    fn discarded_numbers(&self) -> BTreeSet<usize> {
+        let entries = std::fs::read_dir(self.root.join("discarded")).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        // Ids may contain points, so what follows the id is all that counts.
+        names.filter_map(|name| name.strip_prefix(&self.id)?.strip_prefix('.')?.parse().ok()).collect()
     }
 
     fn discarded_at(&self, number: usize) -> PathBuf {
@@ -354,10 +366,14 @@ pub fn file_name(file: DiskFile) -> &'static str {
     }
 }
 
-/// Makes the folder a file is to lie in, and those above it, each durably: a file that was synced into a folder that is
-/// gone after a crash is gone with it.
+/// Makes the folder a file is to lie in ([`make_folder`]).
 pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
+    path.parent().map_or(Ok(()), make_folder)
+}
+
+/// Makes a folder, and those above it, each durably: a file that was synced into a folder that is gone after a crash is
+/// gone with it.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -421,8 +437,6 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -464,6 +478,20 @@ mod tests {
         assert_eq!(std::fs::read(fence("db.new")).unwrap(), b"7");
         let sending = host.copy(&"vm".into()).unwrap().sending_lock(DiskFile::Base);
         assert_ne!(sending, host.copy(&"vm.base.sending".into()).unwrap().lock());
+    }
+
+    #[test]
+    fn what_was_put_aside_is_found_though_an_older_one_was_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = HostFolder::new(folder.path());
+        let (copy, other) = (host.copy(&"vm".into()).unwrap(), host.copy(&"vm.1".into()).unwrap());
+        for copy in [&copy, &copy, &copy, &other] {
+            make_folder(&copy.next_discarded()).unwrap();
+        }
+        std::fs::remove_dir(copy.discarded_at(1)).unwrap();
+        assert_eq!(copy.discarded(), [copy.discarded_at(2), copy.discarded_at(3)]);
+        assert_eq!(copy.next_discarded(), copy.discarded_at(4), "a number is not given again");
+        assert_eq!(other.discarded(), [other.discarded_at(1)]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::layout::{DIVIDER, make_parent, rename_durably, sync_folder_of};
+use crate::layout::{DIVIDER, make_folder, make_parent, rename_durably, sync_folder_of};
 
 /// How many are kept: as many instances may come to a host between two moments at which it has room.
 const SPARES: usize = 16;
@@ -38,7 +38,7 @@ impl Spares {
     /// # Errors
     /// As the file system says: a full disk, too, where some are missing.
     pub(crate) fn stock(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         for name in self.names().filter(|name| !has_a_block(name)) {
             let mut file = File::create(&name)?;
             file.write_all(&[0; BLOCK])?;

@@ -54,6 +54,21 @@ pub trait Transfer: Send + Sync {
         Ok(0)
     }
 
+    /// Promises the instance the room it takes until it runs at the peer: there for its disk and what its guest writes
+    /// meanwhile, here for the latter, on both for `memory` (bytes) where it is saved. Called before anything is begun; all
+    /// migrations under way are counted. Idempotent. The promises end with [`crate::hypervisor::Hypervisor::create`] there,
+    /// with a merge here, and with the copy.
+    ///
+    /// Fails with [`TransferError::NoSpace`], and promises nothing, where either host has not the room.
+    async fn reserve(&self, _order: &CopyOrder, _memory: u64) -> Result<(), TransferError> {
+        Ok(())
+    }
+
+    /// Takes back what was promised, of a migration that was not begun.
+    async fn release(&self, _order: &CopyOrder) -> Result<(), TransferError> {
+        Ok(())
+    }
+
     /// Whether the peer can be reached, before a guest is taken down for a copy to it. Changes nothing; the file need
     /// not exist yet, another of the instance does.
     async fn probe(&self, _order: &CopyOrder) -> Result<(), TransferError> {

@@ -13,7 +13,7 @@ use super::Agent;
 use super::decide::{Effect, Found, Verdict, decide, disk_gib, failure, may, relies};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, Disk, DiskSize, GuestSpec, Health, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, DiskSize, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// The pause before the first repetition of a copy; it doubles each time.
@@ -27,6 +27,9 @@ const GIB: u64 = 1 << 30;
 
 /// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
 const AHEAD_ROUNDS: u32 = 8;
+
+/// So little (bytes) is not sent ahead once more: over a link of 1 Gbit/s it takes an eighth of a second.
+const AHEAD_SMALL: u64 = 16 << 20;
 
 /// How long a guest is waited for that is to show that it lives: as long as a system commonly takes to boot.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(60);
@@ -122,22 +125,65 @@ impl Agent {
             Verdict::Leave(detail) => Err(WorkError::Left(detail)),
             Verdict::Fail(detail) => Err(WorkError::Failed(detail)),
             Verdict::Do(effects, report) => {
-                if cast.work == Work::StopAndCopy && cast.subject.copies_disk() {
-                    self.reach_target(cast).await?;
-                }
-                let mut copied = Manifest::new();
+                self.prepare_for(cast).await?;
                 let ran = matches!(found.held.copy, Copy::Running(_));
-                for effect in effects {
-                    if ran && matches!(effect, Effect::Shutdown | Effect::Suspend) {
-                        figures.stopped_at = Some(self.clock.now());
-                    }
-                    self.obey(cast, effect, lease, &mut copied, figures).await?;
-                    if matches!(effect, Effect::Start(_)) {
-                        figures.started_at = Some(self.clock.now());
-                    }
+                let done = self.carry_out(cast, effects, report, ran, lease, figures).await;
+                if begins(cast) && matches!(done, Err(WorkError::Refused(_))) {
+                    self.release(cast).await;
                 }
-                Ok(with_copied(report, copied))
+                done
             }
+        }
+    }
+
+    /// Has one effect after the other; `ran`: the guest ran before.
+    async fn carry_out(
+        &self,
+        cast: &WorkCast,
+        effects: Vec<Effect>,
+        report: Report,
+        ran: bool,
+        lease: &Lease,
+        figures: &mut Figures,
+    ) -> Result<Report, WorkError> {
+        let mut copied = Manifest::new();
+        for effect in effects {
+            if ran && matches!(effect, Effect::Shutdown | Effect::Suspend) {
+                figures.stopped_at = Some(self.clock.now());
+            }
+            self.obey(cast, effect, lease, &mut copied, figures).await?;
+            if matches!(effect, Effect::Start(_)) {
+                figures.started_at = Some(self.clock.now());
+            }
+        }
+        Ok(with_copied(report, copied))
+    }
+
+    /// What must hold before the first effect: there is room before anything is begun, and the target can be reached
+    /// before a guest is taken down.
+    async fn prepare_for(&self, cast: &WorkCast) -> Result<(), WorkError> {
+        if begins(cast) {
+            return self.reserve(cast).await.map_err(|error| WorkError::from(error).before_anything());
+        }
+        if cast.work == Work::StopAndCopy && cast.subject.copies_disk() {
+            self.reach_target(cast).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Has room promised on both hosts for all the migration takes.
+    async fn reserve(&self, cast: &WorkCast) -> Result<(), TransferError> {
+        let order = self.order(cast, DiskFile::Base);
+        let memory = GuestSize::from(&cast.subject.old.claim).memory.bytes();
+        let memory = if cast.subject.carries_memory() { memory } else { 0 };
+        self.patiently(|| self.transfer().reserve(&order, memory)).await
+    }
+
+    /// Gives back what was promised to a migration that was not begun: nobody is asked to clean up after it.
+    async fn release(&self, cast: &WorkCast) {
+        if let Err(error) = self.transfer().release(&self.order(cast, DiskFile::Base)).await {
+            tracing::warn!(instance = %cast.subject.instance, %error, "room stays promised to a migration that was not begun");
         }
     }
 
@@ -155,6 +201,8 @@ impl Agent {
         let lives = matches!(cast.work, Work::LookAgain { assurance: Assurance::Lives });
         let heartbeat = cast.subject.heartbeat.as_ref().filter(|_| lives);
         let mut waited = Duration::ZERO;
+        // It may be this guest that waits for the room there is by now.
+        self.hypervisor().wake_halted().await;
         loop {
             let health = self.hypervisor().examine(&cast.subject.instance, heartbeat).await?;
             if health.heartbeat.is_none() || waited >= HEARTBEAT_PATIENCE {
@@ -268,7 +316,7 @@ impl Agent {
         for _ in 0..AHEAD_ROUNDS {
             let sent = self.patiently(|| self.send_ahead_once(cast, &order)).await?;
             total = total.saturating_add(sent);
-            if sent == 0 || sent >= last {
+            if sent < AHEAD_SMALL || sent >= last {
                 break;
             }
             last = sent;
@@ -338,6 +386,11 @@ fn disk_size(cast: &WorkCast) -> Option<DiskSize> {
     }
     let leads_back = matches!(cast.work, Work::RestoreSource { .. });
     Some(if leads_back { DiskSize::AsBefore } else { DiskSize::AtLeast(new.saturating_mul(GIB)) })
+}
+
+/// Whether the order is a migration's first, and it will take room on both hosts.
+fn begins(cast: &WorkCast) -> bool {
+    cast.work == Work::Snapshot && cast.subject.copies_disk()
 }
 
 /// A host that cannot be looked at when a migration begins ends one of which nothing was done.

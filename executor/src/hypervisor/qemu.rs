@@ -46,6 +46,7 @@ use super::{
 };
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably};
 use crate::mark::Claimant;
+use crate::room::end_promise;
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -182,7 +183,9 @@ impl Qemu {
         }
         let snapshot = wanted.built_by.or(defined.and_then(|old| old.snapshot));
         machine::write_unless_there(&copy, &housed.machine)?;
-        Ok(Definition::of(wanted.size, snapshot).write(&copy)?)
+        Definition::of(wanted.size, snapshot).write(&copy)?;
+        // All of it has arrived.
+        Ok(end_promise(&copy)?)
     }
 
     async fn power_on(&self, instance: &InstanceId, begun: Generation) -> Result<(), Fault> {
@@ -240,19 +243,6 @@ impl Qemu {
         }
         Definition::remove(&copy)?;
         Ok(remove_folder_durably(&copy.path())?)
-    }
-
-    /// Lets the host's guests go on that a full disk halted: there may be room now. One that another order or another
-    /// client is at is left to that; whoever looks at it next lets it go on.
-    pub async fn wake_halted(&self) {
-        for copy in self.host.copies().unwrap_or_default() {
-            let Ok(Some(_alone)) = CopyLock::try_take(&copy.order_lock()) else { continue };
-            if let Ok(Presence::Up(mut qmp)) = process::glance(&copy).await
-                && let Err(fault) = guest::wake(&mut qmp).await
-            {
-                tracing::debug!(copy = %copy.path().display(), %fault, "a halted guest does not go on");
-            }
-        }
     }
 
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
@@ -377,13 +367,29 @@ impl Hypervisor for Qemu {
         examined.await.map_err(|fault| fault.while_doing("look at", instance))
     }
 
+    /// One that another order or another client is at is left to that; the next look at it lets it go on.
+    async fn wake_halted(&self) {
+        for copy in self.host.copies().unwrap_or_default() {
+            let Ok(Some(_alone)) = CopyLock::try_take(&copy.order_lock()) else { continue };
+            if let Ok(Presence::Up(mut qmp)) = process::glance(&copy).await
+                && let Err(fault) = guest::wake(&mut qmp).await
+            {
+                tracing::debug!(copy = %copy.path().display(), %fault, "a halted guest does not go on");
+            }
+        }
+    }
+
     async fn forget_memory(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
         self.drop_memory(instance).await.map_err(|fault| fault.while_doing("forget the memory of", instance))
     }
 
     async fn merge_back(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
-        let merged = async { self.merge(&self.copy(instance)?).await };
-        merged.await.map_err(|fault| fault.while_doing("merge the overlay of", instance))
+        let merged = async {
+            let copy = self.copy(instance)?;
+            self.merge(&copy).await?;
+            Ok(end_promise(&copy)?)
+        };
+        merged.await.map_err(|fault: Fault| fault.while_doing("merge the overlay of", instance))
     }
 
     async fn destroy(&self, instance: &InstanceId, disk: &Disk, discard: Discard) -> Result<(), HypervisorError> {

@@ -28,7 +28,7 @@ use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::{CopyLock, RETRY};
 use crate::hypervisor::qemu::{is_defined, read_fence};
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
-use crate::room::Room;
+use crate::room::{BLOCK, Room, Storages, end_promise, taken};
 use crate::tool::MissingTool;
 
 /// A peer that takes nothing for this long is gone (rsync's own watch, whole seconds).
@@ -44,11 +44,9 @@ const AHEAD_MIN: u64 = 16 << 20;
 /// rsync's word for "some of it changed while I read it", and for "it vanished".
 const CHANGED_MEANWHILE: [i32; 2] = [23, 24];
 
-/// What a file's `blocks` count in, whatever the file system's own blocks are.
-const BLOCK: u64 = 512;
-
-/// The ending of the file that says how large a part will be.
-const PROMISE: &str = "promise";
+/// What a guest is expected to write while its base is copied, one part in so many of the base. Beyond that a copy still
+/// ends before it takes the reserve.
+const GROWTH_SHARE: u64 = 8;
 
 /// How often progress is looked at, and whether there is room left: a fast link brings some hundred megabytes meanwhile.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -118,13 +116,17 @@ impl Rsync {
         sent
     }
 
+    /// The hosts whose copies may go to the same storage.
+    fn storages(&self) -> Storages {
+        Storages::of(self.peers.values().chain([&self.here]))
+    }
+
+    /// What is still to arrive was promised before the migration began, unless it has become more.
     fn promise(&self, order: &CopyOrder, from: &Path, peer: &Peer) -> Result<(), TransferError> {
         let whole = from.metadata().map_err(|error| failed(order).io(error))?.blocks() * BLOCK;
-        let others: u64 = self.peers.values().map(|host| promised(host, peer)).sum();
-        let wanted = whole.saturating_sub(peer.arrived()).saturating_add(others);
-        let room = Room::at(&peer.copy.path()).map_err(|error| failed(order).there(error))?;
-        room.holds(wanted).map_err(|detail| failed(order).no_space(&detail))?;
-        std::fs::write(peer.promise(), whole.to_string()).map_err(|error| failed(order).there(error))
+        let more = whole.saturating_sub(peer.arrived());
+        let promised = self.storages().promise(&peer.copy, more).map_err(|error| failed(order).there(error))?;
+        promised.map_err(|detail| failed(order).no_space(&detail))
     }
 
     async fn run(
@@ -222,6 +224,37 @@ impl Transfer for Rsync {
         }
     }
 
+    async fn reserve(&self, order: &CopyOrder, memory: u64) -> Result<(), TransferError> {
+        let here = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?;
+        let peer = self.peer(order)?;
+        peer.is_free_for(order)?;
+        peer.obeys(order)?;
+        if here.promise().exists() && peer.copy.promise().exists() {
+            // The order comes again; the migration may be begun by now.
+            return Ok(());
+        }
+        let disk = taken(&here.path());
+        let grows = (disk / GROWTH_SHARE).saturating_add(memory);
+        let storages = self.storages();
+        let at_source = storages.promise(&here, grows).map_err(|error| failed(order).io(error))?;
+        at_source.map_err(|detail| failed(order).no_space(&format!("at its source {detail}")))?;
+        let at_target =
+            storages.promise(&peer.copy, disk.saturating_add(grows).saturating_sub(taken(&peer.copy.path())));
+        let refused = match at_target {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(detail)) => failed(order).no_space(&detail),
+            Err(error) => failed(order).there(error),
+        };
+        self.release(order).await?;
+        Err(refused)
+    }
+
+    async fn release(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        let here = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?;
+        end_promise(&here).map_err(|error| failed(order).io(error))?;
+        end_promise(&self.peer(order)?.copy).map_err(|error| failed(order).there(error))
+    }
+
     async fn probe(&self, order: &CopyOrder) -> Result<(), TransferError> {
         let from = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?.file(order.file);
         let peer = self.peer(order)?;
@@ -244,11 +277,6 @@ impl Peer {
         with_ending(&self.copy.file(self.file), "part")
     }
 
-    /// Says how large the part will be, as long as there is one: others leave it the room.
-    fn promise(&self) -> PathBuf {
-        with_ending(&self.part(), PROMISE)
-    }
-
     fn leaves_the_reserve(&self) -> Result<(), String> {
         Room::at(&self.copy.path()).map_or(Ok(()), |room| if room.to_take() > 0 { Ok(()) } else { room.holds(1) })
     }
@@ -256,7 +284,7 @@ impl Peer {
     /// Removes what arrived, and the promise.
     fn give_back(&self) -> io::Result<()> {
         remove_durably(&self.part())?;
-        remove_durably(&self.promise())
+        end_promise(&self.copy)
     }
 
     /// Bytes that lie there so far; holes are not counted.
@@ -301,7 +329,6 @@ impl Peer {
     fn publish(&self, read_back: Verified) -> io::Result<()> {
         File::open(self.part())?.sync_all()?;
         rename_durably(&self.part(), &self.copy.file(self.file))?;
-        remove_durably(&self.promise())?;
         self.note(read_back)
     }
 
@@ -309,26 +336,6 @@ impl Peer {
     fn note(&self, read_back: Verified) -> io::Result<()> {
         if self.file == DiskFile::Base { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
     }
-}
-
-/// What copies under way to this host, but for the one to `mine`, will still take of the storage that `mine` is on.
-fn promised(host: &HostFolder, mine: &Peer) -> u64 {
-    let here = mine.copy.path().metadata().map(|folder| folder.dev()).ok();
-    let folders = host.copies().unwrap_or_default().into_iter().map(|copy| copy.path());
-    let on_it = folders.filter(|folder| folder.metadata().map(|folder| folder.dev()).ok() == here);
-    let files = on_it.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
-    let promises = files.map(|entry| entry.path()).filter(|path| *path != mine.promise());
-    promises
-        .filter(|path| path.extension().is_some_and(|ending| ending == PROMISE))
-        .map(|path| still_to_come(&path))
-        .sum()
-}
-
-/// What is missing of the part a promise was made for; nothing if there is no sense in it.
-fn still_to_come(promise: &Path) -> u64 {
-    let whole: u64 = std::fs::read_to_string(promise).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let arrived = promise.with_extension("").metadata().map_or(0, |part| part.blocks() * BLOCK);
-    whole.saturating_sub(arrived)
 }
 
 /// `taking_up`: a part is there, so only what it lacks is sent; else the whole file, without looking for likenesses.

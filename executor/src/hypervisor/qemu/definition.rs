@@ -10,7 +10,7 @@ use decant_schema::units::mib;
 use serde::{Deserialize, Serialize};
 
 use crate::hypervisor::{CopyFacts, GuestSize};
-use crate::layout::{CopyFolder, write_durably};
+use crate::layout::CopyFolder;
 
 const NAME: &str = "definition.json";
 
@@ -64,7 +64,8 @@ impl Definition {
 
     /// Writes it, for the machine that lies beside it, so that a crash leaves the old or the new one.
     pub(super) fn write(&self, copy: &CopyFolder) -> io::Result<()> {
-        write_durably(&copy.join(NAME), &serde_json::to_vec(&Self { format: FORMAT, ..*self })?)
+        // An undo writes it on a disk that may be full.
+        copy.spares().write(&copy.join(NAME), &serde_json::to_vec(&Self { format: FORMAT, ..*self })?)
     }
 
     /// Takes the definition away: what is left are files.

@@ -7,7 +7,7 @@ use std::io;
 
 use decant_schema::migration::Generation;
 
-use crate::layout::{CopyFolder, write_durably};
+use crate::layout::CopyFolder;
 
 /// What is on record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub(super) fn mark(copy: &CopyFolder, begun: Generation) -> io::Result<()> {
         return Ok(());
     }
     let said = std::fs::metadata(copy.console()).map_or(0, |console| console.len());
-    write_durably(&copy.executed(), format!("{begun} {said}\n").as_bytes())
+    // On the way back a full disk must not keep the guest from its start.
+    copy.spares().write(&copy.executed(), format!("{begun} {said}\n").as_bytes())
 }
 
 /// What is on record.
@@ -48,7 +49,7 @@ fn parse(text: &str) -> Option<Executed> {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::layout::HostFolder;
+    use crate::layout::{HostFolder, write_durably};
 
     #[test]
     fn the_record_is_never_lowered_and_says_where_the_console_stood() {
