@@ -6,6 +6,7 @@
 mod death;
 mod decide;
 mod error;
+mod guests;
 mod migrate;
 mod session;
 mod stale;
@@ -27,6 +28,10 @@ use jiff::Timestamp;
 pub use death::{deaths, declare_dead};
 pub use decide::decide;
 pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
+pub use guests::{
+    GuestRefusal, GuestSeen, NewGuest, Restart, Stopped, add_flavor, add_hosts, adopt_guest, define_guest, guests,
+    places, start_after_reboot, start_guest, stop_guest,
+};
 pub use migrate::{MigrateJob, Migrated, WayIn, migrate};
 pub use stale::Difference;
 pub use take_over::{Discrepancy, take_over};

@@ -106,6 +106,12 @@ pub trait Hypervisor: Send + Sync {
     /// lowered; zero records nothing.
     async fn start_marked(&self, instance: &InstanceId, begun: Generation) -> Result<(), HypervisorError>;
 
+    /// Whether a copy that is down was last started in an earlier life of its host's machine: then nobody ended it, the machine
+    /// did.
+    async fn ended_with_its_machine(&self, _instance: &InstanceId) -> Result<bool, HypervisorError> {
+        Ok(false)
+    }
+
     /// Looks at a copy that is about to be relied on: at all its files, at what its guest does, and at the sign of life it
     /// is known by, if it has one.
     async fn examine(&self, instance: &InstanceId, heartbeat: Option<&Heartbeat>) -> Result<Health, HypervisorError>;

@@ -13,6 +13,8 @@
 //! <root>/kernel            where there is one, guests that name no kernel are started with it instead of what their disk holds
 //! <root>/kernels/          kernels and their first file systems, which a guest's machine may name
 //! <root>/firmware/         UEFI firmware, which a guest's machine may name
+//! <root>/user              whom guests run as, where decant runs as root
+//! <root>/kvm               whether a guest ran by the processor (KVM) in this life of the machine
 //! <root>/interfaces        the bridges and tap interfaces a guest's machine may name, one a line
 //! ```
 //!
@@ -22,6 +24,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use decant_schema::id::{HostName, InstanceId};
@@ -34,6 +38,9 @@ use crate::spare::Spares;
 
 /// The longest id that becomes a file name: leaves room for the endings within the usual 255 bytes.
 const ID_BYTES_MAX: usize = 200;
+
+/// Where a guest's serial line can be attached to, in its copy's folder, if its machine says so.
+pub(crate) const CONSOLE_SOCKET: &str = "console.sock";
 
 /// Divides a name made from an id from what is added to it, where ids stand side by side: none contains it, so no
 /// addition makes one instance's name another's.
@@ -83,6 +90,23 @@ impl HostFolder {
     /// `InvalidInput` when the name cannot be a file's, else as the file system says.
     pub fn listed_firmware(&self, name: &str) -> io::Result<PathBuf> {
         listed(&self.root.join("firmware"), name)
+    }
+
+    /// Whom guests run as, where decant runs as root; none: as root.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn user(&self) -> io::Result<Option<String>> {
+        match std::fs::read_to_string(self.root.join("user")) {
+            Ok(name) => Ok(Some(name.trim().to_owned()).filter(|name| !name.is_empty())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The note whether guests run by the processor.
+    pub(crate) fn kvm_note(&self) -> PathBuf {
+        self.root.join("kvm")
     }
 
     /// The host's list of bridges and tap interfaces.
@@ -186,6 +210,27 @@ impl HostFolder {
     pub fn room(&self) -> io::Result<(Mib, Mib)> {
         let room = Room::at(&self.root)?;
         Ok((mib(room.free >> 20), mib(room.reserve >> 20)))
+    }
+
+    /// The copies that were put aside here: their folders.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
+        match std::fs::read_dir(self.root.join("discarded")) {
+            Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How large the storage it is on is.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn storage_size(&self) -> io::Result<Mib> {
+        let storage = rustix::fs::statvfs(&self.root)?;
+        Ok(mib(storage.f_blocks.saturating_mul(storage.f_frsize) >> 20))
     }
 
     /// The instances of which something is here, by their ids.
@@ -307,6 +352,21 @@ impl CopyFolder {
     /// The host's files that are replaced without room.
     pub(crate) fn spares(&self) -> Spares {
         Spares::within(&self.root)
+    }
+
+    /// The life of the machine in which it was last started here.
+    pub fn boot(&self) -> PathBuf {
+        self.join("boot")
+    }
+
+    /// Connects to its serial line, where that is a socket and its QEMU listens, however long the folder's path is.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn connect_to_console(&self) -> io::Result<UnixStream> {
+        // A socket's address holds 107 bytes; through our own descriptor of the folder any path fits.
+        let folder = File::open(self.path())?;
+        UnixStream::connect(format!("/proc/self/fd/{}/{CONSOLE_SOCKET}", folder.as_raw_fd()))
     }
 
     /// The generation on record.

@@ -27,6 +27,8 @@
 //! import(store, &Fleet)                                             -> Result<(), ApplyError>
 //! declare_dead(store, host, proof, driver)                          -> Result<Death, ApplyError>
 //! take_over(store, drivers, take)                                   -> Result<Vec<Discrepancy>, ApplyError>
+//! add_hosts, places, add_flavor(store, …)                           hosts of this machine and sizes, one by one
+//! define_guest, adopt_guest, start_guest, stop_guest, guests(…)     guests, one by one
 //! ```
 //!
 //! - `apply` carries a plan out and returns when every move is over, waits for a person, or can never start because one
@@ -65,7 +67,7 @@ pub mod transfer;
 pub use apply::{
     ApplyError, ApplyJob, ApplyOptions, ApplyReport, ConfirmPolicy, Difference, Discrepancy, History, Judge,
     MigrateJob, Migrated, MoveReport, UnreadyMove, UnsupportedMove, WayIn, apply, deaths, decide, declare_dead, fleet,
-    import, list, migrate, show, take_over,
+    import, list, migrate, places, show, take_over,
 };
 pub use driver::{Drivers, HostDriver};
 pub use progress::{Progress, ProgressSink};

@@ -32,6 +32,17 @@ pub fn are_here() -> Result<(), MissingTool> {
     Ok(())
 }
 
+/// What each program that is needed says that it is; or that it cannot be run.
+pub fn versions() -> Vec<(&'static str, Result<String, MissingTool>)> {
+    let version = |program: &'static str, package| {
+        let ran = Command::new(program).arg("--version").output();
+        let said =
+            ran.map(|output| String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned());
+        (program, said.map_err(|source| MissingTool::new(program, package, source)))
+    };
+    NEEDED.map(|(program, package)| version(program, package)).into()
+}
+
 impl MissingTool {
     /// What is said of a program that could not be started.
     pub fn new(program: impl AsRef<Path>, package: &'static str, source: io::Error) -> Self {

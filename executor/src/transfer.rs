@@ -174,6 +174,16 @@ pub enum TransferError {
         /// The peer.
         peer: HostName,
     },
+    /// The peer does not let guests have what the machine names; trying again does not help.
+    #[error("have {peer} take the machine of {instance}: {detail}")]
+    NotLetIn {
+        /// The instance.
+        instance: InstanceId,
+        /// The peer.
+        peer: HostName,
+        /// Everything that speaks against it.
+        detail: String,
+    },
     /// A program the transfer needs cannot be run.
     #[error(transparent)]
     Tool(#[from] MissingTool),

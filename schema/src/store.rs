@@ -6,6 +6,7 @@
 //! Transactions that read and then write begin as writers (`BEGIN IMMEDIATE`): one that became a writer halfway would
 //! be refused as soon as two processes meet.
 
+mod additions;
 mod deaths;
 mod fleet;
 mod found;
@@ -15,6 +16,7 @@ mod instances;
 mod journal;
 mod making;
 mod migrations;
+mod places;
 mod plans;
 mod probe;
 mod wishes;
@@ -38,6 +40,7 @@ pub use found::Found;
 pub use incarnations::Incarnation;
 pub use journal::JournalEntry;
 pub use migrations::NewMigration;
+pub use places::Place;
 pub use wishes::WishEntry;
 
 use crate::id::{HostName, InstanceId, ResourceClass};

@@ -156,6 +156,7 @@ fn snapshot(subject: &Subject, copy: &Copy) -> Verdict {
 }
 
 fn copy_base(subject: &Subject) -> Verdict {
+    // The small one first: a target that does not take the machine says so before much was carried.
     let files = [DiskFile::Machine, DiskFile::Base].map(Effect::Copy);
     let copied = if subject.copies_disk() { files.to_vec() } else { Vec::new() };
     Verdict::Do(copied, Report::BaseCopied { copied: Manifest::new() })

@@ -9,7 +9,7 @@ use decant_schema::migration::{MigrationId, Wish};
 use decant_schema::store::StoreError;
 use thiserror::Error;
 
-use super::{Difference, Discrepancy};
+use super::{Difference, Discrepancy, GuestRefusal};
 use crate::causes::in_one_line;
 use crate::conductor::CreateError;
 use crate::hypervisor::{AdoptError, HypervisorError, Mismatch, Unsupported};
@@ -81,6 +81,17 @@ pub enum ApplyError {
         #[source]
         source: HypervisorError,
     },
+    /// A host could not do what a person asked.
+    #[error("{source}, on {host}")]
+    Driver {
+        /// The host.
+        host: HostName,
+        /// Why not; its causes are those of this.
+        source: HypervisorError,
+    },
+    /// A guest is not as it would have to be; nothing was changed.
+    #[error(transparent)]
+    Guest(#[from] GuestRefusal),
     /// A host cannot be looked through.
     #[error("look through {host}")]
     Unseen {

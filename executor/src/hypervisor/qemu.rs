@@ -4,15 +4,19 @@
 //! there, so a call cut short is finished by the same call made again, by whichever agent makes it. While a guest is
 //! down the caller holds its lock, so neither a second QEMU nor a second tool can come between.
 
+mod accelerator;
 mod anatomy;
+mod confine;
 mod definition;
 mod executed;
 mod guest;
 mod health;
 mod image;
+mod import;
 pub(crate) mod lock;
 mod machine;
 mod occupant;
+pub mod probe;
 mod process;
 mod qmp;
 #[cfg(test)]
@@ -33,7 +37,11 @@ use decant_schema::plan::MoveMode;
 use serde_json::json;
 use thiserror::Error;
 
+pub use self::accelerator::{Accelerator, runs_by_kvm};
+pub use self::import::{Image, ImageFormat};
+
 use self::anatomy::Uncarried;
+use self::confine::User;
 use self::definition::Definition;
 use self::guest::Activity;
 use self::lock::CopyLock;
@@ -44,7 +52,7 @@ use super::{
     AdoptError, Copy, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
     Unsupported,
 };
-use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
 use crate::mark::Claimant;
 use crate::room::end_promise;
 use crate::tool::MissingTool;
@@ -54,25 +62,6 @@ const DRIVER: &str = "qemu";
 /// How long an order waits for another's effect to end: a work that was replaced lets go at once, so what takes longer
 /// is another agent's, and the order is given again when its lease ends.
 const ORDER_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How processors are provided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Accelerator {
-    /// By translation: slow, and works everywhere.
-    #[default]
-    Tcg,
-    /// By the processor, where the kernel offers it.
-    Kvm,
-}
-
-impl Accelerator {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tcg => "tcg",
-            Self::Kvm => "kvm",
-        }
-    }
-}
 
 /// The programs of a host and how its guests are run.
 #[derive(Clone, Debug)]
@@ -154,7 +143,9 @@ impl Qemu {
         if copy.file(DiskFile::Overlay).exists() {
             return Ok(());
         }
-        image::create_overlay(&self.tools, std::process::Stdio::null(), copy).await
+        image::create_overlay(&self.tools, std::process::Stdio::null(), copy).await?;
+        // The QEMU that is to write to it is not ours where it runs as its own user.
+        User::of(copy)?.map_or(Ok(()), |user| Ok(user.own(&copy.file(DiskFile::Overlay))?))
     }
 
     async fn merge(&self, copy: &CopyFolder) -> Result<(), Fault> {
@@ -206,6 +197,7 @@ impl Qemu {
             },
         };
         let machine = machine::read(&copy, Some(&definition))?;
+        remember_boot(&copy)?;
         let mut qmp = process::spawn(&self.tools, lock, &copy, definition, &machine).await?;
         if copy.file(DiskFile::Memory).exists() {
             let loaded = guest::load_memory(&mut qmp, &copy).await;
@@ -284,7 +276,8 @@ impl Hypervisor for Qemu {
         let marked = self.host.mark_for(claimant);
         let unusable = |source| AdoptError::Mark { mark: self.host.mark(), source };
         marked.map_err(unusable)??;
-        self.host.prepare().map_err(unusable)
+        self.host.prepare().map_err(unusable)?;
+        accelerator::look(&self.tools, &self.host).map_err(unusable)
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Held, HypervisorError> {
@@ -362,6 +355,17 @@ impl Hypervisor for Qemu {
         self.power_on(instance, begun).await.map_err(|fault| fault.while_doing("start", instance))
     }
 
+    async fn ended_with_its_machine(&self, instance: &InstanceId) -> Result<bool, HypervisorError> {
+        let told = async {
+            let remembered = match std::fs::read_to_string(self.copy(instance)?.boot()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                remembered => remembered?,
+            };
+            Ok(remembered != present_boot()?)
+        };
+        told.await.map_err(|fault: Fault| fault.while_doing("look at", instance))
+    }
+
     async fn examine(&self, instance: &InstanceId, heartbeat: Option<&Heartbeat>) -> Result<Health, HypervisorError> {
         let examined = async { health::examine(&self.tools, &self.copy(instance)?, heartbeat).await };
         examined.await.map_err(|fault| fault.while_doing("look at", instance))
@@ -400,6 +404,24 @@ impl Hypervisor for Qemu {
     }
 }
 
+/// Remembers in which life of its machine a guest was last started, where that is another than before.
+fn remember_boot(copy: &CopyFolder) -> io::Result<()> {
+    let present = present_boot()?;
+    if std::fs::read_to_string(copy.boot()).is_ok_and(|remembered| remembered == present) {
+        return Ok(());
+    }
+    match write_durably(&copy.boot(), present.as_bytes()) {
+        // It runs all the same; after the next start of the machine it is taken for one that ran.
+        Err(full) if full.kind() == io::ErrorKind::StorageFull => Ok(()),
+        written => written,
+    }
+}
+
+/// What tells this life of the machine from every other: the kernel draws it as it starts.
+fn present_boot() -> io::Result<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+}
+
 /// Has the switches learn where the guest's cards are now. One that does not is no reason to fail: the guest runs, and
 /// what it says by itself tells them too.
 async fn announce(qmp: &mut Qmp) {
@@ -421,6 +443,19 @@ fn local(disk: &Disk) -> Result<(), Unsupported> {
         Disk::Local => Ok(()),
         Disk::Shared(pool) => Err(Unsupported::SharedStorage { driver: DRIVER, pool: pool.clone() }),
     }
+}
+
+/// Whether a file is a machine that a host can and may make; fails with all that speaks against it, in words.
+pub(crate) fn can_be_machine(file: &std::path::Path, host: &HostFolder) -> Result<(), String> {
+    match machine::read_file(file).and_then(|machine| machine::house(machine, host)) {
+        Ok(_) => Ok(()),
+        Err(Fault::Machine(findings)) => Err(all(&findings)),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+fn all(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; also ")
 }
 
 /// Whether the files of a copy are an instance.
@@ -460,7 +495,7 @@ enum Fault {
     Incomplete(DiskFile),
     #[error("it is in the state `{0}`")]
     Unfit(String),
-    #[error("its machine is not one this host can make: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; also "))]
+    #[error("its machine is not one this host can make: {}", all(.0))]
     Machine(Vec<Finding>),
     #[error(transparent)]
     Occupied(#[from] Occupied),

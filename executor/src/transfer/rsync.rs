@@ -26,7 +26,7 @@ use super::leftover;
 use super::verified::{Verified, digest_of};
 use super::{Copied, CopyOrder, ProgressSink, Transfer, TransferError};
 use crate::hypervisor::qemu::lock::{CopyLock, RETRY};
-use crate::hypervisor::qemu::{is_defined, read_fence};
+use crate::hypervisor::qemu::{can_be_machine, is_defined, read_fence};
 use crate::layout::{CopyFolder, HostFolder, make_parent, remove_durably, rename_durably, with_ending};
 use crate::room::{BLOCK, Room, Storages, end_promise, taken};
 use crate::tool::MissingTool;
@@ -192,6 +192,7 @@ impl Transfer for Rsync {
             let CopyOrder { instance, file, .. } = order.clone();
             return Err(TransferError::Harmed { instance, file, sent, arrived: read_back.digest });
         }
+        peer.lets_in(order)?;
         peer.obeys(order)?;
         peer.is_free_for(order)?;
         peer.publish(read_back).map_err(|error| context().there(error))?;
@@ -314,6 +315,21 @@ impl Peer {
         }
         let CopyOrder { instance, file, peer, generation: asked, .. } = order.clone();
         Err(TransferError::Fenced { instance, file, peer, asked, held })
+    }
+
+    /// Fails where what arrived is a machine that is none here: before its guest is taken down.
+    fn lets_in(&self, order: &CopyOrder) -> Result<(), TransferError> {
+        if self.file != DiskFile::Machine {
+            return Ok(());
+        }
+        match can_be_machine(&self.part(), &self.copy.host()) {
+            Ok(()) => Ok(()),
+            Err(detail) => {
+                remove_durably(&self.part()).map_err(|error| failed(order).there(error))?;
+                let CopyOrder { instance, peer, .. } = order.clone();
+                Err(TransferError::NotLetIn { instance, peer, detail })
+            }
+        }
     }
 
     /// Fails where an instance is defined, unless a later generation did so: then the order is only late.

@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-async fn insert_rest(write: &mut Write, document: &FleetDocument) -> Result<(), StoreError> {
+pub(super) async fn insert_rest(write: &mut Write, document: &FleetDocument) -> Result<(), StoreError> {
     let rest =
         FleetDocument { hosts: Vec::new(), instances: Vec::new(), source: "store".to_owned(), ..document.clone() };
     sqlx::query("INSERT INTO fleet (id, document, changed_at) VALUES (1, $1, $2)")
@@ -125,7 +125,7 @@ fn usage_by_host(fleet: &Fleet) -> Vec<Resources> {
 }
 
 /// A host is never filled beyond its capacity, except as far as it already is.
-fn ceiling(host: &Host, used: &Resources) -> Resources {
+pub(super) fn ceiling(host: &Host, used: &Resources) -> Resources {
     let capacity = host.inventory.iter().map(|(class, inventory)| (class.clone(), inventory.capacity()));
     let mut ceiling: BTreeMap<_, _> = capacity.collect();
     for (class, amount) in used {

@@ -3,7 +3,7 @@
 use sqlx::{Row, SqlitePool};
 
 use super::{Store, StoreError, Write, from_json, sql, to_json};
-use crate::fleet::{Instance, Resources};
+use crate::fleet::{Instance, InstanceState, Resources};
 use crate::id::InstanceId;
 use crate::migration::Attributes;
 
@@ -20,6 +20,12 @@ impl Store {
 }
 
 pub(super) async fn insert(write: &mut Write, instance: &Instance, claim: &Resources) -> Result<(), StoreError> {
+    insert_alone(write, instance, claim).await?;
+    super::hosts::put(write, &instance.host, &instance.id, claim).await
+}
+
+/// The record without its claim, which whoever inserts it sees to.
+pub(super) async fn insert_alone(write: &mut Write, instance: &Instance, claim: &Resources) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO instances (id, host, flavor, claim, own_claim, document) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(instance.id.as_str())
         .bind(instance.host.as_str())
@@ -30,7 +36,25 @@ pub(super) async fn insert(write: &mut Write, instance: &Instance, claim: &Resou
         .execute(&mut **write)
         .await
         .map_err(sql("write an instance"))?;
-    super::hosts::put(write, &instance.host, &instance.id, claim).await
+    Ok(())
+}
+
+/// Records what an instance does; one that is not there stays so.
+pub(super) async fn set_state(write: &mut Write, id: &InstanceId, state: InstanceState) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT document FROM instances WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&mut **write)
+        .await
+        .map_err(sql("read an instance"))?;
+    let Some(row) = row else { return Ok(()) };
+    let document: Instance = from_json("instance", row.get("document"))?;
+    sqlx::query("UPDATE instances SET document = $1 WHERE id = $2")
+        .bind(to_json(&Instance { state, ..document }))
+        .bind(id.as_str())
+        .execute(&mut **write)
+        .await
+        .map_err(sql("write an instance"))?;
+    Ok(())
 }
 
 pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<Instance>, StoreError> {

@@ -84,7 +84,7 @@ impl Tools {
         self.said(command).await.map(drop)
     }
 
-    async fn said(&self, mut command: Command) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn said(&self, mut command: Command) -> Result<Vec<u8>, Fault> {
         let missing = |error| MissingTool::new(&self.qemu_img, "qemu-utils", error);
         let output = command.output().await.map_err(missing)?;
         if output.status.success() {

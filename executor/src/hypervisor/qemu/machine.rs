@@ -5,7 +5,7 @@
 //! nothing else; what reaches the command line is either such an entry's path or a name that [`machine::read`] let through.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use decant_schema::finding::{Finding, Place};
 use decant_schema::machine::{self, Boot, DiskBus, Firmware, Link, Machine, MachineDisk, Nic, NicModel};
@@ -40,20 +40,24 @@ struct Files {
 ///
 /// Fails with [`Fault::Machine`] where it is not one, or names what this host does not let guests have.
 pub(super) fn read(copy: &CopyFolder, definition: Option<&Definition>) -> Result<Housed, Fault> {
-    let path = copy.file(DiskFile::Machine);
-    let machine = match path.symlink_metadata() {
-        Ok(found) if !found.is_file() || found.len() > DOCUMENT_BYTES_MAX => {
-            return Err(whole("it is no file of a machine's size", "bring back the file that was written").into());
-        }
-        Ok(_) => machine::read(&std::fs::read(&path)?).map_err(|wrong| Fault::Machine(wrong.errors))?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+    let machine = match read_file(&copy.file(DiskFile::Machine)) {
         // One that is defined with a machine is not made another for want of its file.
-        Err(_) if definition.is_some_and(|definition| !definition.knows_no_machine()) => {
-            return Err(Fault::Incomplete(DiskFile::Machine));
-        }
-        Err(_) => Machine::plain(),
+        Err(Fault::Io(error)) if error.kind() == io::ErrorKind::NotFound => match definition {
+            Some(definition) if !definition.knows_no_machine() => return Err(Fault::Incomplete(DiskFile::Machine)),
+            _ => Machine::plain(),
+        },
+        read => read?,
     };
     house(machine, &copy.host())
+}
+
+/// Reads a file that came from elsewhere.
+pub(super) fn read_file(path: &Path) -> Result<Machine, Fault> {
+    let found = path.symlink_metadata()?;
+    if !found.is_file() || found.len() > DOCUMENT_BYTES_MAX {
+        return Err(whole("it is no file of a machine's size", "bring back the file that was written").into());
+    }
+    machine::read(&std::fs::read(path)?).map_err(|wrong| Fault::Machine(wrong.errors))
 }
 
 /// Writes the machine of a copy that has none, so that it can travel.
@@ -142,6 +146,11 @@ impl Housed {
     /// Whether others know it by its cards' addresses.
     pub(super) fn has_nics(&self) -> bool {
         !self.machine.nics.is_empty()
+    }
+
+    /// Whether its QEMU has a program of its own plug it in.
+    pub(super) fn needs_helper(&self) -> bool {
+        self.machine.nics.iter().any(|nic| matches!(nic.link, Link::Bridge { .. }))
     }
 
     /// What its QEMU is started with for it, `top` being the node of each disk's uppermost layer. Values with a path in

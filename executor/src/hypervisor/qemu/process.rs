@@ -14,20 +14,19 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use super::accelerator::Accelerator;
+use super::confine::{self, User};
 use super::definition::Definition;
 use super::lock::{CopyLock, RETRY};
 use super::machine::Housed;
 use super::occupant::{self, Occupied};
 use super::qmp::Qmp;
 use super::{Fault, Tools};
-use crate::layout::{CopyFolder, file_name, make_parent};
+use crate::layout::{CONSOLE_SOCKET, CopyFolder, file_name, make_parent};
 use crate::tool::MissingTool;
 
 const SOCKET: &str = "qmp.sock";
 const PROCESS_ID: &str = "qemu.pid";
-
-/// Where a guest's serial line can be attached to, if its machine says so.
-pub(crate) const CONSOLE_SOCKET: &str = "console.sock";
 
 /// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
 const BUSY_MAX: Duration = Duration::from_secs(120);
@@ -100,10 +99,14 @@ pub(super) async fn spawn(
 ) -> Result<Qmp, Fault> {
     make_parent(&copy.console())?;
     let log = File::create(copy.join("qemu.log"))?;
+    let accelerator = tools.accelerator.on(&copy.host());
     let mut command = Command::new(&tools.qemu);
+    if let Some(user) = User::of(copy)? {
+        user.applied_to(&mut command, copy, accelerator == Accelerator::Kvm)?;
+    }
     command
         .current_dir(copy.path())
-        .args(arguments(tools, copy, what, machine))
+        .args(arguments(accelerator, copy, what, machine))
         .process_group(0)
         .stdin(lock.share()?)
         .stdout(log.try_clone()?)
@@ -124,10 +127,11 @@ pub(super) async fn spawn(
     }
 }
 
-fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition, machine: &Housed) -> Vec<String> {
+fn arguments(accelerator: Accelerator, copy: &CopyFolder, what: Definition, machine: &Housed) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["-nodefaults", "-no-user-config", "-display", "none", "-S"].map(str::to_owned).into();
     let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    option("-sandbox", confine::sandbox(machine).to_owned());
     option("-m", format!("{}M", what.memory_mb));
     option("-smp", what.vcpus.to_string());
     option("-qmp", format!("unix:{SOCKET},server=on,wait=off"));
@@ -144,7 +148,7 @@ fn arguments(tools: &Tools, copy: &CopyFolder, what: Definition, machine: &House
     if copy.file(DiskFile::Memory).exists() {
         option("-incoming", "defer".to_owned());
     }
-    arguments.extend(machine.arguments(tools.accelerator.name(), top));
+    arguments.extend(machine.arguments(accelerator.name(), top));
     arguments
 }
 

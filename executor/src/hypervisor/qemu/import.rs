@@ -1,0 +1,171 @@
+//! From an image somebody made to the disk of an instance.
+//!
+//! The image may come from anywhere, so it is read as the format it is said to have and no other, and one that takes part of
+//! its content from another file is refused: that file would be whatever the image names.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use decant_schema::id::InstanceId;
+use decant_schema::machine::Machine;
+use decant_schema::migration::DiskFile;
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::definition::Definition;
+use super::process::{Presence, look};
+use super::{Fault, Qemu, Tools, machine};
+use crate::hypervisor::HypervisorError;
+use crate::layout::{CopyFolder, make_parent, rename_durably, with_ending};
+use crate::room::Room;
+
+/// What a file's `blocks` count in, whatever the file system's own blocks are.
+const BLOCK: u64 = 512;
+
+/// An image that a disk is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its file; absolute, since what begins with a word and a colon is no file to QEMU's tools.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: ImageFormat,
+    /// The disk is to be this large, bytes; none: as large as the image says.
+    pub size: Option<u64>,
+}
+
+/// The format of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// QEMU's own.
+    Qcow2,
+    /// The bytes of the disk, one after the other.
+    Raw,
+    /// What OVF packages carry.
+    Vmdk,
+}
+
+impl ImageFormat {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+        }
+    }
+}
+
+impl Qemu {
+    /// Makes the disk and the machine of an instance that is not defined yet, from an image that stays as it is. What a
+    /// killed call left is made anew. Returns how much the disk takes on the host, bytes.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Machine`] with everything that speaks against the machine, else as QEMU's tools and the file system
+    /// say; an image that is not all in its file is refused.
+    pub async fn import(
+        &self,
+        instance: &InstanceId,
+        image: &Image,
+        machine: &Machine,
+    ) -> Result<u64, HypervisorError> {
+        let imported = async {
+            let copy = self.copy(instance)?;
+            machine::house(machine.clone(), &copy.host())?;
+            let Presence::Down(lock) = look(&copy).await? else { return Err(Fault::Runs) };
+            if Definition::is_in(&copy) {
+                return Err(Fault::Guest("it is defined here already".to_owned()));
+            }
+            let size = judge(&self.tools, image).await?;
+            has_room(&copy, image)?;
+            make_parent(&copy.file(DiskFile::Base))?;
+            convert(&self.tools, lock.share()?, &copy, image, size).await?;
+            machine::write(&copy, machine)?;
+            Ok(copy.file(DiskFile::Base).metadata()?.blocks().saturating_mul(BLOCK))
+        };
+        imported.await.map_err(|fault: Fault| fault.while_doing("import the image of", instance))
+    }
+}
+
+/// What `qemu-img info` says of an image, as far as it matters here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Described {
+    virtual_size: u64,
+    backing_filename: Option<String>,
+    #[serde(default)]
+    encrypted: bool,
+    format_specific: Option<FormatSpecific>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FormatSpecific {
+    #[serde(default)]
+    data: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Details {
+    data_file: Option<String>,
+}
+
+impl Described {
+    /// What keeps it from being read as a disk.
+    fn objection(&self) -> Option<String> {
+        let data = self.format_specific.as_ref().and_then(|specific| specific.data.data_file.as_ref());
+        if let Some(other) = self.backing_filename.as_ref().or(data) {
+            return Some(format!(
+                "part of the image is in another file, {other}: make it whole by `qemu-img convert -O qcow2`, if it may be read"
+            ));
+        }
+        self.encrypted.then(|| "the image is encrypted: decrypt it by `qemu-img convert` first".to_owned())
+    }
+}
+
+/// Fails unless the image's one file is all of it; returns how large its disk is.
+async fn judge(tools: &Tools, image: &Image) -> Result<u64, Fault> {
+    let mut command = Command::new(&tools.qemu_img);
+    command.args(["info", "--output=json", "-f", image.format.name()]).arg(&image.path).stdin(Stdio::null());
+    let said = tools.said(command).await?;
+    let described: Described = serde_json::from_slice(&said).map_err(std::io::Error::from)?;
+    if let Some(objection) = described.objection() {
+        return Err(Fault::Guest(objection));
+    }
+    let size = described.virtual_size;
+    match image.size {
+        Some(wanted) if wanted < size => {
+            let (has, wanted) = (size.div_ceil(1 << 20), wanted >> 20);
+            let reason = format!("its disk has {has} MiB, more than the {wanted} MiB its flavor promises");
+            Err(Fault::Guest(reason))
+        }
+        _ => Ok(size),
+    }
+}
+
+fn has_room(copy: &CopyFolder, image: &Image) -> Result<(), Fault> {
+    let takes = image.path.metadata()?.blocks().saturating_mul(BLOCK);
+    Room::at(&copy.path())?.holds(takes).map_err(|detail| Fault::Guest(format!("there is no room for it: {detail}")))
+}
+
+/// Writes the disk under another name; it gets its own whole and durable.
+async fn convert(tools: &Tools, lock: Stdio, copy: &CopyFolder, image: &Image, size: u64) -> Result<(), Fault> {
+    let base = copy.file(DiskFile::Base);
+    let fresh = with_ending(&base, "new");
+    let mut command = Command::new(&tools.qemu_img);
+    command.args(["convert", "-q", "-f", image.format.name(), "-O", "qcow2"]).arg(&image.path).arg(&fresh);
+    tools.said(in_a_group(command, lock)).await?;
+    if let Some(wanted) = image.size.filter(|wanted| *wanted > size) {
+        let mut command = Command::new(&tools.qemu_img);
+        command.args(["resize", "-q", "-f", "qcow2"]).arg(&fresh).arg(wanted.to_string());
+        tools.said(in_a_group(command, Stdio::null())).await?;
+    }
+    File::open(&fresh)?.sync_all()?;
+    Ok(rename_durably(&fresh, &base)?)
+}
+
+/// A Ctrl-C meant for us does not tear a file that is nearly there.
+fn in_a_group(mut command: Command, lock: Stdio) -> Command {
+    command.process_group(0).stdin(lock).kill_on_drop(true);
+    command
+}
