@@ -2,6 +2,7 @@
 
 mod documents;
 mod executing;
+mod guest;
 mod host;
 mod migrating;
 mod planning;
@@ -12,11 +13,15 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
-pub(crate) use executing::{Apply, Decide, MigrationCommand, Site, StoreFile, Terms};
-pub(crate) use host::{AddHost, DeclareDead, HostCommand, ListHosts, Proof, TakeOver};
+pub(crate) use executing::{Apply, Decide, MigrationCommand, Processors, Site, StoreFile, Terms};
+pub(crate) use guest::{
+    AdoptGuest, Bus, Console, DefineGuest, GuestCommand, ImageFormat, ListGuests, MachineArguments, Moves, SerialTo,
+    StartGuest, StopGuest,
+};
+pub(crate) use host::{AddHost, DeclareDead, Doctor, HostCommand, ListHosts, Proof, TakeOver};
 pub(crate) use migrating::{About, How, Migrate, ResizeOne};
 pub(crate) use planning::{Evacuate, Format, HostSelection, PlanCommand, PlanningOptions, Report, Resize, Rolling};
-pub(crate) use values::{HostPriority, Lease, Percent, Seconds, When, Window};
+pub(crate) use values::{HostPriority, Lease, NicArgument, Percent, Seconds, When, Window};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +96,10 @@ pub(crate) enum Command {
     /// Look after migrations: list, show, confirm, revert, abort.
     #[command(subcommand)]
     Migration(MigrationCommand),
-    /// Look after hosts: those that died, and those that know more than the store.
+    /// Look after guests: define, adopt, start, stop, list, console.
+    #[command(subcommand)]
+    Guest(GuestCommand),
+    /// Look after hosts: add, list, examine them, and what died or knows more than the store.
     #[command(subcommand)]
     Host(HostCommand),
     /// Check, read or convert a fleet document.

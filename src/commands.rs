@@ -6,6 +6,7 @@ mod completion;
 mod demo;
 mod documents;
 mod fleet;
+mod guest;
 mod host;
 mod man;
 mod migrate;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<Exit, Failure> {
         Command::Migrate(args) => migrate::run(&args),
         Command::Resize(args) => migrate::resize(&args),
         Command::Migration(command) => migration::run(&command),
+        Command::Guest(command) => guest::run(&command),
         Command::Host(command) => host::run(&command),
         Command::Fleet(command) => or_interrupted(move || fleet::run(&command)),
         Command::Schema { of } => schema::run(of),

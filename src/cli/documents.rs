@@ -71,6 +71,24 @@ pub(crate) enum FleetCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Give the store's fleet a flavor, or the flavor of this name another size; instances keep what they have.
+    #[command(after_help = "Example:\n  decant fleet flavor large --vcpus 4 --memory 8192 --disk 80")]
+    Flavor {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Virtual processors.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+        vcpus: u64,
+        /// Memory, MiB.
+        #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+        memory: u64,
+        /// Disk, GiB; by default it says nothing of disks.
+        #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..))]
+        disk: Option<u64>,
+        #[command(flatten)]
+        store: StoreFile,
+    },
     /// Convert a file of another program into a fleet document.
     #[command(after_help = "Example:\n  decant fleet import --from ganeti cluster.data -o fleet.json")]
     Import {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Format, Lease, When};
 
@@ -52,9 +52,24 @@ pub(crate) struct Apply {
 pub(crate) struct Site {
     #[command(flatten)]
     pub(crate) store: StoreFile,
-    /// The folder of this machine's hosts, one folder a host, whose guests run in QEMU here.
+    /// The folder of this machine's hosts, one folder a host, whose guests run in QEMU here; by default each host is where
+    /// `decant host add` put it.
     #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
     pub(crate) hosts_in: Option<PathBuf>,
+    /// How guests that are started here get their processors.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Processors::Auto, env = "DECANT_ACCELERATOR")]
+    pub(crate) accelerator: Processors,
+}
+
+/// How guests get their processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Processors {
+    /// By KVM where a guest was seen to run so on this machine, else translated.
+    Auto,
+    /// By KVM.
+    Kvm,
+    /// Translated: slow, and works everywhere.
+    Tcg,
 }
 
 /// Where migrations are remembered.

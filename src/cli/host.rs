@@ -1,7 +1,5 @@
 //! Arguments of the commands that look after hosts.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
 use super::{Format, Lease, Site};
@@ -13,6 +11,8 @@ pub(crate) enum HostCommand {
     Add(AddHost),
     /// List the hosts of this machine.
     List(ListHosts),
+    /// Look at all that a host needs: folder, storage, room, programs, KVM, guests; each finding with what to do.
+    Doctor(Doctor),
     /// Say that a host is dead, and how that is known: its part of every migration then counts as done, and its instances
     /// may be rebuilt elsewhere.
     DeclareDead(DeclareDead),
@@ -28,8 +28,8 @@ Examples:
   decant host add oak elm --hosts-in /srv/decant            the folders oak and elm, made where they are not there
   decant host add oak --mount --hosts-in /srv/decant        only where a storage is mounted on /srv/decant/oak
 
-A host whose folder is not there, because its storage is not mounted, is refused from then on: nothing is evacuated onto the
-disk below.")]
+The store remembers the folder: no later command needs --hosts-in. A host whose folder is not there, or on whose folder
+with --mount no storage is mounted, is refused from then on: nothing is evacuated onto the disk below.")]
 pub(crate) struct AddHost {
     /// The hosts, by their names in the fleet.
     #[arg(value_name = "HOST", required = true)]
@@ -37,19 +37,45 @@ pub(crate) struct AddHost {
     /// Refuse a host whose folder no storage is mounted on.
     #[arg(long)]
     pub(crate) mount: bool,
-    /// The folder of this machine's hosts, one folder a host.
-    #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
-    pub(crate) hosts_in: Option<PathBuf>,
+    /// Virtual processors guests may have there, where the fleet does not know the host yet; by default this machine's.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) vcpus: Option<u64>,
+    /// Memory guests may have there, MiB; by default this machine's.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) memory: Option<u64>,
+    /// Disk guests may have there, GiB; by default what its storage has.
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) disk: Option<u64>,
+    #[command(flatten)]
+    pub(crate) site: Site,
 }
 
 /// List the hosts of this machine.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  decant host list --hosts-in /srv/decant")]
+#[command(after_help = "Example:\n  decant host list")]
 pub(crate) struct ListHosts {
-    /// The folder of this machine's hosts, one folder a host.
-    #[arg(long, value_name = "FOLDER", env = "DECANT_HOSTS_IN")]
-    pub(crate) hosts_in: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) site: Site,
     /// What standard output carries: a table for people, or a list for programs.
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// Look at all that a host needs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  decant host doctor
+  decant host doctor oak --format json
+
+The exit code is 0 where all is well, else 1. Nothing is changed.")]
+pub(crate) struct Doctor {
+    /// The hosts; by default all that were added.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: Vec<String>,
+    #[command(flatten)]
+    pub(crate) site: Site,
+    /// What standard output carries: text for people, or a list for programs.
     #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
     pub(crate) format: Format,
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use decant_executor::apply::LEASE_MIN;
+use decant_schema::machine::{Link, NicModel};
 use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,6 +83,41 @@ fn moment(text: &str) -> Result<Timestamp, String> {
             format!("{text:?} is no moment: write date, time and zone, as 2026-11-25T22:00Z or 2026-11-25T23:00+01:00")
         }
     })
+}
+
+/// A network card: what it is plugged into, and its address and model where they are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NicArgument {
+    /// What it is plugged into.
+    pub(crate) link: Link,
+    /// Its address; none: one is drawn.
+    pub(crate) mac: Option<String>,
+    /// Its model.
+    pub(crate) model: NicModel,
+}
+
+impl FromStr for NicArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(',');
+        let link = match parts.next().map(|part| part.split_once('=').unwrap_or((part, ""))) {
+            Some(("user", "")) => Link::User,
+            Some(("bridge", name)) if !name.is_empty() => Link::Bridge { bridge: name.to_owned() },
+            Some(("tap", name)) if !name.is_empty() => Link::Tap { tap: name.to_owned() },
+            _ => return Err("begin with user, bridge=NAME or tap=NAME".to_owned()),
+        };
+        let mut nic = Self { link, mac: None, model: NicModel::default() };
+        for part in parts {
+            match part.split_once('=') {
+                Some(("mac", mac)) => nic.mac = Some(mac.to_ascii_lowercase()),
+                Some(("model", "virtio")) => nic.model = NicModel::Virtio,
+                Some(("model", "e1000")) => nic.model = NicModel::E1000,
+                _ => return Err(format!("{part:?} is neither mac=ADDRESS nor model=virtio nor model=e1000")),
+            }
+        }
+        Ok(nic)
+    }
 }
 
 /// A share of a whole, as `10%`; 0 to 100.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use decant_schema::fleet::Fleet;
+use decant_executor::apply::add_flavor;
+use decant_schema::fleet::{Flavor, Fleet};
+use decant_schema::id::ResourceClass;
 
 use super::{documents, site};
 use crate::cli::{FleetCommand, FleetFormat, FleetSource, StoreFile};
@@ -14,6 +16,7 @@ pub(super) fn run(command: &FleetCommand) -> Result<Exit, Failure> {
     match command {
         FleetCommand::Check { fleet } => check(fleet)?,
         FleetCommand::Pull { from: FleetSource::Store, store, output } => pull(store, output.as_deref())?,
+        FleetCommand::Flavor { name, vcpus, memory, disk, store } => flavor(name, *vcpus, *memory, *disk, store)?,
         FleetCommand::Import { from, input, output } => import(*from, input, output.as_deref())?,
     }
     Ok(Exit::Done)
@@ -41,6 +44,21 @@ fn pull(store: &StoreFile, output: Option<&Path>) -> Result<(), Failure> {
     documents::apart(&[("the store", Some(&store))], &[("--output", output)])?;
     let document = site::run("read the store", site::BEGINS_AGAIN, decant_executor::apply::fleet(&store))?;
     output::write_json(output, &document)
+}
+
+/// A size instances can have, made or changed.
+fn flavor(name: &str, vcpus: u64, memory: u64, disk: Option<u64>, store: &StoreFile) -> Result<(), Failure> {
+    let amounts =
+        [(ResourceClass::VCPU, Some(vcpus)), (ResourceClass::MEMORY_MB, Some(memory)), (ResourceClass::DISK_GB, disk)];
+    let flavor = Flavor {
+        name: name.into(),
+        resources: amounts.into_iter().filter_map(|(class, amount)| Some((class.into(), amount?))).collect(),
+        required_traits: Default::default(),
+        forbidden_traits: Default::default(),
+        required_aggregates: Default::default(),
+    };
+    site::run("add the flavor", site::GOES_ON, add_flavor(&site::store(store)?, &flavor))?;
+    output::print(&format!("{name} is a flavor of the store's fleet\n"))
 }
 
 fn import(from: FleetFormat, input: &Path, output: Option<&Path>) -> Result<(), Failure> {

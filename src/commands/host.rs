@@ -2,6 +2,7 @@
 
 mod add;
 mod declare_dead;
+mod doctor;
 mod list;
 mod take_over;
 
@@ -12,6 +13,7 @@ pub(super) fn run(command: &HostCommand) -> Result<Exit, Failure> {
     match command {
         HostCommand::Add(args) => add::run(args),
         HostCommand::List(args) => list::run(args),
+        HostCommand::Doctor(args) => doctor::run(args),
         HostCommand::DeclareDead(args) => declare_dead::run(args),
         HostCommand::TakeOver(args) => take_over::run(args),
     }

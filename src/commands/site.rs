@@ -3,23 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::future::Future;
+use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use decant_executor::apply::ApplyError;
+use decant_executor::apply::{ApplyError, GuestRefusal};
 use decant_executor::conductor::CreateError;
-use decant_executor::hypervisor::qemu::{Qemu, Tools};
-use decant_executor::hypervisor::{AdoptError, Unsupported};
-use decant_executor::layout::HostFolder;
+use decant_executor::hypervisor::qemu::{self, Accelerator, Qemu, Tools};
+use decant_executor::hypervisor::{AdoptError, HypervisorError, Unsupported};
+use decant_executor::layout::{CopyFolder, HostFolder};
 use decant_executor::transfer::rsync::Rsync;
 use decant_executor::{Drivers, HostDriver, tool};
 use decant_schema::fleet::Fleet;
-use decant_schema::id::HostName;
-use decant_schema::store::StoreError;
+use decant_schema::id::{HostName, InstanceId};
+use decant_schema::store::{Place, StoreError};
 
-use crate::cli::{Site, StoreFile};
+use crate::cli::{Processors, Site, StoreFile};
 use crate::error::{Complaint, Failure};
 use crate::interrupt::{Interruption, interrupted};
+use crate::output;
 use crate::render::words;
 
 /// After an interruption of what the store remembers.
@@ -45,10 +47,9 @@ fn usual_store() -> Option<PathBuf> {
     Some(folder.join("decant").join("store.db"))
 }
 
-/// The folder of this machine's hosts.
-pub(super) fn hosts_folder(hosts_in: Option<&Path>) -> Result<PathBuf, Failure> {
+/// The folder of this machine's hosts, as it was given; `remedy` says what to do where it is not.
+pub(super) fn hosts_folder(hosts_in: Option<&Path>, remedy: &str) -> Result<PathBuf, Failure> {
     let Some(root) = hosts_in else {
-        let remedy = "name the folder of this machine's hosts by --hosts-in, or try the plan out by --rehearse";
         return Err(Failure::input("the request", "nothing says where the hosts are", remedy));
     };
     // Programs are started in the folders of the guests, so paths must not depend on where we are.
@@ -58,18 +59,148 @@ pub(super) fn hosts_folder(hosts_in: Option<&Path>) -> Result<PathBuf, Failure> 
     })
 }
 
-/// What the agents of these hosts work with: QEMU in the host's folder, rsync between the folders.
-pub(super) fn drivers(site: &Site, hosts: &BTreeSet<HostName>) -> Result<Drivers, Failure> {
-    let root = hosts_folder(site.hosts_in.as_deref())?;
-    let mut folders = folders(&root, hosts)?;
+/// Hosts of this machine, and where their folders are.
+pub(super) struct Hosts {
+    folders: BTreeMap<HostName, HostFolder>,
+    tools: Tools,
+}
+
+impl Hosts {
+    /// What the agents of these hosts work with: QEMU in the host's folder, rsync between the folders.
+    pub(super) fn drivers(&self) -> Result<Drivers, Failure> {
+        if !self.folders.is_empty() {
+            tool::are_here().map_err(|missing| Failure::of(&missing))?;
+        }
+        let driver = |here: &HostFolder| HostDriver {
+            hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), self.tools.clone())),
+            transfer: std::sync::Arc::new(Rsync::new(here.clone(), self.folders.clone())),
+        };
+        Ok(self.folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
+    }
+
+    /// The same, with so much patience for a guest that is to obey its power button.
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        Self { tools: Tools { patience, ..self.tools }, ..self }
+    }
+
+    /// The driver of one of them.
+    pub(super) fn qemu(&self, host: &HostName) -> Result<Qemu, Failure> {
+        Ok(Qemu::new(self.folder(host)?.clone(), self.tools.clone()))
+    }
+
+    /// Where an instance is on one of them.
+    pub(super) fn copy(&self, host: &HostName, instance: &InstanceId) -> Result<CopyFolder, Failure> {
+        let copy = self.folder(host)?.copy(instance);
+        copy.map_err(|error| Failure::input("INSTANCE", error.to_string(), "rename it"))
+    }
+
+    fn folder(&self, host: &HostName) -> Result<&HostFolder, Failure> {
+        self.folders.get(host).ok_or_else(|| unplaced(host))
+    }
+}
+
+fn tools(site: &Site) -> Tools {
+    let accelerator = match site.accelerator {
+        Processors::Auto => Accelerator::Best,
+        Processors::Kvm => Accelerator::Kvm,
+        Processors::Tcg => Accelerator::Tcg,
+    };
+    Tools { accelerator, ..Tools::default() }
+}
+
+/// Says where guests that are started on a host are translated, and nobody wanted that.
+pub(super) fn note_translation(site: &Site, hosts: &Hosts, host: &HostName) -> Result<(), Failure> {
+    if site.accelerator == Processors::Auto && !qemu::runs_by_kvm(hosts.folder(host)?) {
+        output::note(
+            "note: KVM does not work here, so guests are translated (TCG), which is slow; decant host doctor says why",
+        );
+    }
+    Ok(())
+}
+
+/// What the agents of these hosts work with.
+pub(super) fn drivers(site: &Site, wanted: &BTreeSet<HostName>) -> Result<Drivers, Failure> {
+    hosts(site, wanted)?.drivers()
+}
+
+/// These hosts: in the folder that was given, else each where it was added. Names every one that is known nowhere, whose
+/// folder is another's, or whose storage is not mounted though it must be.
+pub(super) fn hosts(site: &Site, wanted: &BTreeSet<HostName>) -> Result<Hosts, Failure> {
+    let mut folders = match site.hosts_in.as_deref() {
+        Some(given) => folders(&hosts_folder(Some(given), "")?, wanted)?,
+        None => placed(site, wanted)?,
+    };
     leave_out_the_dead(&site.store, &mut folders)?;
     are_their_own(&folders)?;
-    tool::are_here().map_err(|missing| Failure::of(&missing))?;
-    let driver = |here: &HostFolder| HostDriver {
-        hypervisor: std::sync::Arc::new(Qemu::new(here.clone(), Tools::default())),
-        transfer: std::sync::Arc::new(Rsync::new(here.clone(), folders.clone())),
+    Ok(Hosts { folders, tools: tools(site) })
+}
+
+/// All hosts that are known and here; those whose folder or storage is not there are left out.
+pub(super) fn hosts_here(site: &Site) -> Result<Hosts, Failure> {
+    let places = known_places(site)?;
+    let is_here = |place: &Place| {
+        let folder = HostFolder::new(&place.folder);
+        (!place.mounted || is_mounted(&place.folder)) && folder.is_added()
     };
-    Ok(folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
+    let here = places.into_iter().filter(|(_, place)| is_here(place));
+    let folders = here.map(|(host, place)| (host, HostFolder::new(place.folder))).collect();
+    are_their_own(&folders)?;
+    Ok(Hosts { folders, tools: tools(site) })
+}
+
+/// Where hosts are: in the folder that was given, else where they were added.
+pub(super) fn known_places(site: &Site) -> Result<BTreeMap<HostName, Place>, Failure> {
+    match site.hosts_in.as_deref() {
+        Some(given) => {
+            let root = hosts_folder(Some(given), "")?;
+            let failed = |error| Failure::environment(format!("look at the hosts in {}", root.display()), error);
+            let found = HostFolder::all_within(&root).map_err(failed)?;
+            let place = |folder: &HostFolder| Place { folder: folder.path().to_owned(), mounted: false };
+            Ok(found.iter().map(|(name, folder)| (HostName::new(name.as_str()), place(folder))).collect())
+        }
+        None => run("read the store", GOES_ON, decant_executor::places(&store(&site.store)?)),
+    }
+}
+
+/// The folders of these hosts, each where it was added.
+fn placed(site: &Site, wanted: &BTreeSet<HostName>) -> Result<BTreeMap<HostName, HostFolder>, Failure> {
+    let places = run("read the store", GOES_ON, decant_executor::places(&store(&site.store)?))?;
+    if places.is_empty() {
+        let remedy = "add them by `decant host add`, or name the folder of this machine's hosts by --hosts-in";
+        return Err(Failure::input("the request", "nothing says where the hosts are", remedy));
+    }
+    let (mut folders, mut errors) = (BTreeMap::new(), Vec::new());
+    for host in wanted {
+        match places.get(host) {
+            Some(place) if place.mounted && !is_mounted(&place.folder) => errors.push(unmounted(host, &place.folder)),
+            Some(place) => _ = folders.insert(host.clone(), HostFolder::new(&place.folder)),
+            None => errors.push(unplaced_complaint(host)),
+        }
+    }
+    if errors.is_empty() { Ok(folders) } else { Err(Failure::Input { of: "the request".to_owned(), errors }) }
+}
+
+fn unplaced(host: &HostName) -> Failure {
+    Failure::Input { of: "the request".to_owned(), errors: vec![unplaced_complaint(host)] }
+}
+
+fn unplaced_complaint(host: &HostName) -> Complaint {
+    let remedy = format!("add it: decant host add {host} --hosts-in FOLDER");
+    Complaint::new(format!("nothing says where host {host} is"), remedy)
+}
+
+fn unmounted(host: &HostName, folder: &Path) -> Complaint {
+    let problem = format!("no storage is mounted on {}, the folder of host {host}", folder.display());
+    Complaint::new(problem, "mount it, then run the same command again")
+}
+
+/// Whether another storage begins at this folder.
+pub(super) fn is_mounted(folder: &Path) -> bool {
+    let storage = |path: &Path| path.metadata().map(|there| there.st_dev());
+    match (storage(folder), folder.parent().map(storage)) {
+        (Ok(here), Some(Ok(above))) => here != above,
+        _ => false,
+    }
 }
 
 /// A host that was declared dead and is not here is not back: it is not asked for anything.
@@ -224,7 +355,8 @@ fn failure(error: ApplyError) -> Failure {
             Failure::input(path.display().to_string(), "the file is no store of decant's", "name another by --store")
         }
         ApplyError::Store(StoreError::NoFleet) => {
-            let remedy = "have one taken over: decant apply PLAN --fleet-source FLEET";
+            let remedy =
+                "add hosts by `decant host add`, or have one taken over: decant apply PLAN --fleet-source FLEET";
             Failure::input("the store", "no fleet is in it yet", remedy)
         }
         ApplyError::Alive { host, instances } => {
@@ -260,6 +392,13 @@ fn failure(error: ApplyError) -> Failure {
             of,
             errors: vec![Complaint::new(format!("failed to {refusal}"), "decant migration show says how far it is")],
         },
+        ApplyError::Guest(refusal) => Failure::input(of, refusal.to_string(), guest_remedy(&refusal)),
+        ApplyError::Driver { host, source: HypervisorError::Machine { instance, findings } } => {
+            Failure::findings(format!("the machine of {instance} on {host}"), &findings)
+        }
+        ApplyError::Driver { host, source } => {
+            Failure::of(&source).with_hint(format!("decant host doctor {host} shows how the host is"))
+        }
         busy @ ApplyError::Busy { .. } => {
             Failure::of(&busy).with_hint("wait for the other decant to end, or stop it; one at a time conducts a store")
         }
@@ -269,6 +408,23 @@ fn failure(error: ApplyError) -> Failure {
         failed @ (ApplyError::Lock { .. } | ApplyError::Store(_)) => {
             Failure::of(&failed).with_hint("check the store's disk and rights, then run the same command again")
         }
+    }
+}
+
+fn guest_remedy(refusal: &GuestRefusal) -> String {
+    match refusal {
+        GuestRefusal::Known { .. } => "choose another name; decant guest list shows what is there".to_owned(),
+        GuestRefusal::Unknown { .. } => "decant guest list shows what there is".to_owned(),
+        GuestRefusal::NoFlavor { flavor } => {
+            format!("add it: decant fleet flavor {flavor} --vcpus NUMBER --memory MIB --disk GIB")
+        }
+        GuestRefusal::Moving { instance } => format!("decant migration show {instance} says how it goes on"),
+        GuestRefusal::There { instance, host } => {
+            format!("put it on record: decant guest adopt {instance} --host {host} --flavor NAME")
+        }
+        GuestRefusal::Nothing { .. } => "see whether its storage is mounted, and decant host take-over".to_owned(),
+        GuestRefusal::RunsElsewhere { .. } => "find out which copy counts, and stop the other one".to_owned(),
+        GuestRefusal::OtherSize { .. } => "name a flavor of its size, or resize it once it is on record".to_owned(),
     }
 }
 
@@ -286,6 +442,6 @@ fn take_over(host: &HostName) -> String {
 }
 
 fn no_store(path: &Path) -> Failure {
-    let remedy = "name another by --store, or make one: decant apply PLAN --fleet-source FLEET";
+    let remedy = "name another by --store, or make one: decant host add, or decant apply PLAN --fleet-source FLEET";
     Failure::input(path.display().to_string(), "there is no such store", remedy)
 }

@@ -1,5 +1,7 @@
 //! Documents as text for the terminal.
 
+mod checkup;
+mod guests;
 mod hosts;
 mod migrations;
 mod plan;
@@ -9,6 +11,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment};
 
+pub(crate) use checkup::{CheckRow, checkup};
+pub(crate) use guests::{GuestRow, guests};
 pub(crate) use hosts::{HostRow, hosts};
 pub(crate) use migrations::{applied, applied_rows, history, migrations};
 pub(crate) use plan::plan;

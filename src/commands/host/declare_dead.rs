@@ -20,10 +20,8 @@ pub(super) fn run(args: &DeclareDead) -> Result<Exit, Failure> {
     let host = known_host(&store, &args.host)?;
     typed_back(&host, args.yes_it_is_dead.as_deref())?;
     let proof = prove(&args.proof)?;
-    let drivers = match args.site.hosts_in {
-        Some(_) => site::drivers(&args.site, &[host.clone()].into())?,
-        None => decant_executor::Drivers::new(),
-    };
+    // One that is not here is not asked: that is what it is dead for.
+    let drivers = site::hosts_here(&args.site)?.drivers()?;
     let declaring = declare_dead(&store, &host, proof, drivers.get(&host));
     let death = site::run("declare the host dead", site::BEGINS_AGAIN, declaring)?;
     output::print(&format!(

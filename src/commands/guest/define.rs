@@ -1,0 +1,59 @@
+//! `decant guest define`: from an image to a guest that decant knows.
+
+use decant_executor::apply::{NewGuest, define_guest, start_guest};
+use decant_executor::hypervisor::qemu::{self, Image};
+use decant_schema::fleet::Mobility;
+use decant_schema::id::{FlavorName, HostName, InstanceId};
+
+use super::{drivers_around, machine};
+use crate::cli::{DefineGuest, ImageFormat, Moves};
+use crate::commands::site;
+use crate::error::{Exit, Failure, both};
+use crate::output;
+
+pub(super) fn run(args: &DefineGuest) -> Result<Exit, Failure> {
+    let store = site::store(&args.site.store)?;
+    let (machine, image) = both(machine::of(&args.machine), image(args))?;
+    let host = HostName::new(args.host.as_str());
+    let drivers = drivers_around(&args.site, &host)?;
+    let own = site::hosts(&args.site, &[host.clone()].into())?;
+    let qemu = own.qemu(&host)?;
+    let guest = NewGuest {
+        instance: InstanceId::new(args.instance.as_str()),
+        host: host.clone(),
+        flavor: FlavorName::from(args.flavor.as_str()),
+        mobility: mobility(args.mobility),
+    };
+    let defining = define_guest(&store, &drivers, &qemu, &guest, image, &machine);
+    site::run("define the guest", site::GOES_ON, defining)?;
+    output::print(&format!("{} is defined on {host}\n", guest.instance))?;
+    if args.start {
+        site::run("start the guest", site::GOES_ON, start_guest(&store, &drivers, &guest.instance))?;
+        site::note_translation(&args.site, &own, &host)?;
+        output::print(&format!("{} runs on {host}\n", guest.instance))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// How a guest may move, in the fleet's words.
+pub(super) fn mobility(moves: Moves) -> Mobility {
+    match moves {
+        Moves::Suspend => Mobility::Suspend,
+        Moves::Cold => Mobility::Cold,
+        Moves::None => Mobility::None,
+    }
+}
+
+fn image(args: &DefineGuest) -> Result<Image, Failure> {
+    let format = match args.image_format {
+        ImageFormat::Qcow2 => qemu::ImageFormat::Qcow2,
+        ImageFormat::Raw => qemu::ImageFormat::Raw,
+        ImageFormat::Vmdk => qemu::ImageFormat::Vmdk,
+    };
+    // QEMU's tools take what begins with a letter and a colon for something else than a file.
+    let path = args.image.canonicalize().map_err(|error| {
+        let problem = format!("{} cannot be read: {error}", args.image.display());
+        Failure::input("--image", problem, "name the image the guest's disk is made from")
+    })?;
+    Ok(Image { path, format, size: None })
+}
