@@ -7,7 +7,7 @@ CARGO := cargo
 PROFILE := --release
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo test transcripts bless chaos bench downtime model lint generated install clean
+.PHONY: help setup build demo test transcripts bless chaos bench downtime model mutants lint generated install clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ downtime: setup ## measure for how long a guest stands still, by the size of its
 
 model: setup ## explore the protocol further than every test run does (docs/model.md)
 	DECANT_MODEL=1 $(CARGO) test $(PROFILE) -p decant-executor --test model -- --test-threads=1
+
+mutants: setup ## change the protocol's code in one place at a time and see whether a test notices (hours; docs/mutants.md)
+	nice scripts/mutants.py
 
 lint: setup ## format, warnings, the planner on its own
 	$(CARGO) fmt --all --check

@@ -395,3 +395,12 @@ fn both_ways_in_lead_to_the_source_and_the_rest_is_refused() {
     let neither = enter(&"c".into(), &prep(Some("b"))).unwrap_err();
     assert_eq!(neither.to_string(), "c is neither the source a nor the target b; ask one of them");
 }
+
+#[test]
+fn a_report_is_awaited_from_whose_turn_it_is_and_about_this_generation() {
+    let source_s_turn = migration(MoveMode::Cold, "b", MigrationState::PreMigrating);
+    assert!(is_awaited(&source_s_turn, &"a".into(), Generation(7)));
+    for (host, generation) in [("b", 7), ("a", 6), ("a", 8)] {
+        assert!(!is_awaited(&source_s_turn, &host.into(), Generation(generation)), "{host}, {generation}");
+    }
+}

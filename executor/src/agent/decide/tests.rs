@@ -188,3 +188,57 @@ fn a_confirmation_needs_what_its_asker_cannot_see() {
         assert!(!seen(assurance, &unseen), "what was not examined is not relied on");
     }
 }
+
+/// The order for a resize where the instance is.
+fn in_place(work: Work) -> WorkCast {
+    let mut order = order(work);
+    order.subject.new = attributes("a", 16);
+    order
+}
+
+#[test]
+fn the_rest_is_copied_once_the_guest_is_stopped() {
+    let overlay = Effect::Copy(DiskFile::Overlay);
+    let cold = order(Work::StopAndCopy);
+    let mut suspended = cold.clone();
+    suspended.subject.mode = MoveMode::Suspend;
+    let running = found(Copy::Running(facts()), 0);
+    assert_eq!(effects(decide(&cold, &running)), [Effect::Shutdown, overlay]);
+    let with_memory = [Effect::Suspend, overlay, Effect::Copy(DiskFile::Memory)];
+    assert_eq!(effects(decide(&suspended, &running)), with_memory);
+    assert_eq!(effects(decide(&in_place(Work::StopAndCopy), &running)), [Effect::Shutdown]);
+}
+
+#[test]
+fn a_resize_in_place_shuts_down_what_has_the_old_size_and_verifies_nothing() {
+    let build = in_place(Work::Build { manifest: Manifest::new() });
+    let large = GuestSize::from(&build.subject.new.claim);
+    let unmarked = CopyFacts { mark: Generation(0), ..facts() };
+    let made = [Effect::ForgetMemory, Effect::Create(large), Effect::Start(BEGUN)];
+    assert_eq!(effects(decide(&build, &found(Copy::Stopped(unmarked), 0))), made);
+    let again = effects(decide(&build, &found(Copy::Running(unmarked), 0)));
+    assert_eq!(again, [&[Effect::Shutdown], &made[..]].concat());
+    let resized = found(Copy::Running(CopyFacts { size: large, ..facts() }), 0);
+    assert_eq!(effects(decide(&build, &resized)), [Effect::Start(BEGUN)]);
+    // What was built and not started yet is not verified a second time.
+    let moved = effects(decide(&order(Work::Build { manifest: manifest() }), &found(Copy::Stopped(facts()), 0)));
+    assert_eq!(moved, [Effect::ForgetMemory, Effect::Create(facts().size), Effect::Start(BEGUN)]);
+}
+
+#[test]
+fn what_goes_back_runs_as_before_with_its_old_size_and_its_disk_in_one() {
+    let restore = |memory_fits| order(Work::RestoreSource { memory_fits });
+    let (stopped, start) = (found(Copy::Stopped(facts()), 0), Effect::Start(Generation::default()));
+    assert_eq!(effects(decide(&restore(true), &stopped)), [start, Effect::Merge]);
+    assert_eq!(effects(decide(&restore(false), &stopped)), [Effect::ForgetMemory, start, Effect::Merge]);
+    assert_eq!(effects(decide(&restore(false), &found(Copy::Running(facts()), 0))), [start, Effect::Merge]);
+    let back = in_place(Work::RestoreSource { memory_fits: true });
+    let resized = CopyFacts { size: GuestSize::from(&back.subject.new.claim), ..facts() };
+    let old_size = [Effect::Shutdown, Effect::Create(facts().size), start];
+    for copy in [Copy::Stopped(resized), Copy::Running(resized)] {
+        assert_eq!(effects(decide(&back, &found(copy, 0))), old_size);
+    }
+    assert_eq!(effects(decide(&back, &stopped)), [start], "it has its old size");
+    // One that was to move never had another size here, whatever is on record.
+    assert_eq!(effects(decide(&restore(true), &found(Copy::Stopped(resized), 0))), [start, Effect::Merge]);
+}
