@@ -100,8 +100,8 @@ def copy_tree():
 
 
 def key(mutant):
-    path, _, old, new = mutant
-    return f"{path}\t{old.strip()}\t{new.strip() or '(left out)'}"
+    path, number, old, new = mutant
+    return f"{path}\t{number}\t{old.strip()}\t{new.strip() or '(left out)'}"
 
 
 def main():
