@@ -275,6 +275,79 @@ fn qemu_runs_as_the_host_s_own_user_and_its_guest_moves_all_the_same() {
     assert!(site.ask(&["guest", "stop", "vm"]).contains("shut down within"));
 }
 
+/// A disk whose boot sector says a word on the serial line.
+fn disk_that_speaks(path: &Path) {
+    // xor ax, ax; mov ds, ax; mov si, 0x7c16; cld; next: lodsb; test al, al; jz end; mov dx, 0x3f8; out dx, al; jmp next;
+    // end: hlt; jmp end
+    const PROGRAM: [u8; 22] = [
+        0x31, 0xC0, 0x8E, 0xD8, 0xBE, 0x16, 0x7C, 0xFC, 0xAC, 0x84, 0xC0, 0x74, 0x06, 0xBA, 0xF8, 0x03, 0xEE, 0xEB,
+        0xF5, 0xF4, 0xEB, 0xFD,
+    ];
+    let mut disk = vec![0; 1 << 20];
+    disk[..PROGRAM.len()].copy_from_slice(&PROGRAM);
+    disk[PROGRAM.len()..][..SPOKEN.len()].copy_from_slice(SPOKEN.as_bytes());
+    disk[510..512].copy_from_slice(&[0x55, 0xAA]);
+    std::fs::write(path, disk).unwrap();
+}
+
+const SPOKEN: &str = "started from its disk";
+
+#[test]
+fn a_guest_starts_from_its_own_disk_whatever_machine_and_bus_it_has() {
+    let Some(site) = Site::make() else { return };
+    disk_that_speaks(&site.path("disk.raw"));
+    for machine in ["pc-i440fx-7.2", "pc-q35-7.2"] {
+        for bus in ["virtio", "scsi", "ide"] {
+            let guest = format!("{machine}-{bus}");
+            let image =
+                ["--image", "disk.raw", "--image-format", "raw", "--host", "oak", "--flavor", "small", "--start"];
+            let made =
+                ["guest", "define", &guest, "--machine-type", machine, "--bus", bus, "--nic", "user,model=e1000"];
+            site.ask(&[&made[..], &image].concat());
+            let has_said = || site.ask(&["guest", "console", &guest, "--print"]).contains(SPOKEN);
+            within_patience("it starts from its disk", has_said);
+            site.ask(&["migrate", &guest, "--to", "elm", "--suspend", "--confirm", "now"]);
+            // It hears no power button.
+            let said = site.ask(&["guest", "stop", &guest, "--patience", "1s"]);
+            assert!(said.contains("was cut off"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn an_image_or_a_machine_that_is_not_what_it_is_said_to_be_is_refused_and_leaves_no_record() {
+    let Some(site) = Site::make() else { return };
+    let backed = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "disk.qcow2", "thin.qcow2"];
+    assert!(run_in(Command::new("qemu-img").args(backed), site.0.path()).0);
+    let define = ["guest", "define", "vm", "--host", "oak", "--flavor", "small", "--image"];
+    let (code, said) = site.try_to(&[&define[..], &["thin.qcow2"]].concat());
+    assert!(code != Some(0) && said.contains("disk.qcow2"), "{said}");
+    let words = ["disk.qcow2", "--nic", "tap=tap9", "--kernel", "none", "--firmware", "none"];
+    let (code, said) = site.try_to(&[&define[..], &words].concat());
+    assert!(code == Some(2) && said.contains("3 errors"), "{said}");
+    for place in ["firmware.code", "boot.kernel", "nics[0].link.tap"] {
+        assert!(said.contains(place), "{place}: {said}");
+    }
+    let (code, said) =
+        site.try_to(&[&define[..], &["disk.qcow2", "--machine-type", "pc,accel=kvm", "--cpu", "a b"]].concat());
+    assert!(code == Some(2) && said.contains("2 errors"), "{said}");
+    assert!(site.ask(&["guest", "list"]).contains("No guest is on record"));
+}
+
+#[test]
+fn what_a_libvirt_domain_says_of_a_machine_is_taken_and_what_is_left_out_is_told() {
+    let Some(site) = Site::make() else { return };
+    let domain =
+        "<domain><uuid>5b8a1a3e-0000-4000-8000-000000000001</uuid><os><type machine='pc-q35-7.2'>hvm</type></os>
+        <devices><interface type='user'><mac address='52:54:00:AA:BB:CC'/></interface><tpm/></devices></domain>";
+    std::fs::write(site.path("vm.xml"), domain).unwrap();
+    site.define("vm", &["--libvirt", "vm.xml"]);
+    let machine = std::fs::read(site.copy("oak", "vm").join("machine.json")).unwrap();
+    let machine = decant_schema::machine::read(&machine).unwrap();
+    assert_eq!((machine.machine_type.as_str(), machine.nics[0].mac.as_str()), ("pc-q35-7.2", "52:54:00:aa:bb:cc"));
+    assert_eq!(machine.uuid.unwrap().to_string(), "5b8a1a3e-0000-4000-8000-000000000001");
+}
+
 #[test]
 fn a_machine_that_a_target_does_not_take_is_told_before_its_guest_is_taken_down() {
     let Some(site) = Site::make() else { return };

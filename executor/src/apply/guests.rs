@@ -337,8 +337,13 @@ async fn start(store: &Store, drivers: &Drivers, instance: &InstanceId) -> Resul
         Err(Mismatch::Runs | Mismatch::Down) | Ok(()) => {}
     }
     store.set_state(instance, InstanceState::Active, SystemClock.now()).await?;
-    let started = driver.hypervisor.start(instance).await;
-    started.map_err(|source| ApplyError::Driver { host: record.host.clone(), source })?;
+    if let Err(source) = driver.hypervisor.start(instance).await {
+        // It runs no more than before, as far as that can be seen; else the record says that it is to run.
+        if matches!(observe(&record.host, driver, instance).await, Ok(Copy::Stopped(_))) {
+            store.set_state(instance, record.state, SystemClock.now()).await?;
+        }
+        return Err(ApplyError::Driver { host: record.host, source });
+    }
     Ok(!runs)
 }
 
