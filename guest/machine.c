@@ -1,6 +1,7 @@
 /* Clock, serial line, power button and ACPI tables of the `pc` machine. Interrupts only wake us; all work is polled. */
 #include "machine.h"
 
+enum { KEYBOARD = 0x60, KEY_Q = 0x10, KEY_D = 0x20 };
 enum { COM1 = 0x3F8, PIC1 = 0x20, PIC2 = 0xA0, PIT = 0x40, CMOS = 0x70 };
 /* PIIX4 power management as the firmware places it for `-M pc`. */
 enum { PM1_STATUS = 0x600, PM1_ENABLE = 0x602, PM1_CONTROL = 0x604, POWER_BUTTON = 1 << 8, SLEEP_NOW = 1 << 13 };
@@ -83,7 +84,16 @@ static void say_in_base(const char *name, uint32_t value, uint32_t base) {
 void say_number(const char *name, uint32_t value) { say_in_base(name, value, 10); }
 void say_hex(const char *name, uint32_t value) { say_in_base(name, value, 16); }
 
-int power_button_pressed(void) { return inw(PM1_STATUS) & POWER_BUTTON; }
+/* Its user sits at the keyboard: `q` shuts the machine down, from `d` on it is deaf to its power button. */
+int is_to_end(void) {
+    static int over, deaf;
+    while (inb(KEYBOARD + 4) & 1) {
+        uint8_t key = inb(KEYBOARD);
+        over |= key == KEY_Q;
+        deaf |= key == KEY_D;
+    }
+    return over || (!deaf && (inw(PM1_STATUS) & POWER_BUTTON));
+}
 
 void power_off(void) {
     outw(PM1_STATUS, POWER_BUTTON);

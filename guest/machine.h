@@ -24,7 +24,7 @@ void sleep_unmasked(void);              /* called masked: sleeps until the clock
 void say(const char *text);             /* to the serial line */
 void say_number(const char *name, uint32_t value);
 void say_hex(const char *name, uint32_t value);
-int power_button_pressed(void);
+int is_to_end(void);                    /* told so by its power button or at its keyboard */
 void power_off(void);
 uint32_t vcpus(void);
 uint32_t wall_clock(void);              /* a number that changes every second */

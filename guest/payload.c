@@ -100,14 +100,14 @@ static int write_next(uint32_t epoch, uint32_t nonce) {
 }
 
 static void sleep_until(uint32_t tick) {
-    while ((int32_t)(tick - ticks()) > 0 && !power_button_pressed()) {
+    while ((int32_t)(tick - ticks()) > 0 && !is_to_end()) {
         mask();
         sleep_unmasked();
     }
 }
 
 static void sleep_for_good(void) {
-    while (!power_button_pressed()) sleep_until(ticks() + TICKS_PER_SECOND);
+    while (!is_to_end()) sleep_until(ticks() + TICKS_PER_SECOND);
     power_off();
     for (;;) { mask(); sleep_unmasked(); }
 }
@@ -132,7 +132,7 @@ void payload_main(const uint32_t *multiboot) {
     say(broken ? " log=broken" : " log=whole");
     say("\n");
     if (broken) sleep_for_good();
-    for (uint32_t next = ticks(); !power_button_pressed(); sleep_until(next)) {
+    for (uint32_t next = ticks(); !is_to_end(); sleep_until(next)) {
         if ((record.sequence + 2) * SLOT_SECTORS > disk_sectors()) { say("full\n"); sleep_for_good(); }
         if (write_next(epoch, nonce)) {
             say("broken reason=disk");

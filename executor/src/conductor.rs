@@ -27,7 +27,7 @@ use tracing::debug;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::progress::{Progress, ProgressSink};
-use crate::step::{IllegalEvent, cause_of, is_awaited, step, work_cast};
+use crate::step::{IllegalEvent, cause_of, is_awaited, step, subject_of, work_cast};
 
 pub use create::{CreateError, move_of};
 pub use gate::{Gate, Refusal};
@@ -235,13 +235,13 @@ impl Conductor {
         figures: Figures,
     ) -> Result<Migration, ConductError> {
         let now = self.clock.now();
-        let (name, cause) = (event.name(), cause_of(before, &event));
+        let (name, cause, subject) = (event.name(), cause_of(before, &event), subject_of(before, &event));
         let (state, casts) = step(before, event, now)?;
         if before.state.outcome().is_some() {
             // Its instance may be in another migration by now: not even the same is written again.
             return Ok(before.clone());
         }
-        let changed = state != before.state;
+        let changed = state != before.state || subject != before.subject;
         let after = Migration {
             figures: add_figures(before, &state, figures, now),
             generation: if changed { before.generation.next() } else { before.generation },
@@ -249,6 +249,7 @@ impl Conductor {
             updated_at: if changed { now } else { before.updated_at },
             cause: cause.clone().or_else(|| before.cause.clone()),
             state,
+            subject,
             ..before.clone()
         };
         self.store.change_migration(before, &after, name, now).await?;

@@ -234,6 +234,22 @@ pub struct CopyFacts {
     /// The beginning of the last migration that froze its disk here or built it here; zero if none did. It goes with the
     /// copy: an instance that is defined here afterwards has none.
     pub mark: Generation,
+    /// How it came to be down; unknown where it is not.
+    pub ended: Ending,
+}
+
+/// How a guest came to be down, as far as its program wrote that down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// Nothing tells: it never ran here, its memory was saved, its process was killed, its host died.
+    #[default]
+    Unknown,
+    /// Its user shut it down: nobody had pressed its power button.
+    ByUser,
+    /// It obeyed its power button.
+    Obeyed,
+    /// Its power button was pressed, and it did not end by itself.
+    CutOff,
 }
 
 /// An instance as a driver makes it.

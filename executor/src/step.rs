@@ -22,6 +22,11 @@
 //! forgotten what its hosts did since, so it says so and has nothing more done. Calling the migration off ends the record, and
 //! changes nothing on any host.
 //!
+//! An instance that is found shut down by its user stays down from then on: that is recorded, and the same work is cast anew
+//! for an instance that does not run.
+//!
+//! A call to stop that comes before the source has begun starts nothing that is down there: nobody has seen it run.
+//!
 //! A wish for what a migration comes to anyway casts the same work again, and changes nothing where it has come to it:
 //! whoever was interrupted may ask again.
 //!
@@ -70,13 +75,14 @@ pub struct IllegalEvent {
 
 /// What follows when `event` happens to `migration`: its next state, and what to cast once that is stored.
 ///
-/// The returned casts carry the generation the migration has *after* the change; the same state returned means that
-/// nothing changed but that the actor is reminded. Fails when the event does not belong to the state.
+/// The returned casts carry the generation the migration has *after* the change; the same state returned, and the same
+/// [`subject_of`], mean that nothing changed but that the actor is reminded. Fails when the event does not belong to the state.
 pub fn step(
     migration: &Migration,
     event: MigrationEvent,
     now: Timestamp,
 ) -> Result<(MigrationState, Vec<Cast>), IllegalEvent> {
+    let subject = subject_of(migration, &event);
     let next = next_state(migration, event, now)?;
     let (changed, reminded) = match next {
         Next::Enter(state) => (state, true),
@@ -84,8 +90,9 @@ pub fn step(
         Next::Remind => (migration.state.clone(), true),
         Next::Keep => (migration.state.clone(), false),
     };
-    let generation = if changed == migration.state { migration.generation } else { migration.generation.next() };
-    let after = Migration { state: changed, generation, ..migration.clone() };
+    let same = changed == migration.state && subject == migration.subject;
+    let generation = if same { migration.generation } else { migration.generation.next() };
+    let after = Migration { state: changed, subject, generation, ..migration.clone() };
     let casts = if reminded { work_cast(&after, now).into_iter().collect() } else { Vec::new() };
     Ok((after.state, casts))
 }
@@ -106,6 +113,9 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
     let subject = &migration.subject;
     if let (Reported(Report::Overtaken { by }), Awaits::Agent { .. }) = (&event, migration.turn()) {
         return Ok(overtaken(migration, by));
+    }
+    if let (Reported(Report::PoweredOff), Awaits::Agent { .. }) = (&event, migration.turn()) {
+        return Ok(Next::Remind);
     }
     let illegal = IllegalEvent { state: migration.state.name(), event: event.name() };
     let back = |outcome| Next::Enter(way_back(subject, &migration.state, outcome));
@@ -174,12 +184,13 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
             Asked(Wish::Confirm | Wish::ConfirmAnyway) | LeaseEnded => Next::Remind,
             _ => return Err(illegal),
         },
-        MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, outcome } => {
+        MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, seen, outcome } => {
             match event {
                 Reported(Report::Seen) => Next::Enter(MigrationState::Reverted {
                     turn: Party::Target,
                     then: Some(Party::Source),
                     started: true,
+                    seen: *seen,
                     outcome: *outcome,
                 }),
                 Reported(Report::Undecided { .. }) => Next::Enter(AWAITED),
@@ -189,7 +200,7 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
                 _ => return Err(illegal),
             }
         }
-        MigrationState::Reverted { turn, then, started, outcome } => match (event, turn) {
+        MigrationState::Reverted { turn, then, started, seen, outcome } => match (event, turn) {
             (Reported(Report::TargetCleaned), Party::Target) | (Reported(Report::SourceRestored), Party::Source) => {
                 match then {
                     None => finished(*outcome),
@@ -197,6 +208,7 @@ fn next_state(migration: &Migration, event: MigrationEvent, now: Timestamp) -> R
                         turn: *turn,
                         then: None,
                         started: *started,
+                        seen: *seen,
                         outcome: *outcome,
                     }),
                 }
@@ -297,13 +309,20 @@ fn way_back(subject: &Subject, state: &MigrationState, outcome: MigrationOutcome
     } else {
         (Party::Source, Some(Party::Target))
     };
-    MigrationState::Reverted { turn, then, started, outcome }
+    let seen = *state != MigrationState::PreMigrating || outcome != MigrationOutcome::Aborted;
+    MigrationState::Reverted { turn, then, started, seen, outcome }
 }
 
 /// Whether what `host` reports for `generation` answers to what the migration asks of it now.
 pub fn is_awaited(migration: &Migration, host: &HostName, generation: Generation) -> bool {
     let its_turn = matches!(migration.turn(), Awaits::Agent { host: agent, .. } if agent == *host);
     its_turn && generation == migration.generation
+}
+
+/// Who moves once `event` has happened: an instance that its user has shut down stays down, wherever its migration ends.
+pub fn subject_of(migration: &Migration, event: &MigrationEvent) -> Subject {
+    let powered_off = matches!(event, MigrationEvent::Reported(Report::PoweredOff));
+    Subject { runs: migration.subject.runs && !powered_off, ..migration.subject.clone() }
 }
 
 /// What the record keeps as the reason of what `event` leads to; none: what it kept before.

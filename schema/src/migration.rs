@@ -60,7 +60,7 @@ pub struct Migration {
     pub id: MigrationId,
     /// The line of a plan it carries out; none for one that was asked for by itself.
     pub line: Option<PlanLine>,
-    /// Who moves, from where and what to where and what. Fixed at creation.
+    /// Who moves, from where and what to where and what. Fixed at creation, but for whether it runs.
     pub subject: Subject,
     /// How long it waits for whom. Fixed at creation.
     pub terms: Terms,
@@ -120,7 +120,7 @@ pub struct Subject {
     pub instance: InstanceId,
     /// How it moves.
     pub mode: MoveMode,
-    /// Whether it ran before, and so runs afterwards.
+    /// Whether it runs afterwards: it ran before, and its user has not shut it down on the way.
     pub runs: bool,
     /// The shared pool its disk is on; none: local disk, which is copied.
     pub storage: Option<PoolName>,

@@ -8,7 +8,7 @@ use decant_schema::cast::WorkCast;
 use decant_schema::id::ResourceClass;
 use decant_schema::migration::{Assurance, Attributes, Cause, DiskFile, Generation, Manifest, Report, Subject, Work};
 
-use crate::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Health, Held};
+use crate::hypervisor::{Copy, CopyFacts, Discard, Ending, GuestSize, Health, Held};
 
 /// One thing that is done to a copy. Each may be done again, and each may be the last before a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,9 @@ pub fn relies(order: &WorkCast) -> bool {
 /// What this order comes to where `found` is on the host.
 pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
     let (subject, copy) = (&order.subject, &found.held.copy);
+    if was_powered_off(order, &found.held) {
+        return Verdict::Do(Vec::new(), Report::PoweredOff);
+    }
     match &order.work {
         Work::Snapshot => snapshot(subject, copy),
         Work::CopyBase => copy_base(subject),
@@ -88,7 +91,7 @@ pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
             Verdict::Do(Vec::new(), Report::Executed)
         }
         Work::CleanTarget { keep_writes, .. } => clean_target(order, *keep_writes, copy),
-        Work::RestoreSource { memory_fits } => restore_source(subject, *memory_fits, found),
+        Work::RestoreSource { memory_fits, seen } => restore_source(subject, *memory_fits, *seen, found),
     }
 }
 
@@ -111,7 +114,9 @@ pub fn may(order: &WorkCast, effect: Effect, now: &Held) -> Result<(), String> {
 /// to be done: where the guest has executed, the instance has started, whatever is wrong now.
 pub fn failure(order: &WorkCast, after: &Held, cause: Cause) -> Report {
     let builds = matches!(order.work, Work::Build { .. });
-    if builds && has_executed(&order.subject, after) {
+    if was_powered_off(order, after) {
+        Report::PoweredOff
+    } else if builds && has_executed(&order.subject, after) {
         Report::Started { but: Some(cause) }
     } else {
         Report::Failed { cause }
@@ -133,6 +138,22 @@ fn is_anothers(order: &WorkCast, facts: &CopyFacts) -> bool {
 /// Whether what the guest wrote here may be nowhere else.
 fn has_executed(subject: &Subject, held: &Held) -> bool {
     subject.copies_disk() && held.executed == subject.begun
+}
+
+/// Whether the instance is down since its user shut it down, though the order takes it for one that runs.
+fn was_powered_off(order: &WorkCast, held: &Held) -> bool {
+    let (subject, own) = (&order.subject, held.executed == order.subject.begun);
+    let counts = match &order.work {
+        // The one refuses whatever is not as on record; the other removes what does not count any more.
+        Work::Snapshot | Work::DestroySource => false,
+        Work::CopyBase | Work::StopAndCopy | Work::LookBack | Work::RestoreSource { .. } => true,
+        // Nobody looked at it there: a person is to.
+        Work::LookAgain { assurance: Assurance::Lives } => false,
+        // What lies at the target may have been there before.
+        Work::Build { .. } | Work::LookAgain { .. } | Work::Merge | Work::CleanTarget { .. } => own,
+    };
+    let by_user = matches!(held.copy, Copy::Stopped(CopyFacts { ended: Ending::ByUser, .. }));
+    subject.runs && counts && by_user
 }
 
 fn fail(why: &str) -> Verdict {
@@ -284,11 +305,11 @@ fn clean_target(order: &WorkCast, keep_writes: bool, copy: &Copy) -> Verdict {
     Verdict::Do(vec![Effect::Destroy(discard)], Report::TargetCleaned)
 }
 
-fn restore_source(subject: &Subject, memory_fits: bool, found: &Found) -> Verdict {
+fn restore_source(subject: &Subject, memory_fits: bool, seen: bool, found: &Found) -> Verdict {
     if let Some(lost) = lost(found) {
         return leave(&lost);
     }
-    let mut effects = Vec::new();
+    let (mut effects, mut starts) = (Vec::new(), true);
     match &found.held.copy {
         Copy::Nothing | Copy::Incoming => {}
         Copy::Running(facts) => effects.extend(resize_back(subject, facts)),
@@ -297,10 +318,12 @@ fn restore_source(subject: &Subject, memory_fits: bool, found: &Found) -> Verdic
                 effects.push(Effect::ForgetMemory);
             }
             effects.extend(resize_back(subject, facts));
+            // Whoever froze its disk has seen that it ran; else it may have been down before.
+            starts = seen || is_ours(subject, facts);
         }
     }
     // Nobody will ask whether it has executed at its source.
-    effects.extend(power_on(subject, Generation::default()));
+    effects.extend(power_on(subject, Generation::default()).filter(|_| starts));
     if subject.copies_disk() {
         effects.push(Effect::Merge);
     }

@@ -8,6 +8,7 @@ mod accelerator;
 mod anatomy;
 mod confine;
 mod definition;
+mod ending;
 mod executed;
 mod guest;
 mod health;
@@ -49,7 +50,7 @@ use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::{Qmp, QmpError};
 use super::{
-    AdoptError, Copy, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
+    AdoptError, Copy, CopyFacts, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
     Unsupported,
 };
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
@@ -237,13 +238,26 @@ impl Qemu {
         Ok(remove_folder_durably(&copy.path())?)
     }
 
+    /// Presses a key at the guest's keyboard, by QEMU's name for it.
+    ///
+    /// # Errors
+    /// When the guest does not run, or QEMU does not know the key.
+    pub async fn press_key(&self, instance: &InstanceId, key: &str) -> Result<(), HypervisorError> {
+        let pressed = async {
+            let Presence::Up(mut qmp) = look(&self.copy(instance)?).await? else { return Err(Fault::Absent) };
+            qmp.execute("send-key", json!({ "keys": [{ "type": "qcode", "data": key }] })).await?;
+            Ok(())
+        };
+        pressed.await.map_err(|fault| fault.while_doing("press a key of", instance))
+    }
+
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
         let copy = self.copy(instance)?;
         let fence = read_fence(&copy)?;
         let found = match Definition::read(&copy)? {
             Some(definition) => match look(&copy).await? {
                 Presence::Up(_) => Copy::Running(definition.facts(&copy)),
-                Presence::Down(_) => Copy::Stopped(definition.facts(&copy)),
+                Presence::Down(_) => Copy::Stopped(CopyFacts { ended: ending::of(&copy)?, ..definition.facts(&copy) }),
             },
             None if copy.path().exists() => Copy::Incoming,
             None => Copy::Nothing,

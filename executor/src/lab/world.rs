@@ -167,6 +167,14 @@ impl Lab {
         Ok(self.driver(host).create(&guest).await?)
     }
 
+    /// Presses a key at a guest's keyboard: `q` shuts it down as its user would, from `d` on it is deaf to its power button.
+    ///
+    /// # Errors
+    /// As the driver says.
+    pub async fn press_key(&self, host: &HostName, instance: &InstanceId, key: &str) -> Result<(), LabError> {
+        Ok(self.driver(host).press_key(instance, key).await?)
+    }
+
     /// Opens the ledger of everything the guests say.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ fn manifest(file: DiskFile) -> Manifest {
 }
 
 fn reverted(turn: Party, then: Option<Party>) -> MigrationState {
-    MigrationState::Reverted { turn, then, started: true, outcome: MigrationOutcome::Aborted }
+    MigrationState::Reverted { turn, then, started: true, seen: true, outcome: MigrationOutcome::Aborted }
 }
 
 /// The way back from where the target was not told to build.
@@ -371,7 +371,7 @@ fn memory_saved_before_the_target_wrote_to_a_shared_disk_is_not_used() {
     (shared.state, _) = step(&shared, MigrationEvent::Reported(Report::Seen), NOW).unwrap();
     (shared.state, _) = step(&shared, MigrationEvent::Reported(Report::TargetCleaned), NOW).unwrap();
     let Awaits::Agent { work, .. } = shared.turn() else { panic!("the source is to restore it") };
-    assert_eq!(work, Work::RestoreSource { memory_fits: false });
+    assert_eq!(work, Work::RestoreSource { memory_fits: false, seen: true });
 }
 
 fn prep(target: Option<&str>) -> Prep {

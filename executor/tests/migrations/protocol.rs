@@ -563,3 +563,59 @@ async fn a_store_that_has_forgotten_says_so_and_has_nothing_more_done() {
     assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)]);
     assert_eq!(rig.simulation.world().running(&instance), ["a".into()], "nothing was touched");
 }
+
+/// Shuts the instance down as its user would once its migration is as `at` says, then lets it go on.
+async fn shut_down_on_the_way(mode: &str, at: impl Fn(&Migration) -> bool, wish: Option<Wish>) -> (Rig, Migration) {
+    let mut rig = Rig::new(&[("suspend", "a", "b", mode, None, &[])], MANUAL, 1).await;
+    let process = rig.sound();
+    rig.run_until(&process, at).await.unwrap();
+    rig.simulation.world().power_off(&"suspend".into());
+    if let Some(wish) = wish {
+        let id = rig.migrations().await.into_values().next().unwrap().id;
+        process.conductor.wish(id, wish).await.unwrap();
+    }
+    rig.run(&process).await.unwrap();
+    assert_eq!(rig.simulation.world().running(&"suspend".into()), [], "it was started again");
+    rig.everything_is_settled().await;
+    let migration = rig.migrations().await.into_values().next().unwrap();
+    let (instance, _) = rig.store.instance(&"suspend".into()).await.unwrap().unwrap();
+    assert_eq!(instance.state, InstanceState::Stopped, "its record says that it runs: {migration:?}");
+    (rig, migration)
+}
+
+#[tokio::test]
+async fn a_guest_that_its_user_shuts_down_on_the_way_is_carried_over_and_stays_down() {
+    for mode in ["cold", "suspend"] {
+        for at in ["migrating", "migrating-step2"] {
+            let (_, migration) = shut_down_on_the_way(mode, |migration| migration.state.name() == at, None).await;
+            assert!(is_awaited(&migration), "{mode} {at}: {migration:?}");
+            assert!(!migration.subject.runs && migration.figures.started_at.is_none(), "{migration:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_its_user_shuts_down_on_the_way_stays_down_on_every_way_back() {
+    for (at, wish) in [("migrating", Wish::Abort), ("migrating-step2", Wish::Abort), ("verify-migration", Wish::Revert)] {
+        let state = |migration: &Migration| migration.state.name() == at;
+        let (_, migration) = shut_down_on_the_way("suspend", state, Some(wish)).await;
+        assert_eq!(migration.state.outcome(), Some(wish.outcome()), "{at}");
+    }
+    let awaited = |migration: &Migration| migration.state.name() == "verify-migration";
+    let (_, migration) = shut_down_on_the_way("suspend", awaited, Some(Wish::Confirm)).await;
+    assert_eq!(migration.state.outcome(), Some(MigrationOutcome::Confirmed));
+}
+
+#[tokio::test]
+async fn an_abort_that_comes_before_the_source_has_looked_starts_nothing_that_was_down() {
+    let mut rig = Rig::new(&LINES[..1], MANUAL, 1).await;
+    rig.simulation.world().lose_power(&"cold".into());
+    let process = rig.sound();
+    // The cast waits for its source: nobody has looked yet.
+    rig.run_until(&process, |migration| migration.state == MigrationState::PreMigrating).await.unwrap();
+    let id = rig.migrations().await.into_values().next().unwrap().id;
+    process.conductor.wish(id, Wish::Abort).await.unwrap();
+    rig.run(&process).await.unwrap();
+    assert_eq!(outcomes(&rig).await, [Some(MigrationOutcome::Aborted)]);
+    assert_eq!(rig.simulation.world().running(&"cold".into()), []);
+}

@@ -89,12 +89,12 @@ pub(crate) fn step_without(
         }
         (
             Some(Guard::LookBack),
-            MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, outcome },
-        ) => MigrationState::Reverted { turn: Party::Target, then: Some(Party::Source), started: true, outcome },
+            MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, seen, outcome },
+        ) => MigrationState::Reverted { turn: Party::Target, then: Some(Party::Source), started: true, seen, outcome },
         (
             Some(Guard::TargetGoesFirst),
-            MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, outcome },
-        ) => MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: false, outcome },
+            MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, seen, outcome },
+        ) => MigrationState::Reverted { turn: Party::Source, then: Some(Party::Target), started: false, seen, outcome },
         (_, state) => state,
     };
     Ok((state, casts))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use decant_executor::agent::decide::Effect;
-use decant_executor::hypervisor::{Copy, CopyFacts, Discard, GuestSize, Health, Held};
+use decant_executor::hypervisor::{Copy, CopyFacts, Discard, Ending, GuestSize, Health, Held};
 use decant_schema::migration::{Digest, DiskFile, Generation, Manifest, Report};
 
 use crate::world::Stored;
@@ -83,7 +83,7 @@ impl Host {
             None => Copy::Incoming,
             Some(Guest { size, running, mark, .. }) => {
                 let (frozen, memory) = (self.overlay.is_some(), self.memory.is_some());
-                let facts = CopyFacts { size, frozen, memory, mark };
+                let facts = CopyFacts { size, frozen, memory, mark, ended: Ending::Unknown };
                 if running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };

@@ -65,6 +65,9 @@ pub enum Report {
     TargetCleaned,
     /// The instance is at the source as before.
     SourceRestored,
+    /// Nothing was done: the instance is down since its user shut it down, though it is on record as running. It is to stay
+    /// down from here on.
+    PoweredOff,
     /// It is not begun: what was found is not what the migration was made for, and nothing was changed.
     Refused {
         /// In what it differs.
@@ -102,6 +105,7 @@ impl Report {
             Self::Executed => "executed",
             Self::TargetCleaned => "target-cleaned",
             Self::SourceRestored => "source-restored",
+            Self::PoweredOff => "powered-off",
             Self::Refused { .. } => "refused",
             Self::Undecided { .. } => "undecided",
             Self::Failed { .. } => "failed",

@@ -41,6 +41,9 @@ pub enum MigrationState {
         then: Option<Party>,
         /// Whether the target may have written to the instance's disk.
         started: bool,
+        /// Whether the source had begun: until then nobody has seen that the instance is as it is on record.
+        #[serde(default = "yes")]
+        seen: bool,
         /// What it will have come to.
         outcome: MigrationOutcome,
     },
@@ -190,6 +193,9 @@ pub enum Work {
     RestoreSource {
         /// Whether a memory saved here still fits the disk.
         memory_fits: bool,
+        /// Whether the instance was seen to be as it is on record: else it may be down for reasons of its own.
+        #[serde(default = "yes")]
+        seen: bool,
     },
 }
 
@@ -319,11 +325,17 @@ impl MigrationState {
             Self::Reverted { turn: Party::Source, then: Some(Party::Target), started: true, .. } => {
                 agent(Party::Source, Work::LookBack)
             }
-            Self::Reverted { turn: Party::Source, started, .. } => {
-                agent(Party::Source, Work::RestoreSource { memory_fits: subject.copies_disk() || !started })
+            Self::Reverted { turn: Party::Source, started, seen, .. } => {
+                let memory_fits = subject.copies_disk() || !started;
+                agent(Party::Source, Work::RestoreSource { memory_fits, seen: *seen })
             }
             Self::Overtaken { .. } => Awaits::Repair,
             Self::Finished { .. } => Awaits::Nobody,
         }
     }
+}
+
+/// What records from before this was recorded mean: only what had begun was undone.
+fn yes() -> bool {
+    true
 }

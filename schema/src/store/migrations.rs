@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Stores a migration's next state if it is still as it was in `before`, together with all that follows from it:
-    /// where its instance is, and, once it is finished, the release of the room it does not need.
+    /// where its instance is, whether that runs, and, once it is finished, the release of the room it does not need.
     pub async fn change_migration(
         &self,
         before: &Migration,
@@ -72,10 +72,14 @@ impl Store {
             instances::place(&mut write, instance, standing).await?;
             super::fleet::touch(&mut write, now).await?;
         }
+        if before.subject.runs && !after.subject.runs {
+            instances::power_off(&mut write, instance).await?;
+            super::fleet::touch(&mut write, now).await?;
+        }
         if after.state.outcome().is_some() && before.state.outcome().is_none() {
             hosts::settle(&mut write, &standing.host, instance, &standing.claim).await?;
         }
-        if after.state != before.state {
+        if after.state != before.state || after.subject != before.subject {
             journal::append(&mut write, after, event, now).await?;
         }
         self.commit(write).await

@@ -30,7 +30,8 @@ fn order(work: Work) -> WorkCast {
 }
 
 fn facts() -> CopyFacts {
-    CopyFacts { size: GuestSize::from(&attributes("a", 8).claim), frozen: true, memory: false, mark: BEGUN }
+    let size = GuestSize::from(&attributes("a", 8).claim);
+    CopyFacts { size, frozen: true, memory: false, mark: BEGUN, ended: Ending::Unknown }
 }
 
 fn found(copy: Copy, executed: u64) -> Found {
@@ -119,7 +120,7 @@ fn no_order_that_comes_again_touches_an_instance_that_this_migration_did_not_mak
 
 #[test]
 fn where_the_old_copy_is_lost_a_person_decides() {
-    let back = [order(Work::LookBack), order(Work::RestoreSource { memory_fits: true })];
+    let back = [order(Work::LookBack), order(Work::RestoreSource { memory_fits: true, seen: true })];
     let torn = Health { disk: Some("its base is not there".to_owned()), ..Health::default() };
     let torn = Found { health: Some(torn), ..found(Copy::Stopped(facts()), 0) };
     let unseen = Found { health: None, ..found(Copy::Stopped(facts()), 0) };
@@ -227,12 +228,12 @@ fn a_resize_in_place_shuts_down_what_has_the_old_size_and_verifies_nothing() {
 
 #[test]
 fn what_goes_back_runs_as_before_with_its_old_size_and_its_disk_in_one() {
-    let restore = |memory_fits| order(Work::RestoreSource { memory_fits });
+    let restore = |memory_fits| order(Work::RestoreSource { memory_fits, seen: true });
     let (stopped, start) = (found(Copy::Stopped(facts()), 0), Effect::Start(Generation::default()));
     assert_eq!(effects(decide(&restore(true), &stopped)), [start, Effect::Merge]);
     assert_eq!(effects(decide(&restore(false), &stopped)), [Effect::ForgetMemory, start, Effect::Merge]);
     assert_eq!(effects(decide(&restore(false), &found(Copy::Running(facts()), 0))), [start, Effect::Merge]);
-    let back = in_place(Work::RestoreSource { memory_fits: true });
+    let back = in_place(Work::RestoreSource { memory_fits: true, seen: true });
     let resized = CopyFacts { size: GuestSize::from(&back.subject.new.claim), ..facts() };
     let old_size = [Effect::Shutdown, Effect::Create(facts().size), start];
     for copy in [Copy::Stopped(resized), Copy::Running(resized)] {
@@ -241,4 +242,63 @@ fn what_goes_back_runs_as_before_with_its_old_size_and_its_disk_in_one() {
     assert_eq!(effects(decide(&back, &stopped)), [start], "it has its old size");
     // One that was to move never had another size here, whatever is on record.
     assert_eq!(effects(decide(&restore(true), &found(Copy::Stopped(resized), 0))), [start, Effect::Merge]);
+}
+
+fn powered_off(work: Work, executed: u64, ended: Ending) -> Verdict {
+    decide(&order(work), &found(Copy::Stopped(CopyFacts { ended, ..facts() }), executed))
+}
+
+#[test]
+fn what_its_user_has_shut_down_is_said_before_anything_is_done() {
+    let said = Verdict::Do(Vec::new(), Report::PoweredOff);
+    let back = Work::RestoreSource { memory_fits: true, seen: true };
+    for work in [Work::CopyBase, Work::StopAndCopy, back.clone()] {
+        assert_eq!(powered_off(work.clone(), 0, Ending::ByUser), said);
+        for ours in [Ending::Unknown, Ending::Obeyed, Ending::CutOff] {
+            assert_ne!(powered_off(work.clone(), 0, ours), said, "{ours:?}");
+        }
+    }
+    let there = [
+        Work::Build { manifest: manifest() },
+        Work::LookAgain { assurance: Assurance::Runs },
+        Work::Merge,
+        Work::CleanTarget { keep_writes: true, unless_executed: false },
+    ];
+    for work in there {
+        assert_eq!(powered_off(work.clone(), BEGUN.0, Ending::ByUser), said);
+        assert_ne!(powered_off(work, 1, Ending::ByUser), said, "it lay there before");
+    }
+    let mut known = order(back);
+    known.subject.runs = false;
+    let down = found(Copy::Stopped(CopyFacts { ended: Ending::ByUser, ..facts() }), 0);
+    assert!(!effects(decide(&known, &down)).iter().any(|effect| matches!(effect, Effect::Start(_))));
+}
+
+#[test]
+fn a_window_that_ends_confirms_no_guest_that_its_user_has_shut_down() {
+    let down = CopyFacts { ended: Ending::ByUser, ..facts() };
+    let mut seen = found(Copy::Stopped(down), BEGUN.0);
+    seen.health = Some(Health { guest: Some("it is down".to_owned()), ..Health::default() });
+    let verdict = decide(&order(Work::LookAgain { assurance: Assurance::Lives }), &seen);
+    assert!(matches!(verdict, Verdict::Fail(_)), "{verdict:?}");
+}
+
+#[test]
+fn a_guest_shut_down_by_its_user_in_the_middle_of_a_work_is_no_failure() {
+    let after = found(Copy::Stopped(CopyFacts { ended: Ending::ByUser, ..facts() }), 0).held;
+    assert_eq!(failure(&order(Work::StopAndCopy), &after, cause()), Report::PoweredOff);
+}
+
+#[test]
+fn an_undo_starts_nothing_that_nobody_has_seen_run() {
+    let starts = |seen: bool, mark: Generation, copy: fn(CopyFacts) -> Copy| {
+        let facts = CopyFacts { mark, ..facts() };
+        let verdict = decide(&order(Work::RestoreSource { memory_fits: true, seen }), &found(copy(facts), 0));
+        effects(verdict).iter().any(|effect| matches!(effect, Effect::Start(_)))
+    };
+    let never = Generation::default();
+    assert!(!starts(false, never, Copy::Stopped) && !starts(false, Generation(3), Copy::Stopped));
+    assert!(starts(true, never, Copy::Stopped), "it was seen to run");
+    assert!(starts(false, BEGUN, Copy::Stopped), "it was frozen, so it was seen to run");
+    assert!(starts(false, never, Copy::Running), "it may only be halted");
 }

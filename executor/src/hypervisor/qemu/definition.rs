@@ -9,7 +9,7 @@ use decant_schema::migration::{DiskFile, Generation};
 use decant_schema::units::mib;
 use serde::{Deserialize, Serialize};
 
-use crate::hypervisor::{CopyFacts, GuestSize};
+use crate::hypervisor::{CopyFacts, Ending, GuestSize};
 use crate::layout::CopyFolder;
 
 const NAME: &str = "definition.json";
@@ -80,6 +80,7 @@ impl Definition {
             frozen: copy.file(DiskFile::Overlay).exists(),
             memory: copy.file(DiskFile::Memory).exists(),
             mark: self.snapshot.unwrap_or_default(),
+            ended: Ending::default(),
         }
     }
 }

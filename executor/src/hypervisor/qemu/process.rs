@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::accelerator::Accelerator;
 use super::confine::{self, User};
 use super::definition::Definition;
+use super::ending;
 use super::lock::{CopyLock, RETRY};
 use super::machine::Housed;
 use super::occupant::{self, Occupied};
@@ -98,7 +99,7 @@ pub(super) async fn spawn(
     machine: &Housed,
 ) -> Result<Qmp, Fault> {
     make_parent(&copy.console())?;
-    let log = File::create(copy.join("qemu.log"))?;
+    let log = File::create(ending::log(copy))?;
     let accelerator = tools.accelerator.on(&copy.host());
     let mut command = Command::new(&tools.qemu);
     if let Some(user) = User::of(copy)? {
@@ -136,6 +137,9 @@ fn arguments(accelerator: Accelerator, copy: &CopyFolder, what: Definition, mach
     option("-smp", what.vcpus.to_string());
     option("-qmp", format!("unix:{SOCKET},server=on,wait=off"));
     option("-pidfile", PROCESS_ID.to_owned());
+    for event in ending::TRACED {
+        option("-trace", event.to_owned());
+    }
     option("-chardev", console(copy, machine.machine.serial));
     option("-serial", "chardev:console".to_owned());
     option("-blockdev", node("base", DiskFile::Base, None));

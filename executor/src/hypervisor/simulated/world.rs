@@ -6,7 +6,9 @@ use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::{HostName, InstanceId, PoolName};
 use decant_schema::migration::{Digest, DiskFile, Generation};
 
-use super::super::{Copy, CopyFacts, Discard, Disk, DiskSize, GuestSize, GuestSpec, Health, Held, HypervisorError};
+use super::super::{
+    Copy, CopyFacts, Discard, Disk, DiskSize, Ending, GuestSize, GuestSpec, Health, Held, HypervisorError,
+};
 use super::files::{Files, Ledger};
 use crate::mark::{Claimant, Foreign, Owner};
 use crate::transfer::{Copied, CopyOrder, TransferError};
@@ -42,6 +44,8 @@ struct Guest {
     size: GuestSize,
     pool: Option<PoolName>,
     running: bool,
+    /// How it came to be down.
+    ended: Ending,
     /// Whether it ever ran here: then what it wrote may be nowhere else.
     ran: bool,
     mark: Generation,
@@ -59,8 +63,8 @@ impl World {
             let size = GuestSize::from(fleet.claim(instance));
             let pool = instance.storage.clone();
             let place = world.place(&instance.host, &instance.id);
-            place.defined =
-                Some(Guest { size, pool: pool.clone(), running, ran: running, mark: Generation::default() });
+            let (ended, mark) = (Ending::Unknown, Generation::default());
+            place.defined = Some(Guest { size, pool: pool.clone(), running, ended, ran: running, mark });
             let disk = Files { base: Some(0), ..Files::default() };
             match pool {
                 Some(pool) => _ = world.pools.insert((pool, instance.id.clone()), disk),
@@ -175,8 +179,8 @@ impl World {
             None => Copy::Incoming,
             Some(guest) => {
                 let frozen = self.is_frozen(host, instance);
-                let memory = place.files.memory.is_some();
-                let facts = CopyFacts { size: guest.size, frozen, memory, mark: guest.mark };
+                let (size, memory, mark, ended) = (guest.size, place.files.memory.is_some(), guest.mark, guest.ended);
+                let facts = CopyFacts { size, frozen, memory, mark, ended };
                 if guest.running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
@@ -198,6 +202,24 @@ impl World {
         let disk = self.content(host, instance).is_none().then(|| "it is not complete".to_owned());
         let executes = guest.is_some_and(|guest| guest.running);
         Health { disk, guest: (!executes).then(|| "it is down".to_owned()), heartbeat: None }
+    }
+
+    /// Its user shuts the instance down, wherever it runs.
+    pub fn power_off(&mut self, instance: &InstanceId) {
+        for host in self.running(instance) {
+            if let Some(guest) = &mut self.place(&host, instance).defined {
+                (guest.running, guest.ended) = (false, Ending::ByUser);
+            }
+        }
+    }
+
+    /// The instance's process dies, wherever it is.
+    pub fn lose_power(&mut self, instance: &InstanceId) {
+        for host in self.running(instance) {
+            if let Some(guest) = &mut self.place(&host, instance).defined {
+                guest.running = false;
+            }
+        }
     }
 
     /// Somebody removes by hand what lies here.
@@ -236,7 +258,11 @@ impl World {
         instance: &InstanceId,
         keep_memory: bool,
     ) -> Result<(), HypervisorError> {
-        let was_running = std::mem::take(&mut self.guest(host, instance)?.running);
+        let guest = self.guest(host, instance)?;
+        let was_running = std::mem::take(&mut guest.running);
+        if was_running {
+            guest.ended = if keep_memory { Ending::Unknown } else { Ending::Obeyed };
+        }
         if keep_memory && was_running {
             let moment = self.content(host, instance);
             self.place(host, instance).files.memory = moment;
@@ -257,10 +283,10 @@ impl World {
             Disk::Local => None,
             Disk::Shared(pool) => Some(pool.clone()),
         };
-        let (ran, mark) =
-            place.defined.as_ref().map_or((false, Generation::default()), |guest| (guest.ran, guest.mark));
-        let mark = spec.built_by.unwrap_or(mark);
-        place.defined = Some(Guest { size: spec.size, pool, running: false, ran, mark });
+        let before = place.defined.as_ref();
+        let (ran, ended) = before.map_or((false, Ending::Unknown), |guest| (guest.ran, guest.ended));
+        let mark = spec.built_by.or(before.map(|guest| guest.mark)).unwrap_or_default();
+        place.defined = Some(Guest { size: spec.size, pool, running: false, ended, ran, mark });
         if self.content(host, instance).is_none() {
             self.place(host, instance).defined = None;
             return Err(HypervisorError::Incomplete { instance: instance.clone(), file: DiskFile::Base });
@@ -293,7 +319,7 @@ impl World {
         let place = self.place(host, instance);
         place.executed = place.executed.max(begun);
         let guest = self.guest(host, instance)?;
-        (guest.running, guest.ran) = (true, true);
+        (guest.running, guest.ended, guest.ran) = (true, Ending::Unknown, true);
         Ok(())
     }
 
