@@ -11,7 +11,6 @@ mod lease;
 mod work;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use decant_schema::cast::{Cast, Notification, Prep, WorkCast};
 use decant_schema::id::HostName;
@@ -34,12 +33,7 @@ pub struct Agent {
     bus: Arc<dyn Bus>,
     clock: Arc<dyn Clock>,
     bandwidth: Option<Mbps>,
-    link_patience: Duration,
 }
-
-/// How long a link that is broken is waited for: a switch starts anew in less. The guest runs meanwhile, but for a link that
-/// breaks in the moment it is taken down.
-const LINK_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Agent {
     /// An agent for `host`; `bandwidth` limits each of its transfers.
@@ -50,12 +44,7 @@ impl Agent {
         clock: Arc<dyn Clock>,
         bandwidth: Option<Mbps>,
     ) -> Self {
-        Self { host, driver, bus, clock, bandwidth, link_patience: LINK_PATIENCE }
-    }
-
-    /// Waits this long for a broken link instead.
-    pub fn with_link_patience(self, link_patience: Duration) -> Self {
-        Self { link_patience, ..self }
+        Self { host, driver, bus, clock, bandwidth }
     }
 
     /// Asks for unfinished work, then does what is cast, until it is dropped. Work under way is dropped with it.
@@ -96,6 +85,7 @@ impl Agent {
                 None => return debug!(host = %self.host, work = cast.work.name(), "cannot see what is done"),
             },
             Err(WorkError::Left(detail)) => Report::Undecided { cause: self.cause(cast, detail) },
+            Err(WorkError::PoweredOff) => Report::PoweredOff,
             Err(WorkError::Refused(detail)) => Report::Refused { cause: self.cause(cast, detail) },
         };
         let (migration, generation) = (cast.migration, cast.generation);

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use decant_schema::fleet::{Fleet, FleetDocument, InstanceState, ServerGroup};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Terms};
+use decant_schema::migration::{Awaits, Migration, MigrationId, MigrationOutcome, Patience, Terms};
 use decant_schema::plan::{Move, MoveMode, Plan};
 use decant_schema::store::{JournalEntry, Store, StoreError};
 use decant_schema::units::Mbps;
@@ -96,6 +96,8 @@ pub struct ApplyOptions {
     /// How long an agent may be silent before it is told again; at least [`LEASE_MIN`]. Much shorter than the longest boot or check of a
     /// digest it makes noise, but no harm.
     pub lease: Duration,
+    /// How long a guest and a link are waited for.
+    pub patience: Patience,
 }
 
 impl Default for ApplyOptions {
@@ -107,6 +109,7 @@ impl Default for ApplyOptions {
             max_migrations_per_host: None,
             bandwidth: None,
             lease: Duration::from_secs(30),
+            patience: Patience::USUAL,
         }
     }
 }
@@ -118,7 +121,7 @@ impl ApplyOptions {
             ConfirmPolicy::Manual => None,
             ConfirmPolicy::Auto { after } => Some(milliseconds(after)),
         };
-        Terms { lease_ms: milliseconds(self.lease.max(LEASE_MIN)), confirm_after_ms }
+        Terms { lease_ms: milliseconds(self.lease.max(LEASE_MIN)), confirm_after_ms, patience: self.patience }
     }
 
     fn limits(&self, fleet: &FleetDocument) -> AdmitLimits {

@@ -306,6 +306,7 @@ fn add_figures(before: &Migration, state: &MigrationState, reported: Figures, no
         bytes: so_far.bytes.saturating_add(reported.bytes),
         stopped_at: so_far.stopped_at.or(reported.stopped_at).or(earliest),
         started_at: reported.started_at.or(so_far.started_at).or(latest),
+        cut_off_at: so_far.cut_off_at.or(reported.cut_off_at),
     }
 }
 

@@ -17,12 +17,13 @@ pub mod simulated;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use decant_schema::finding::Finding;
 use decant_schema::fleet::{Heartbeat, InstanceState, Resources};
 use decant_schema::id::{InstanceId, PoolName, ResourceClass};
-use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::migration::{DiskFile, Generation, Patience};
 use decant_schema::plan::MoveMode;
 use decant_schema::units::{Mib, mib};
 use thiserror::Error;
@@ -71,9 +72,15 @@ pub trait Hypervisor: Send + Sync {
     /// cannot be moved: asleep, crashed; with [`HypervisorError::Uncarried`] where its disk's one file is not all of it.
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
 
-    /// Shuts the guest down: politely, then by force once the driver's patience ends. Afterwards no process of the
+    /// Shuts the guest down: politely, then by force once the usual patience ends. Afterwards no process of the
     /// guest exists and all it saw acknowledged is in the files. Succeeds when it is down already.
-    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError>;
+    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+        self.shutdown_within(instance, Patience::USUAL).await.map(drop)
+    }
+
+    /// The same with this patience; says how the guest ended, be it that it was down already. Fails with
+    /// [`HypervisorError::Deaf`] where it has not obeyed its power button by then and is not to be powered off: it runs on.
+    async fn shutdown_within(&self, instance: &InstanceId, patience: Patience) -> Result<Ending, HypervisorError>;
 
     /// Stops the guest and keeps its memory in [`DiskFile::Memory`]; afterwards no process of it exists, disk and
     /// memory are of the same moment. Succeeds when that has happened already.
@@ -187,6 +194,8 @@ impl Copy {
     pub fn is_as_recorded(&self, size: GuestSize, runs: bool) -> Result<(), Mismatch> {
         match self {
             Self::Nothing | Self::Incoming => Err(Mismatch::Absent),
+            // Nothing can be asked of it, nor is it known what it does.
+            Self::Running(facts) if facts.mute => Err(Mismatch::Mute),
             // Its disk would be copied while it changes.
             Self::Running(_) if !runs => Err(Mismatch::Runs),
             // An undo would start what did not run before.
@@ -212,6 +221,9 @@ pub enum Mismatch {
     /// It does not run.
     #[error("the instance does not run, though it is on record as active; start it, or put it on record as stopped")]
     Down,
+    /// Its process does not answer.
+    #[error("the instance has a process that does not answer; let it go on, or end it")]
+    Mute,
     /// It has another size.
     #[error("the instance has {found}, though it is on record with {recorded}")]
     Size {
@@ -236,6 +248,8 @@ pub struct CopyFacts {
     pub mark: Generation,
     /// How it came to be down; unknown where it is not.
     pub ended: Ending,
+    /// Whether its process exists and does not answer.
+    pub mute: bool,
 }
 
 /// How a guest came to be down, as far as its program wrote that down.
@@ -505,6 +519,26 @@ pub enum HypervisorError {
         instance: InstanceId,
         /// The state, as the guest's program calls it.
         state: String,
+    },
+    /// The guest did not obey its power button, and is not to be powered off; it runs on.
+    #[error(
+        "shut {instance} down: its guest has not obeyed its power button within {} s, and is not to be powered off; shut it \
+         down from inside, or move it again with more patience",
+        waited.as_secs()
+    )]
+    Deaf {
+        /// The instance.
+        instance: InstanceId,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A process of the guest exists and does not answer; what it does is not known.
+    #[error("speak to {instance}: {detail}")]
+    Mute {
+        /// The instance.
+        instance: InstanceId,
+        /// Which process, in what state, and what to do about it.
+        detail: String,
     },
     /// A program the driver needs cannot be run.
     #[error(transparent)]

@@ -354,6 +354,7 @@ pub fn work_cast(migration: &Migration, now: Timestamp) -> Option<Cast> {
         generation: migration.generation,
         lease_until: after(now, migration.terms.lease_ms),
         subject: migration.subject.clone(),
+        patience: migration.terms.patience,
         work,
     })))
 }

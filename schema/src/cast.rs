@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FlavorName, HostName, InstanceId};
-use crate::migration::{DiskFile, Figures, Generation, MigrationId, Report, Subject, Work};
+use crate::migration::{DiskFile, Figures, Generation, MigrationId, Patience, Report, Subject, Work};
 use crate::plan::MoveMode;
 
 /// A message to the agent of a host.
@@ -50,6 +50,9 @@ pub struct WorkCast {
     pub lease_until: Timestamp,
     /// Who moves, from where to where.
     pub subject: Subject,
+    /// How long a guest and a link are waited for.
+    #[serde(default)]
+    pub patience: Patience,
     /// What to do.
     pub work: Work,
 }

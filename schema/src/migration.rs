@@ -9,6 +9,7 @@ mod file;
 mod state;
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -197,6 +198,42 @@ pub struct Terms {
     /// How long the new instance is left to be looked at before it is confirmed by itself, milliseconds; none: until
     /// somebody confirms or reverts.
     pub confirm_after_ms: Option<u32>,
+    /// How long its agents wait for a guest and for a link.
+    #[serde(default)]
+    pub patience: Patience,
+}
+
+/// How long a migration's agents wait for a guest and for a link, and what becomes of a guest that does not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Patience {
+    /// How long a guest may take to obey its power button, milliseconds.
+    pub guest_ms: u32,
+    /// Whether a guest that has not obeyed by then is powered off; else it runs on, and the migration goes back.
+    pub cut_off: bool,
+    /// How long a link that is broken is waited for, milliseconds.
+    pub link_ms: u32,
+}
+
+impl Patience {
+    /// A minute for the guest, which is what operating systems are commonly given to end their services, then it is powered
+    /// off; five for a link, in which a switch starts anew.
+    pub const USUAL: Self = Self { guest_ms: 60_000, cut_off: true, link_ms: 300_000 };
+
+    /// How long a guest may take to obey its power button.
+    pub fn guest(self) -> Duration {
+        Duration::from_millis(self.guest_ms.into())
+    }
+
+    /// How long a link that is broken is waited for.
+    pub fn link(self) -> Duration {
+        Duration::from_millis(self.link_ms.into())
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::USUAL
+    }
 }
 
 /// Why a migration went back, or why it does not go on.
@@ -249,6 +286,10 @@ pub struct Figures {
     /// When it executed again, at the target or, after an undo, at the source.
     #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
+    /// When it was found to have been powered off, since it had not obeyed its power button; none: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cut_off_at: Option<Timestamp>,
 }
 
 impl Figures {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, Lease, When};
+use super::{Format, Lease, Seconds, When};
 
 /// Carry a plan out.
 #[derive(Debug, Args)]
@@ -100,6 +100,15 @@ pub(crate) struct Terms {
     /// How long a host may be silent before it is told again what to do; at least 1s.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "DECANT_LEASE")]
     pub(crate) lease: Lease,
+    /// How long a guest may take to obey its power button; then it is powered off, and the migration's record says so.
+    #[arg(long, value_name = "TIME", default_value = "60s", env = "DECANT_PATIENCE")]
+    pub(crate) patience: Seconds,
+    /// Power no guest off that has not obeyed by then: it runs on, and its migration goes back.
+    #[arg(long, env = "DECANT_NEVER_FORCE_OFF")]
+    pub(crate) never_force_off: bool,
+    /// How long a link that is broken is waited for, the guest running meanwhile as long as it is not down yet.
+    #[arg(long, value_name = "TIME", default_value = "5m", env = "DECANT_LINK_PATIENCE")]
+    pub(crate) link_patience: Seconds,
 }
 
 /// Look after migrations: moves being carried out, or that were.

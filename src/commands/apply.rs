@@ -10,13 +10,13 @@ use decant_executor::clock::SystemClock;
 use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::HostName;
-use decant_schema::migration::DeathProof;
+use decant_schema::migration::{DeathProof, Patience};
 use decant_schema::plan::{Move, MoveMode, Plan, Stage};
 use decant_schema::units::mbps;
 use jiff::Timestamp;
 
 use super::{check, documents, rounds, site, watch::Watch};
-use crate::cli::{Apply, Format, Terms, When};
+use crate::cli::{Apply, Format, Seconds, Terms, When};
 use crate::error::{Exit, Failure, both};
 use crate::interrupt::or_interrupted;
 use crate::output;
@@ -167,6 +167,17 @@ pub(super) fn options(terms: &Terms) -> ApplyOptions {
         max_migrations_per_host: terms.max_migrations_per_host,
         bandwidth: terms.bandwidth.map(mbps),
         lease: terms.lease.0,
+        patience: patience(terms),
+    }
+}
+
+/// How long it waits for guests and links; the longest that can be recorded where more was asked for.
+fn patience(terms: &Terms) -> Patience {
+    let milliseconds = |Seconds(length): Seconds| u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
+    Patience {
+        guest_ms: milliseconds(terms.patience),
+        cut_off: !terms.never_force_off,
+        link_ms: milliseconds(terms.link_patience),
     }
 }
 

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use decant_schema::fleet::Resources;
-use decant_schema::migration::{Attributes, Figures, Generation, MigrationId, Subject, Terms};
+use decant_schema::migration::{Attributes, Figures, Generation, MigrationId, Patience, Subject, Terms};
 use decant_schema::plan::MoveMode;
 use jiff::Timestamp;
 use serde_json::json;
@@ -51,7 +51,7 @@ fn in_state(plan: &Plan, id: u32, state: MigrationState) -> (MoveId, Migration) 
         id: MigrationId(Uuid::from_u128(id.into())),
         line: None,
         subject,
-        terms: Terms { lease_ms: 1, confirm_after_ms: None },
+        terms: Terms { lease_ms: 1, confirm_after_ms: None, patience: Patience::USUAL },
         state,
         generation: Generation(1),
         cause: None,

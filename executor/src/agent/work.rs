@@ -13,7 +13,7 @@ use super::Agent;
 use super::decide::{Effect, Found, Verdict, decide, disk_gib, failure, may, relies};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, Disk, DiskSize, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, DiskSize, Ending, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// The pause before the first repetition of a copy; it doubles each time.
@@ -52,6 +52,8 @@ pub(super) enum WorkError {
         /// The generation obeyed there.
         held: Generation,
     },
+    /// It is not gone on with: the guest's user has shut it down meanwhile.
+    PoweredOff,
     /// It cannot be done.
     Failed(String),
     /// It is not begun, and nothing was changed.
@@ -177,7 +179,7 @@ impl Agent {
         let order = self.order(cast, DiskFile::Base);
         let memory = GuestSize::from(&cast.subject.old.claim).memory.bytes();
         let memory = if cast.subject.carries_memory() { memory } else { 0 };
-        self.patiently(|| self.transfer().reserve(&order, memory)).await
+        self.patiently(cast, || self.transfer().reserve(&order, memory)).await
     }
 
     /// Gives back what was promised to a migration that was not begun: nobody is asked to clean up after it.
@@ -252,15 +254,16 @@ impl Agent {
         if let Effect::Destroy(_) = effect {
             may(cast, effect, &self.hypervisor().observe(&cast.subject.instance).await?).map_err(WorkError::Failed)?;
         }
-        self.have(cast, effect).await
+        let had = self.have(cast, effect, figures);
+        if says_that_it_lives(&cast.work, effect) { self.with_signs_of_life(cast, had).await } else { had.await }
     }
 
-    async fn have(&self, cast: &WorkCast, effect: Effect) -> Result<(), WorkError> {
+    async fn have(&self, cast: &WorkCast, effect: Effect, figures: &mut Figures) -> Result<(), WorkError> {
         let (host, subject) = (self.hypervisor(), &cast.subject);
         let (instance, disk) = (&subject.instance, Disk::of(subject.storage.as_ref()));
         match effect {
             Effect::Freeze(generation) => host.snapshot(instance, generation).await.map_err(unless_unfit)?,
-            Effect::Shutdown => host.shutdown(instance).await?,
+            Effect::Shutdown => self.shut_down(cast, figures).await?,
             Effect::Suspend => host.suspend(instance).await?,
             Effect::ForgetMemory => host.forget_memory(instance).await?,
             Effect::Create(size) => {
@@ -271,11 +274,22 @@ impl Agent {
                 }
             }
             Effect::Start(begun) => host.start_marked(instance, begun).await?,
-            Effect::Merge => self.with_signs_of_life(cast, host.merge_back(instance)).await?,
+            Effect::Merge => host.merge_back(instance).await?,
             Effect::Destroy(discard) => host.destroy(instance, &disk, discard).await?,
             Effect::Verify => self.verify(cast).await?,
             // It has its own way, which no lock is held on.
             Effect::Copy(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Shuts the guest down, and takes down whether it had to be powered off.
+    async fn shut_down(&self, cast: &WorkCast, figures: &mut Figures) -> Result<(), WorkError> {
+        let subject = &cast.subject;
+        match self.hypervisor().shutdown_within(&subject.instance, cast.patience).await? {
+            Ending::ByUser if subject.runs => return Err(WorkError::PoweredOff),
+            Ending::CutOff if subject.runs => figures.cut_off_at = Some(self.clock.now()),
+            Ending::ByUser | Ending::CutOff | Ending::Obeyed | Ending::Unknown => {}
         }
         Ok(())
     }
@@ -300,7 +314,7 @@ impl Agent {
         manifest: &mut Manifest,
         figures: &mut Figures,
     ) -> Result<(), WorkError> {
-        let copied = self.patiently(|| self.copy_once(cast, file)).await?;
+        let copied = self.patiently(cast, || self.copy_once(cast, file)).await?;
         manifest.insert(file, copied.digest);
         figures.bytes = figures.bytes.saturating_add(copied.bytes);
         if file == DiskFile::Base {
@@ -314,7 +328,7 @@ impl Agent {
         let order = self.order(cast, DiskFile::Overlay);
         let (mut total, mut last) = (0_u64, u64::MAX);
         for _ in 0..AHEAD_ROUNDS {
-            let sent = self.patiently(|| self.send_ahead_once(cast, &order)).await?;
+            let sent = self.patiently(cast, || self.send_ahead_once(cast, &order)).await?;
             total = total.saturating_add(sent);
             if sent < AHEAD_SMALL || sent >= last {
                 break;
@@ -327,16 +341,16 @@ impl Agent {
     /// Waits until the target can be reached, while the guest still runs.
     async fn reach_target(&self, cast: &WorkCast) -> Result<(), WorkError> {
         let order = self.order(cast, DiskFile::Base);
-        Ok(self.patiently(|| self.transfer().probe(&order)).await?)
+        Ok(self.patiently(cast, || self.transfer().probe(&order)).await?)
     }
 
     /// Does something again as long as only the link is in the way and patience lasts.
-    async fn patiently<T, F>(&self, once: impl Fn() -> F) -> Result<T, TransferError>
+    async fn patiently<T, F>(&self, cast: &WorkCast, once: impl Fn() -> F) -> Result<T, TransferError>
     where
         F: Future<Output = Result<T, TransferError>>,
     {
         let mut pause = COPY_PAUSE;
-        let mut left = self.link_patience;
+        let mut left = cast.patience.link();
         loop {
             match once().await {
                 Err(error) if error.is_transient() && !left.is_zero() => self.clock.sleep(pause.min(left)).await,
@@ -376,6 +390,12 @@ impl Agent {
         };
         (move |bytes| _ = sent.send(bytes), telling)
     }
+}
+
+/// Whether the conductor hears meanwhile that the effect is under way. Where a start is still to come it does not: the
+/// order it then gives again renews the lease that the start needs.
+fn says_that_it_lives(work: &Work, effect: Effect) -> bool {
+    effect == Effect::Merge || !matches!(work, Work::Build { .. } | Work::RestoreSource { .. })
 }
 
 /// How large the disk is to be, where the migration enlarges it. On shared storage it is not the host's to enlarge.

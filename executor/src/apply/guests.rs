@@ -334,7 +334,7 @@ async fn start(store: &Store, drivers: &Drivers, instance: &InstanceId) -> Resul
             let (instance, flavor) = (instance.clone(), record.flavor.clone());
             return Err(GuestRefusal::OtherSize { instance, found, flavor, wanted }.into());
         }
-        Err(Mismatch::Runs | Mismatch::Down) | Ok(()) => {}
+        Err(Mismatch::Runs | Mismatch::Down | Mismatch::Mute) | Ok(()) => {}
     }
     store.set_state(instance, InstanceState::Active, SystemClock.now()).await?;
     if let Err(source) = driver.hypervisor.start(instance).await {

@@ -4,7 +4,7 @@ use decant_schema::cast::Prep;
 use decant_schema::finding::Finding;
 use decant_schema::fleet::{Flavor, Instance};
 use decant_schema::id::{FlavorName, HostName, InstanceId, MoveId};
-use decant_schema::migration::{Attributes, Generation, Migration, MigrationId, PlanLine, Subject, Terms};
+use decant_schema::migration::{Attributes, Generation, Migration, MigrationId, Patience, PlanLine, Subject, Terms};
 use decant_schema::plan::{Move, MoveMode, MoveReason};
 use decant_schema::store::{NewMigration, StoreError};
 use decant_schema::units::mib;
@@ -16,7 +16,7 @@ use super::Conductor;
 use crate::hypervisor::Unsupported;
 
 /// How long an actor is given where nobody said otherwise.
-const PREP_TERMS: Terms = Terms { lease_ms: 30_000, confirm_after_ms: None };
+const PREP_TERMS: Terms = Terms { lease_ms: 30_000, confirm_after_ms: None, patience: Patience::USUAL };
 
 /// Why a migration is not created.
 #[derive(Debug, Error)]

@@ -16,6 +16,7 @@ mod image;
 mod import;
 pub(crate) mod lock;
 mod machine;
+mod mute;
 mod occupant;
 pub mod probe;
 mod process;
@@ -33,10 +34,11 @@ use async_trait::async_trait;
 use decant_schema::finding::Finding;
 use decant_schema::fleet::Heartbeat;
 use decant_schema::id::InstanceId;
-use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::migration::{DiskFile, Generation, Patience};
 use decant_schema::plan::MoveMode;
 use serde_json::json;
 use thiserror::Error;
+use tokio::time::timeout;
 
 pub use self::accelerator::{Accelerator, runs_by_kvm};
 pub use self::import::{Image, ImageFormat};
@@ -46,12 +48,13 @@ use self::confine::User;
 use self::definition::Definition;
 use self::guest::Activity;
 use self::lock::CopyLock;
+use self::mute::Mute;
 use self::occupant::Occupied;
 use self::process::{Presence, look};
 use self::qmp::{Qmp, QmpError};
 use super::{
-    AdoptError, Copy, CopyFacts, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
-    Unsupported,
+    AdoptError, Copy, CopyFacts, Discard, Disk, DiskSize, Ending, Fenced, GuestSpec, Health, Held, Hypervisor,
+    HypervisorError, Unsupported,
 };
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
 use crate::mark::Claimant;
@@ -64,6 +67,10 @@ const DRIVER: &str = "qemu";
 /// is another agent's, and the order is given again when its lease ends.
 const ORDER_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a guest may take to say whether it is halted, when the host has room again. One that hangs is not waited for: others
+/// are next.
+const WAKE_MAX: Duration = Duration::from_secs(1);
+
 /// The programs of a host and how its guests are run.
 #[derive(Clone, Debug)]
 pub struct Tools {
@@ -73,19 +80,11 @@ pub struct Tools {
     pub qemu_img: PathBuf,
     /// How processors are provided.
     pub accelerator: Accelerator,
-    /// How long a guest may take to obey its power button.
-    pub patience: Duration,
 }
 
 impl Default for Tools {
     fn default() -> Self {
-        Self {
-            qemu: "qemu-system-x86_64".into(),
-            qemu_img: "qemu-img".into(),
-            accelerator: Accelerator::default(),
-            // What operating systems are commonly given to end their services.
-            patience: Duration::from_secs(60),
-        }
+        Self { qemu: "qemu-system-x86_64".into(), qemu_img: "qemu-img".into(), accelerator: Accelerator::default() }
     }
 }
 
@@ -238,6 +237,16 @@ impl Qemu {
         Ok(remove_folder_durably(&copy.path())?)
     }
 
+    /// Ends the guest's process without a word to it, as a power failure would: for one that does not answer. Returns once it
+    /// is proven gone, since the kernel has taken its lock back; whether there was one.
+    ///
+    /// # Errors
+    /// When it cannot be ended, or something else holds the copy.
+    pub async fn kill(&self, instance: &InstanceId) -> Result<bool, HypervisorError> {
+        let killed = async { process::kill_unasked(&self.copy(instance)?).await };
+        killed.await.map_err(|fault| fault.while_doing("end the process of", instance))
+    }
+
     /// Presses a key at the guest's keyboard, by QEMU's name for it.
     ///
     /// # Errors
@@ -255,9 +264,14 @@ impl Qemu {
         let copy = self.copy(instance)?;
         let fence = read_fence(&copy)?;
         let found = match Definition::read(&copy)? {
-            Some(definition) => match look(&copy).await? {
-                Presence::Up(_) => Copy::Running(definition.facts(&copy)),
-                Presence::Down(_) => Copy::Stopped(CopyFacts { ended: ending::of(&copy)?, ..definition.facts(&copy) }),
+            Some(definition) => match look(&copy).await {
+                Ok(Presence::Up(_)) => Copy::Running(definition.facts(&copy)),
+                Ok(Presence::Down(_)) => {
+                    Copy::Stopped(CopyFacts { ended: ending::of(&copy)?, ..definition.facts(&copy) })
+                }
+                // That its process exists is known all the same.
+                Err(Fault::Mute(_)) => Copy::Running(CopyFacts { mute: true, ..definition.facts(&copy) }),
+                Err(fault) => return Err(fault),
             },
             None if copy.path().exists() => Copy::Incoming,
             None => Copy::Nothing,
@@ -325,13 +339,14 @@ impl Hypervisor for Qemu {
             .map_err(|fault| fault.while_doing("freeze the disk of", instance))
     }
 
-    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
+    async fn shutdown_within(&self, instance: &InstanceId, patience: Patience) -> Result<Ending, HypervisorError> {
         let down = async {
             let copy = self.copy(instance)?;
-            match look(&copy).await? {
-                Presence::Down(_) => Ok(()),
-                Presence::Up(qmp) => guest::power_down(qmp, &copy, self.tools.patience).await.map(drop),
-            }
+            let _lock = match look(&copy).await? {
+                Presence::Down(lock) => lock,
+                Presence::Up(qmp) => guest::power_down(qmp, &copy, patience).await?,
+            };
+            Ok(ending::of(&copy)?)
         };
         down.await.map_err(|fault: Fault| fault.while_doing("shut down", instance))
     }
@@ -389,10 +404,14 @@ impl Hypervisor for Qemu {
     async fn wake_halted(&self) {
         for copy in self.host.copies().unwrap_or_default() {
             let Ok(Some(_alone)) = CopyLock::try_take(&copy.order_lock()) else { continue };
-            if let Ok(Presence::Up(mut qmp)) = process::glance(&copy).await
-                && let Err(fault) = guest::wake(&mut qmp).await
-            {
-                tracing::debug!(copy = %copy.path().display(), %fault, "a halted guest does not go on");
+            let woken = timeout(WAKE_MAX, async {
+                match process::glance(&copy).await? {
+                    Presence::Up(mut qmp) => guest::wake(&mut qmp).await,
+                    Presence::Down(_) => Ok(()),
+                }
+            });
+            if !matches!(woken.await, Ok(Ok(()))) {
+                tracing::debug!(copy = %copy.path().display(), "a guest that may be halted does not answer");
             }
         }
     }
@@ -511,6 +530,10 @@ enum Fault {
     Unfit(String),
     #[error("its machine is not one this host can make: {}", all(.0))]
     Machine(Vec<Finding>),
+    #[error("it has not obeyed its power button within {} s", .0.as_secs())]
+    Deaf(Duration),
+    #[error(transparent)]
+    Mute(#[from] Mute),
     #[error(transparent)]
     Occupied(#[from] Occupied),
     #[error(transparent)]
@@ -535,7 +558,6 @@ impl Fault {
         let instance = instance.clone();
         match self {
             Self::Io(source) => HypervisorError::Io { action, instance, source },
-            Self::Qmp(error) => HypervisorError::Guest { action, instance, detail: error.to_string() },
             Self::Guest(detail) => HypervisorError::Guest { action, instance, detail },
             Self::Tool(missing) => missing.into(),
             Self::Absent => HypervisorError::Absent { instance },
@@ -543,6 +565,10 @@ impl Fault {
             Self::Incomplete(file) => HypervisorError::Incomplete { instance, file },
             Self::Unfit(state) => HypervisorError::Unfit { instance, state },
             Self::Machine(findings) => HypervisorError::Machine { instance, findings },
+            Self::Deaf(waited) => HypervisorError::Deaf { instance, waited },
+            Self::Mute(mute) => HypervisorError::Mute { instance, detail: mute.to_string() },
+            Self::Qmp(error @ QmpError::Silent { .. }) => HypervisorError::Mute { instance, detail: error.to_string() },
+            Self::Qmp(error) => HypervisorError::Guest { action, instance, detail: error.to_string() },
             Self::Uncarried(reason) => HypervisorError::Uncarried { instance, detail: reason.to_string() },
             Self::Occupied(occupied) => HypervisorError::Occupied { instance, detail: occupied.to_string() },
         }

@@ -15,14 +15,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use decant_schema::fleet::{Fleet, Heartbeat};
 use decant_schema::id::{HostName, InstanceId};
-use decant_schema::migration::{Digest, DiskFile, Generation};
+use decant_schema::migration::{Digest, DiskFile, Generation, Patience};
 use decant_schema::plan::MoveMode;
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    AdoptError, Discard, Disk, DiskSize, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError, Unsupported,
+    AdoptError, Discard, Disk, DiskSize, Ending, Fenced, GuestSpec, Health, Held, Hypervisor, HypervisorError,
+    Unsupported,
 };
 use crate::HostDriver;
 use crate::clock::Clock;
@@ -167,8 +168,12 @@ impl Hypervisor for SimulatedHost {
         self.act("freeze the disk of", instance, |world| world.snapshot(&self.host, instance, generation)).await
     }
 
-    async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
-        self.act("shut down", instance, |world| world.stop(&self.host, instance, false)).await
+    async fn shutdown_within(&self, instance: &InstanceId, _: Patience) -> Result<Ending, HypervisorError> {
+        self.act("shut down", instance, |world| {
+            world.stop(&self.host, instance, false)?;
+            Ok(world.ending(&self.host, instance))
+        })
+        .await
     }
 
     async fn suspend(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

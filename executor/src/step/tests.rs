@@ -1,7 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use decant_schema::fleet::Resources;
-use decant_schema::migration::{Attributes, Cause, Digest, DiskFile, Figures, Generation, MigrationId, Terms, Work};
+use decant_schema::migration::{
+    Attributes, Cause, Digest, DiskFile, Figures, Generation, MigrationId, Patience, Terms, Work,
+};
 use uuid::Uuid;
 
 use super::*;
@@ -26,7 +28,7 @@ fn migration(mode: MoveMode, target: &str, state: MigrationState) -> Migration {
             begun: Generation(7),
             heartbeat: None,
         },
-        terms: Terms { lease_ms: 1000, confirm_after_ms: Some(5000) },
+        terms: Terms { lease_ms: 1000, confirm_after_ms: Some(5000), patience: Patience::USUAL },
         state,
         generation: Generation(7),
         cause: None,
@@ -49,7 +51,7 @@ fn reverted(turn: Party, then: Option<Party>) -> MigrationState {
 /// The way back from where the target was not told to build.
 fn not_started() -> MigrationState {
     let (turn, then, outcome) = (Party::Source, Some(Party::Target), MigrationOutcome::Aborted);
-    MigrationState::Reverted { turn, then, started: false, outcome }
+    MigrationState::Reverted { turn, then, started: false, seen: true, outcome }
 }
 
 fn due(assurance: Assurance) -> MigrationState {
@@ -136,7 +138,7 @@ fn brief(state: &MigrationState) -> String {
         MigrationState::VerifyMigration { confirm: Confirm::Merging { failed } } => format!("merging:{failed}"),
         MigrationState::Overtaken { .. } => "overtaken".to_owned(),
         MigrationState::VerifyMigration { confirm: Confirm::Given } => "given".to_owned(),
-        MigrationState::Reverted { turn: Party::Source, then: Some(_), started: true, outcome } => {
+        MigrationState::Reverted { turn: Party::Source, then: Some(_), started: true, outcome, .. } => {
             format!("{outcome}:look-back")
         }
         MigrationState::Reverted { turn, then, outcome, .. } => {

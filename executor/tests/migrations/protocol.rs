@@ -12,8 +12,8 @@ use decant_schema::cast::{Cast, Notification, Prep};
 use decant_schema::fleet::InstanceState;
 use decant_schema::id::InstanceId;
 use decant_schema::migration::{
-    Cause, Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Report,
-    Wish,
+    Cause, Confirm, DiskFile, Figures, Generation, Migration, MigrationId, MigrationOutcome, MigrationState, Patience,
+    Report, Terms, Wish,
 };
 use decant_schema::plan::MoveMode;
 use decant_schema::units::mib;
@@ -51,6 +51,20 @@ async fn a_link_that_breaks_for_minutes_is_waited_out_before_the_guest_is_taken_
     let migration = rig.migrations().await.into_values().next().unwrap();
     assert!(matches!(migration.state, MigrationState::VerifyMigration { .. }), "{migration:?}");
     assert!(migration.figures.stopped_at.unwrap() >= back, "it was down while the link was: {migration:?}");
+}
+
+#[tokio::test]
+async fn a_link_is_waited_for_as_long_as_was_asked() {
+    let patience = |seconds: u32| Patience { link_ms: seconds * 1000, ..Patience::USUAL };
+    for (waited, ends) in [(100, "finished"), (1000, "verify-migration")] {
+        let mut rig = Rig::new(&LINES[..1], Terms { patience: patience(waited), ..MANUAL }, 1).await;
+        // It flaps for longer than is usually waited.
+        let process = rig.cut_off_for(Duration::from_secs(600));
+        rig.run(&process).await.unwrap();
+        let migration = rig.migrations().await.into_values().next().unwrap();
+        assert_eq!(migration.state.name(), ends, "{migration:?}");
+        assert!(waited > 600 || migration.figures.stopped_at.is_none(), "it was taken down: {migration:?}");
+    }
 }
 
 #[tokio::test]
@@ -596,7 +610,8 @@ async fn a_guest_that_its_user_shuts_down_on_the_way_is_carried_over_and_stays_d
 
 #[tokio::test]
 async fn a_guest_that_its_user_shuts_down_on_the_way_stays_down_on_every_way_back() {
-    for (at, wish) in [("migrating", Wish::Abort), ("migrating-step2", Wish::Abort), ("verify-migration", Wish::Revert)] {
+    for (at, wish) in [("migrating", Wish::Abort), ("migrating-step2", Wish::Abort), ("verify-migration", Wish::Revert)]
+    {
         let state = |migration: &Migration| migration.state.name() == at;
         let (_, migration) = shut_down_on_the_way("suspend", state, Some(wish)).await;
         assert_eq!(migration.state.outcome(), Some(wish.outcome()), "{at}");

@@ -20,7 +20,7 @@ use decant_executor::hypervisor::simulated::{SimulatedOptions, Simulation};
 use decant_schema::cast::{Cast, Notification};
 use decant_schema::fleet::{Fleet, Instance, InstanceState, Resources};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::migration::{Awaits, Confirm, Death, DeathProof, Migration, MigrationState, Terms};
+use decant_schema::migration::{Awaits, Confirm, Death, DeathProof, Migration, MigrationState, Patience, Terms};
 use decant_schema::plan::Plan;
 use decant_schema::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -34,10 +34,10 @@ const ROUNDS_MAX: usize = 20_000;
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
 /// Everything confirms itself after a while.
-pub(crate) const AUTOMATIC: Terms = Terms { lease_ms: 1000, confirm_after_ms: Some(3000) };
+pub(crate) const AUTOMATIC: Terms = Terms { lease_ms: 1000, confirm_after_ms: Some(3000), patience: Patience::USUAL };
 
 /// Nothing confirms itself.
-pub(crate) const MANUAL: Terms = Terms { lease_ms: 1000, confirm_after_ms: None };
+pub(crate) const MANUAL: Terms = Terms { lease_ms: 1000, confirm_after_ms: None, patience: Patience::USUAL };
 
 /// Each kind of instance there is, all on `a`, but one on `b` and one on a host that is down.
 pub(crate) fn fleet() -> Fleet {

@@ -83,7 +83,8 @@ impl Host {
             None => Copy::Incoming,
             Some(Guest { size, running, mark, .. }) => {
                 let (frozen, memory) = (self.overlay.is_some(), self.memory.is_some());
-                let facts = CopyFacts { size, frozen, memory, mark, ended: Ending::Unknown };
+                let (ended, mute) = (Ending::Unknown, false);
+                let facts = CopyFacts { size, frozen, memory, mark, ended, mute };
                 if running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };

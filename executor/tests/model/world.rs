@@ -19,7 +19,7 @@ use decant_schema::cast::{Cast, WorkCast};
 use decant_schema::fleet::Resources;
 use decant_schema::id::{HostName, ResourceClass};
 use decant_schema::migration::{
-    Attributes, Awaits, Figures, Generation, Migration, MigrationId, MigrationState, Subject, Terms,
+    Attributes, Awaits, Figures, Generation, Migration, MigrationId, MigrationState, Patience, Subject, Terms,
 };
 use decant_schema::plan::MoveMode;
 use decant_schema::store::Incarnation;
@@ -236,7 +236,7 @@ impl Record {
                 begun: self.begun,
                 heartbeat: None,
             },
-            terms: Terms { lease_ms: 1000, confirm_after_ms: None },
+            terms: Terms { lease_ms: 1000, confirm_after_ms: None, patience: Patience::USUAL },
             state: self.state.clone(),
             generation: self.generation,
             cause: None,

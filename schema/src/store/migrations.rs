@@ -79,6 +79,9 @@ impl Store {
         if after.state.outcome().is_some() && before.state.outcome().is_none() {
             hosts::settle(&mut write, &standing.host, instance, &standing.claim).await?;
         }
+        if before.figures.cut_off_at.is_none() && after.figures.cut_off_at.is_some() {
+            journal::append(&mut write, before, "guest-cut-off", now).await?;
+        }
         if after.state != before.state || after.subject != before.subject {
             journal::append(&mut write, after, event, now).await?;
         }

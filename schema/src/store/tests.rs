@@ -7,7 +7,7 @@ use super::*;
 use crate::fleet::{Fleet, FleetDocument};
 use crate::migration::{
     Attributes, Confirm, Death, DeathProof, Generation, Migration, MigrationId, MigrationOutcome, MigrationState,
-    Subject, Terms, Wish,
+    Patience, Subject, Terms, Wish,
 };
 use crate::plan::MoveMode;
 
@@ -53,7 +53,7 @@ fn new(number: u128, instance: &str, new: Attributes) -> NewMigration {
             begun: Generation(0),
             heartbeat: None,
         },
-        terms: Terms { lease_ms: 1000, confirm_after_ms: None },
+        terms: Terms { lease_ms: 1000, confirm_after_ms: None, patience: Patience::USUAL },
     }
 }
 

@@ -141,6 +141,9 @@ pub(crate) fn history(of: &History) -> String {
     if let Some(downtime) = migration.figures.downtime_ms() {
         let _ = writeln!(text, "downtime    {downtime} ms");
     }
+    if let Some(at) = migration.figures.cut_off_at {
+        let _ = writeln!(text, "cut off     its guest had not obeyed its power button and was powered off by {at}");
+    }
     let mut rows = table(["at", "what happened", "then"]);
     for entry in &of.journal {
         rows.add_row([entry.at.to_string(), entry.event.clone(), entry.state.clone()]);

@@ -1,6 +1,6 @@
 use decant_schema::fleet::Resources;
 use decant_schema::id::ResourceClass;
-use decant_schema::migration::{Attributes, Digest, MigrationId};
+use decant_schema::migration::{Attributes, Digest, MigrationId, Patience};
 use decant_schema::plan::MoveMode;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -26,12 +26,13 @@ fn order(work: Work) -> WorkCast {
         heartbeat: None,
     };
     let (migration, generation, lease_until) = (MigrationId(Uuid::nil()), Generation(9), Timestamp::MAX);
-    WorkCast { to: "b".into(), migration, generation, lease_until, subject, work }
+    let patience = Patience::USUAL;
+    WorkCast { to: "b".into(), migration, generation, lease_until, subject, patience, work }
 }
 
 fn facts() -> CopyFacts {
     let size = GuestSize::from(&attributes("a", 8).claim);
-    CopyFacts { size, frozen: true, memory: false, mark: BEGUN, ended: Ending::Unknown }
+    CopyFacts { size, frozen: true, memory: false, mark: BEGUN, ended: Ending::Unknown, mute: false }
 }
 
 fn found(copy: Copy, executed: u64) -> Found {

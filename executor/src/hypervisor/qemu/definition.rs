@@ -81,6 +81,7 @@ impl Definition {
             memory: copy.file(DiskFile::Memory).exists(),
             mark: self.snapshot.unwrap_or_default(),
             ended: Ending::default(),
+            mute: false,
         }
     }
 }

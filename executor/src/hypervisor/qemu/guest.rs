@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, Patience};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -219,18 +219,21 @@ async fn commit(qmp: &mut Qmp) -> Result<(), Fault> {
     }
 }
 
-/// Presses the power button and waits; what does not end by itself within `patience` is ended.
-pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Duration) -> Result<CopyLock, Fault> {
+/// Presses the power button and waits; what does not end by itself in time is ended, if it may be.
+pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Patience) -> Result<CopyLock, Fault> {
     match qmp.activity().await? {
         Activity::Running => {}
         Activity::Halted | Activity::DiskError => go_on(&mut qmp, copy).await.or_else(unless_full)?,
         // None has a processor to hear the button; a saved memory is complete without the process.
-        Activity::AwaitsMemory | Activity::Saved | Activity::Unfit => return process::end(qmp, copy).await,
+        Activity::AwaitsMemory | Activity::Saved => return process::end(qmp, copy).await,
+        Activity::Unfit if patience.cut_off => return process::end(qmp, copy).await,
+        Activity::Unfit => return Err(Fault::Unfit(qmp.run_state().await?)),
     }
     qmp.execute("system_powerdown", json!({})).await?;
-    match await_end(copy, patience).await? {
+    match await_end(copy, patience.guest()).await? {
         Some(lock) => Ok(lock),
-        None => process::end(qmp, copy).await,
+        None if patience.cut_off => process::end(qmp, copy).await,
+        None => Err(Fault::Deaf(patience.guest())),
     }
 }
 

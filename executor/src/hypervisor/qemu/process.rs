@@ -5,11 +5,13 @@
 //! down, or an image tool is at work; then we wait.
 
 use std::fs::File;
+use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use decant_schema::machine::Serial;
 use decant_schema::migration::DiskFile;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -20,8 +22,9 @@ use super::definition::Definition;
 use super::ending;
 use super::lock::{CopyLock, RETRY};
 use super::machine::Housed;
+use super::mute::Mute;
 use super::occupant::{self, Occupied};
-use super::qmp::Qmp;
+use super::qmp::{Qmp, QmpError};
 use super::{Fault, Tools};
 use crate::layout::{CONSOLE_SOCKET, CopyFolder, file_name, make_parent};
 use crate::tool::MissingTool;
@@ -48,7 +51,7 @@ pub(super) enum Presence {
 
 /// Finds out whether the guest's process exists.
 ///
-/// Fails with [`Fault::Occupied`] where a program that was not started here uses the copy's disk: neither is the guest
+/// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk: neither is the guest
 /// down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     let end = Instant::now() + BUSY_MAX;
@@ -59,6 +62,8 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
         }
         let refused = match Qmp::connect(&copy.path(), SOCKET).await {
             Ok(qmp) => return Ok(Presence::Up(qmp)),
+            // It has taken the connection, so it exists.
+            Err(QmpError::Silent { .. }) => return Err(Mute::of(process_id(copy)).into()),
             Err(refused) => refused,
         };
         if Instant::now() >= end {
@@ -194,16 +199,46 @@ pub(super) async fn end(mut qmp: Qmp, copy: &CopyFolder) -> Result<CopyLock, Fau
         return Ok(lock);
     }
     kill(copy)?;
-    let stuck = || Fault::Guest("qemu does not end, not even by SIGKILL: its disk may hang".to_owned());
     await_end(copy, QUIT_MAX).await?.ok_or_else(stuck)
 }
 
 /// Kills the process that wrote its id here. The copy is locked, so the process exists and the id is still its own.
 fn kill(copy: &CopyFolder) -> Result<(), Fault> {
-    let text = std::fs::read_to_string(copy.join(PROCESS_ID))?;
-    let id = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+    let id = process_id(copy).and_then(Pid::from_raw);
     let id = id.ok_or_else(|| Fault::Guest(format!("`{}` holds no process id", PROCESS_ID)))?;
-    Ok(rustix::process::kill_process(id, rustix::process::Signal::KILL).map_err(std::io::Error::from)?)
+    Ok(kill_process(id, Signal::KILL).map_err(std::io::Error::from)?)
+}
+
+/// The id the copy's QEMU wrote down.
+fn process_id(copy: &CopyFolder) -> Option<i32> {
+    std::fs::read_to_string(copy.join(PROCESS_ID)).ok()?.trim().parse().ok()
+}
+
+/// Ends the copy's QEMU without asking it, if there is one.
+///
+/// Nobody has spoken to it, so the id may be an older one's and be another process's by now: only one that holds the copy's
+/// lock as its standard input is killed.
+pub(super) async fn kill_unasked(copy: &CopyFolder) -> Result<bool, Fault> {
+    if CopyLock::try_take(&copy.lock())?.is_some() {
+        return Ok(false);
+    }
+    if process_id(copy).is_none_or(|id| !holds(id, &copy.lock())) {
+        return Err(Fault::Guest("something else works on it: wait for that to end".to_owned()));
+    }
+    kill(copy)?;
+    let gone = await_end(copy, QUIT_MAX).await?;
+    gone.map(|_lock| true).ok_or_else(stuck)
+}
+
+/// Whether a process has this file as its standard input.
+fn holds(process: i32, lock: &Path) -> bool {
+    let place = |path: &Path| path.metadata().ok().map(|file| (file.st_dev(), file.st_ino()));
+    let input = place(Path::new(&format!("/proc/{process}/fd/0")));
+    input.is_some() && input == place(lock)
+}
+
+fn stuck() -> Fault {
+    Fault::Guest("qemu does not end, not even by SIGKILL: its disk may hang".to_owned())
 }
 
 #[cfg(test)]

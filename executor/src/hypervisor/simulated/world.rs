@@ -180,7 +180,7 @@ impl World {
             Some(guest) => {
                 let frozen = self.is_frozen(host, instance);
                 let (size, memory, mark, ended) = (guest.size, place.files.memory.is_some(), guest.mark, guest.ended);
-                let facts = CopyFacts { size, frozen, memory, mark, ended };
+                let facts = CopyFacts { size, frozen, memory, mark, ended, mute: false };
                 if guest.running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
@@ -271,6 +271,12 @@ impl World {
             return Err(HypervisorError::Incomplete { instance: instance.clone(), file: DiskFile::Memory });
         }
         Ok(())
+    }
+
+    /// How the guest on a host came to be down.
+    pub(super) fn ending(&self, host: &HostName, instance: &InstanceId) -> Ending {
+        let guest = self.held(host, instance).and_then(|place| place.defined.as_ref());
+        guest.map_or(Ending::Unknown, |guest| guest.ended)
     }
 
     pub(super) fn create(&mut self, host: &HostName, spec: &GuestSpec) -> Result<(), HypervisorError> {
