@@ -338,6 +338,24 @@ fn a_dead_host_is_declared_dead_and_its_stale_copy_is_put_aside_when_it_is_back(
 }
 
 #[test]
+fn a_guest_that_somebody_started_by_hand_is_named_before_anything_begins() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let by_hand = fleet.started_by_hand("oak", "web-1");
+    let before = fleet.traces_on("oak", "web-1");
+    let told = ["--fleet-source", "fleet.json"];
+    let (code, said) = fleet.ask(&[&["migrate", "web-1", "--to", "elm", "--cold"], &told[..]].concat());
+    assert!(code == Some(2) && said.contains("it was not started here; stop that one first"), "{said}");
+    fleet.plan_evacuation("oak");
+    let (code, said) = fleet.ask(&[&["apply", "plan.json"], &told[..]].concat());
+    assert!(code == Some(2) && said.contains("it was not started here; stop that one first"), "{said}");
+    assert_eq!((fleet.traces_on("oak", "web-1"), fleet.migrations()), (before, 0));
+    drop(by_hand);
+}
+
+#[test]
 fn a_confirmation_removes_nothing_where_the_target_has_lost_its_files() {
     if RealFleet::cannot_be_made() {
         return;

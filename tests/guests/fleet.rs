@@ -36,6 +36,16 @@ pub(crate) struct RealFleet {
     folder: TempDir,
 }
 
+/// A QEMU that decant did not start; killed when dropped.
+pub(crate) struct ByHand(std::process::Child);
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 impl Drop for RealFleet {
     fn drop(&mut self) {
         self.lab.kill_all();
@@ -301,6 +311,29 @@ impl RealFleet {
     /// The folder of a host.
     pub(crate) fn host(&self, host: &str) -> PathBuf {
         self.lab.hosts_folder().join(host)
+    }
+
+    /// Shuts a guest down and starts a QEMU of nobody's on its disk; waits until that has locked it. It ends with the fleet.
+    pub(crate) fn started_by_hand(&self, host: &str, instance: &str) -> ByHand {
+        self.runtime.block_on(self.lab.driver(&host.into()).shutdown(&instance.into())).unwrap();
+        let disk = self.lab.folder(&host.into()).copy(&instance.into()).unwrap().file(DiskFile::Base);
+        let drive = format!("driver=qcow2,node-name=disk,file.driver=file,file.filename={}", disk.display());
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-nodefaults", "-display", "none", "-S", "-machine", "pc,accel=tcg", "-blockdev", &drive]);
+        let started = ByHand(qemu.args(["-device", "virtio-blk-pci,drive=disk"]).spawn().unwrap());
+        let mut look = Command::new("qemu-img");
+        look.args(["info", "-f", "qcow2"]).arg(&disk).stdout(Stdio::null()).stderr(Stdio::null());
+        let end = Instant::now() + PATIENCE;
+        while look.status().unwrap().success() {
+            assert!(Instant::now() < end, "the QEMU started by hand does not lock {}", disk.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        started
+    }
+
+    /// How many migrations the store remembers.
+    pub(crate) fn migrations(&self) -> usize {
+        self.runtime.block_on(decant_executor::list(&self.path("store.db"))).unwrap().len()
     }
 
     /// Ends what runs on a host, and the host.
