@@ -1,5 +1,6 @@
 //! The arguments as typed. The doc comments are the help, written for someone who has never seen the program.
 
+mod discarded;
 mod documents;
 mod executing;
 mod guest;
@@ -12,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use discarded::{DiscardedCommand, RemoveDiscarded};
 pub(crate) use documents::{Check, FleetCommand, FleetFormat, FleetSource, SchemaOf, Show};
 pub(crate) use executing::{Apply, Decide, MigrationCommand, Processors, Site, StoreFile, Terms};
 pub(crate) use guest::{

@@ -273,6 +273,19 @@ impl HostFolder {
         Ok(copies)
     }
 
+    /// The copies that were put aside here: the instance, its number, and where.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(crate) fn discarded(&self) -> io::Result<Vec<(InstanceId, u32, PathBuf)>> {
+        let entries = match std::fs::read_dir(self.root.join("discarded")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        Ok(paths.into_iter().filter_map(named_discarded).collect())
+    }
+
     /// Whose the host is; none if no store ever used it.
     ///
     /// # Errors
@@ -293,6 +306,13 @@ impl HostFolder {
         let id = plain_name(instance.as_str())?.to_owned();
         Ok(CopyFolder { root: self.root.clone(), id })
     }
+}
+
+/// Whose copy a folder is that was put aside, as [`CopyFolder::next_discarded`] names it.
+fn named_discarded(path: PathBuf) -> Option<(InstanceId, u32, PathBuf)> {
+    let (id, number) = path.file_name()?.to_str()?.rsplit_once('.')?;
+    let (id, number) = (InstanceId::new(id), number.parse().ok()?);
+    path.is_dir().then_some((id, number, path))
 }
 
 /// The name, if it stays where it is put when it becomes part of a path.

@@ -51,6 +51,7 @@ pub mod bus;
 mod causes;
 pub mod clock;
 pub mod conductor;
+pub mod discarded;
 pub mod driver;
 pub mod hypervisor;
 pub mod lab;

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use decant_executor::discarded::{Kept, Why, discarded, remove};
 use decant_executor::hypervisor::{Copy, Discard, Disk, Ending, GuestSize, Hypervisor, HypervisorError};
 use decant_executor::lab::ledger::Ledger;
 use decant_executor::lab::world::{Lab, LabError};
@@ -286,4 +288,30 @@ async fn a_migration_whose_guest_hangs_says_so_and_goes_on_once_it_is_ended() {
     let back = begun(moving.await.unwrap());
     assert_eq!(back.state.outcome(), Some(MigrationOutcome::Failed), "{back:?}");
     world.writes(&a()).await;
+}
+
+#[tokio::test]
+async fn what_a_revert_put_aside_is_listed_and_removed_unless_it_may_be_needed() {
+    let Some(mut world) = World::make().await else { return };
+    let arrived = world.moved(&b(), MoveMode::Cold, USUAL).await;
+    world.writes(&b()).await;
+    world.decides(&arrived, Wish::Revert).await;
+    world.writes(&a()).await;
+    let hosts = [a(), b()].map(|host| (host.clone(), world.lab.folder(&host))).into();
+    let listed = discarded(&hosts).unwrap();
+    let [one] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&one.host, &one.instance, one.why), (&b(), &vm(), Why::Reverted));
+    assert!(one.mib >= 2, "its base alone has more: {one:?}");
+    let (drivers, nobody) = (world.lab.drivers(), BTreeSet::new());
+    let kept = remove(one, &[vm()].into(), &drivers).await;
+    assert!(matches!(kept, Err(Kept::Moving(_))), "{kept:?}");
+    world.lab.driver(&a()).shutdown(&vm()).await.unwrap();
+    let (there, away) = (world.lab.folder(&a()).copy(&vm()).unwrap().path(), world.folder.path().join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    let kept = remove(one, &nobody, &drivers).await;
+    assert!(matches!(kept, Err(Kept::LastCopy(_))), "{kept:?}");
+    std::fs::rename(&away, &there).unwrap();
+    assert_eq!(discarded(&hosts).unwrap(), listed, "something of it was removed");
+    remove(one, &nobody, &drivers).await.unwrap();
+    assert_eq!(discarded(&hosts).unwrap(), []);
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Format, Lease, Site};
+use super::{DiscardedCommand, Format, Lease, Site};
 
 /// Look after hosts.
 #[derive(Debug, Subcommand)]
@@ -13,6 +13,9 @@ pub(crate) enum HostCommand {
     List(ListHosts),
     /// Look at all that a host needs: folder, storage, room, programs, KVM, guests; each finding with what to do.
     Doctor(Doctor),
+    /// Look after copies that were put aside: by a revert, or since their host had been dead.
+    #[command(subcommand)]
+    Discarded(DiscardedCommand),
     /// Say that a host is dead, and how that is known: its part of every migration then counts as done, and its instances
     /// may be rebuilt elsewhere.
     DeclareDead(DeclareDead),

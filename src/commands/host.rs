@@ -2,6 +2,7 @@
 
 mod add;
 mod declare_dead;
+mod discarded;
 mod doctor;
 mod list;
 mod take_over;
@@ -14,6 +15,7 @@ pub(super) fn run(command: &HostCommand) -> Result<Exit, Failure> {
         HostCommand::Add(args) => add::run(args),
         HostCommand::List(args) => list::run(args),
         HostCommand::Doctor(args) => doctor::run(args),
+        HostCommand::Discarded(command) => discarded::run(command),
         HostCommand::DeclareDead(args) => declare_dead::run(args),
         HostCommand::TakeOver(args) => take_over::run(args),
     }

@@ -1,6 +1,7 @@
 //! Documents as text for the terminal.
 
 mod checkup;
+mod discarded;
 mod guests;
 mod hosts;
 mod migrations;
@@ -12,6 +13,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment};
 
 pub(crate) use checkup::{CheckRow, checkup};
+pub(crate) use discarded::discarded;
 pub(crate) use guests::{GuestRow, guests};
 pub(crate) use hosts::{HostRow, hosts};
 pub(crate) use migrations::{applied, applied_rows, history, migrations};

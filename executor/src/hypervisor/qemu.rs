@@ -17,7 +17,7 @@ mod import;
 pub(crate) mod lock;
 mod machine;
 mod mute;
-mod occupant;
+pub(crate) mod occupant;
 pub mod probe;
 mod process;
 mod qmp;
@@ -56,7 +56,8 @@ use super::{
     AdoptError, Copy, CopyFacts, Discard, Disk, DiskSize, Ending, Fenced, GuestSpec, Health, Held, Hypervisor,
     HypervisorError, Unsupported,
 };
-use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, rename_durably, write_durably};
+use crate::discarded::{Why, put_aside};
+use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, write_durably};
 use crate::mark::Claimant;
 use crate::room::end_promise;
 use crate::tool::MissingTool;
@@ -229,9 +230,10 @@ impl Qemu {
             return Ok(());
         }
         let written_to = Definition::read(&copy)?.is_some() && copy.file(DiskFile::Overlay).exists();
-        if discard == Discard::PutAside || discard == Discard::KeepOverlay && written_to {
-            // The whole folder: an overlay says nothing without its base.
-            return Ok(rename_durably(&copy.path(), &copy.next_discarded())?);
+        match discard {
+            Discard::PutAside => return Ok(put_aside(&copy, Why::Stale)?),
+            Discard::KeepOverlay if written_to => return Ok(put_aside(&copy, Why::Reverted)?),
+            Discard::KeepOverlay | Discard::Everything => {}
         }
         Definition::remove(&copy)?;
         Ok(remove_folder_durably(&copy.path())?)

@@ -19,7 +19,7 @@ const LOCKED_BYTES: u64 = 164;
 /// A program that has an image open.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("use {image}: {user} has it open, and it was not started here; stop that one first")]
-pub(super) struct Occupied {
+pub struct Occupied {
     /// The image's name in its folder.
     image: String,
     /// Which program, as well as it can be told.
@@ -30,7 +30,7 @@ pub(super) struct Occupied {
 ///
 /// # Errors
 /// As the file system says; the inner error names the first image in use.
-pub(super) fn are_free<'a>(images: impl IntoIterator<Item = &'a Path>) -> io::Result<Result<(), Occupied>> {
+pub(crate) fn are_free<'a>(images: impl IntoIterator<Item = &'a Path>) -> io::Result<Result<(), Occupied>> {
     for image in images {
         if is_locked(image)? {
             let name = image.file_name().unwrap_or(image.as_os_str()).to_string_lossy().into_owned();
