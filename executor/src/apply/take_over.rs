@@ -14,7 +14,7 @@ use decant_schema::store::{Found, Store};
 use super::{ApplyError, session};
 use crate::clock::{Clock, SystemClock};
 use crate::driver::Drivers;
-use crate::hypervisor::Copy;
+use crate::hypervisor::{Copy, Ending};
 
 /// In what the hosts differ from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +164,8 @@ impl Seen {
             seen.obeyed = seen.obeyed.max(held.fence);
             if let Copy::Running(facts) | Copy::Stopped(facts) = &held.copy
                 && facts.frozen
+                // One that its user shut down is to stay down.
+                && facts.ended != Ending::ByUser
             {
                 seen.frozen.push(host.clone());
             }
