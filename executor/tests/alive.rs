@@ -136,7 +136,8 @@ impl World {
 
     /// Waits until the last migration is in this state.
     async fn reaches(&self, state: &str) {
-        for _ in 0..6000 {
+        // A QEMU that hangs has its time for each answer.
+        for _ in 0..30_000 {
             let migrations = list(&self.store()).await.unwrap();
             if migrations.last().is_some_and(|migration| migration.state.name() == state) {
                 return;

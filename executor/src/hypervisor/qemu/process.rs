@@ -5,6 +5,7 @@
 //! down, or an image tool is at work; then we wait.
 
 use std::fs::File;
+use std::io::ErrorKind::WouldBlock;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::lock::{CopyLock, RETRY};
 use super::machine::Housed;
 use super::mute::Mute;
 use super::occupant::{self, Occupied};
-use super::qmp::{Qmp, QmpError};
+use super::qmp::{ANSWER_MAX, Qmp, QmpError};
 use super::{Fault, Tools};
 use crate::layout::{CONSOLE_SOCKET, CopyFolder, file_name, make_parent};
 use crate::tool::MissingTool;
@@ -54,7 +55,7 @@ pub(super) enum Presence {
 /// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk: neither is the guest
 /// down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
-    let end = Instant::now() + BUSY_MAX;
+    let (begun, end) = (Instant::now(), Instant::now() + BUSY_MAX);
     loop {
         if let Some(lock) = CopyLock::try_take(&copy.lock())? {
             are_ours(copy).await?;
@@ -64,6 +65,10 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
             Ok(qmp) => return Ok(Presence::Up(qmp)),
             // It has taken the connection, so it exists.
             Err(QmpError::Silent { .. }) => return Err(Mute::of(process_id(copy)).into()),
+            // Those who came before us wait for an answer still: its queue is full.
+            Err(QmpError::Lost(full)) if full.kind() == WouldBlock && begun.elapsed() >= ANSWER_MAX => {
+                return Err(Mute::of(process_id(copy)).into());
+            }
             Err(refused) => refused,
         };
         if Instant::now() >= end {

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// QEMU answers at once unless its disk is stuck; beyond this the guest is not in our hands.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Why QEMU did not do what it was told.
 #[derive(Debug, Error)]
