@@ -41,6 +41,19 @@ impl<'p> Ports<'p> {
         Self { problem, slots: slots.map(|slots| slots.max(1)).collect(), rates: idle_rates.clone(), idle_rates }
     }
 
+    /// How many ports there are.
+    pub(super) fn count(&self) -> usize {
+        self.rates.len()
+    }
+
+    /// Whether no move that could use this rate can start for want of this, whatever else it finds.
+    pub(super) fn is_exhausted(&self, shared: Shared, full_rate: u64) -> bool {
+        match shared {
+            Shared::Slot(slot) => self.slots[slot] == 0,
+            Shared::Rate(port) => self.rates[port] * 2 < full_rate,
+        }
+    }
+
     /// How many slots of a kind are not in use.
     pub(super) fn free_slots(&self, slot: usize) -> u32 {
         self.slots[slot]

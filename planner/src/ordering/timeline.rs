@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::RangeInclusive;
 
 use crate::problem::Problem;
 
@@ -54,7 +55,7 @@ const PASSES: usize = 12;
 
 /// Puts moves into time; `after` holds earlier positions only. Nothing ends before `bound`, so that is good enough.
 pub(super) fn timeline(problem: &Problem, hauls: &[Haul], after: &[Vec<usize>], bound: Micros) -> Timeline {
-    let mut late = Late { moves: vec![0; hauls.len()], ports: BTreeMap::new() };
+    let mut late = Late { moves: vec![0; hauls.len()], ports: vec![0; Ports::new(problem).count()] };
     let mut best = Scheduler::new(problem, hauls, after, First::Urgent(&late)).run();
     let mut last = best.end();
     for _ in 1..PASSES {
@@ -92,22 +93,27 @@ impl Timeline {
 /// What ended after the bound so far, and by how much in all: it is more urgent by that.
 struct Late {
     moves: Vec<Micros>,
-    ports: BTreeMap<usize, Micros>,
+    ports: Vec<Micros>,
 }
 
 impl Late {
     fn blame(&mut self, timeline: &Timeline, hauls: &[Haul], ports: &Ports<'_>, bound: Micros) {
-        let mut of_ports: BTreeMap<usize, Micros> = BTreeMap::new();
+        let mut of_ports = vec![0; self.ports.len()];
         for (at, end) in timeline.ends.iter().enumerate().filter(|(_, end)| **end > bound) {
             self.moves[at] += end - bound;
             for port in ports.ports_of(&hauls[at]) {
-                let late = of_ports.entry(port).or_default();
-                *late = (*late).max(end - bound);
+                of_ports[port] = end.saturating_sub(bound).max(of_ports[port]);
             }
         }
-        of_ports.into_iter().for_each(|(port, late)| *self.ports.entry(port).or_default() += late);
+        self.ports.iter_mut().zip(of_ports).for_each(|(sum, late)| *sum += late);
     }
 }
+
+/// What a move lacks, and the rate it could use: of those that lack the same, all do where it is exhausted.
+type Lack = (Shared, u64);
+
+/// A move that could start, by its urgency when it was last looked at.
+type Candidate = (Micros, Reverse<usize>);
 
 struct Scheduler<'p> {
     hauls: &'p [Haul],
@@ -119,9 +125,10 @@ struct Scheduler<'p> {
     /// The longest chain from a move's start to the end of all.
     tails: Vec<Micros>,
     /// How long each port is still busy with what has not started.
-    load: BTreeMap<usize, Micros>,
-    ready: BinaryHeap<(Micros, Reverse<usize>)>,
-    blocked: BTreeMap<Shared, Vec<usize>>,
+    load: Vec<Micros>,
+    /// What may be able to start; of those that waited for the same, the most urgent at first.
+    ready: BinaryHeap<(Candidate, Option<Lack>)>,
+    blocked: BTreeMap<Lack, BinaryHeap<Candidate>>,
     running: BinaryHeap<Reverse<(Micros, usize, Phase)>>,
     rates: Vec<u64>,
     /// Time on the network at full rate.
@@ -134,13 +141,13 @@ impl<'p> Scheduler<'p> {
         let ports = Ports::new(problem);
         let transfers: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem) - haul.settle).collect();
         let mut before = vec![Vec::new(); hauls.len()];
-        let mut load = BTreeMap::new();
+        let mut load = vec![0; ports.count()];
         for (at, haul) in hauls.iter().enumerate() {
             for earlier in &after[at] {
                 before[*earlier].push(at);
             }
             for port in ports.ports_of(haul) {
-                *load.entry(port).or_insert(0) += ports.work(port, haul, transfers[at]);
+                load[port] += ports.work(port, haul, transfers[at]);
             }
         }
         let mut tails: Vec<Micros> = hauls.iter().map(|haul| haul.shortest(problem)).collect();
@@ -192,27 +199,62 @@ impl<'p> Scheduler<'p> {
             First::Urgent(late) => late,
             First::Ranked { ranks, .. } => return ranks[at],
         };
-        let late = |port: usize| late.ports.get(&port).copied().unwrap_or(0);
-        let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[&port] + late(port));
+        let loads = self.ports.ports_of(&self.hauls[at]).map(|port| self.load[port] + late.ports[port]);
         loads.chain([self.tails[at]]).max().unwrap_or(0)
     }
 
     fn make_ready(&mut self, at: usize) {
-        self.ready.push((self.urgency(at), Reverse(at)));
+        self.ready.push(((self.urgency(at), Reverse(at)), None));
     }
 
     /// Starts what can start, the most urgent first; the rest waits for what it lacks. Urgency only sinks, so an
     /// entry that is out of date is put back where it belongs.
     fn start_all(&mut self, now: Micros) {
-        while let Some((urgency, Reverse(at))) = self.ready.pop() {
-            if self.urgency(at) < urgency {
-                self.make_ready(at);
+        let mut lacking: Vec<(Lack, Candidate)> = Vec::new();
+        while let Some(((urgency, Reverse(at)), from)) = self.ready.pop() {
+            let is_now = self.urgency(at);
+            if is_now < urgency {
+                self.put_back((is_now, Reverse(at)), from);
                 continue;
             }
             match self.ports.offer(&self.hauls[at], self.is_last(at, now)) {
                 Ok((rate, duration)) => self.start(at, rate, duration, now),
-                Err(shared) => self.blocked.entry(shared).or_default().push(at),
+                Err(shared) => lacking.push((self.lack(at, shared), (urgency, Reverse(at)))),
             }
+            if let Some(lack) = from {
+                self.recall(lack);
+            }
+        }
+        for (lack, candidate) in lacking {
+            self.blocked.entry(lack).or_default().push(candidate);
+        }
+    }
+
+    fn put_back(&mut self, candidate: Candidate, from: Option<Lack>) {
+        match from {
+            None => self.ready.push((candidate, None)),
+            Some(lack) => {
+                self.blocked.entry(lack).or_default().push(candidate);
+                self.recall(lack);
+            }
+        }
+    }
+
+    /// What a move lacks that could not start for want of this.
+    fn lack(&self, at: usize, shared: Shared) -> Lack {
+        match shared {
+            Shared::Slot(_) => (shared, 0),
+            Shared::Rate(_) => (shared, self.hauls[at].full_rate.count()),
+        }
+    }
+
+    /// Has the most urgent of those that lacked the same be looked at again, unless they all lack it still.
+    fn recall(&mut self, lack: Lack) {
+        if self.ports.is_exhausted(lack.0, lack.1) {
+            return;
+        }
+        if let Some(candidate) = self.blocked.get_mut(&lack).and_then(BinaryHeap::pop) {
+            self.ready.push((candidate, Some(lack)));
         }
     }
 
@@ -225,7 +267,7 @@ impl<'p> Scheduler<'p> {
         let haul = &self.hauls[at];
         self.ports.hold(haul, rate);
         for port in self.ports.ports_of(haul) {
-            *self.load.entry(port).or_default() -= self.ports.work(port, haul, self.transfers[at]);
+            self.load[port] -= self.ports.work(port, haul, self.transfers[at]);
         }
         self.rates[at] = rate;
         self.timeline.starts[at] = now;
@@ -260,9 +302,9 @@ impl<'p> Scheduler<'p> {
 
     fn wake(&mut self, freed: &[Shared]) {
         for shared in freed {
-            for at in self.blocked.remove(shared).unwrap_or_default() {
-                self.make_ready(at);
-            }
+            let any_rate: RangeInclusive<Lack> = (*shared, 0)..=(*shared, u64::MAX);
+            let lacks: Vec<Lack> = self.blocked.range(any_rate).map(|(lack, _)| *lack).collect();
+            lacks.into_iter().for_each(|lack| self.recall(lack));
         }
     }
 }

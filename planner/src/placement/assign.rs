@@ -103,6 +103,7 @@ const TRIED_MAX: usize = 256;
 
 /// The slots of one kind and who is in them.
 struct Matching {
+    /// Slots nobody is in, by host; none that has none.
     free: BTreeMap<HostIdx, u32>,
     placed: BTreeMap<HostIdx, Vec<InstanceIdx>>,
 }
@@ -110,15 +111,19 @@ struct Matching {
 impl Matching {
     fn new(slots: &Slots, kind: KindIdx) -> Self {
         let all = (kind, HostIdx::new(0))..=(kind, HostIdx::new(u32::MAX as usize));
-        let free = slots.arrive.range(all).map(|((_, host), count)| (*host, *count)).collect();
+        let open = slots.arrive.range(all).filter(|(_, count)| **count > 0);
+        let free = open.map(|((_, host), count)| (*host, *count)).collect();
         Self { free, placed: BTreeMap::new() }
     }
 
     /// Finds the mover a slot, moving others of its kind to other slots if need be.
     fn place(&mut self, tally: &mut Tally<'_>, mover: InstanceIdx, tried: &mut BTreeSet<HostIdx>) -> bool {
-        let open = self.free.iter().find(|(host, free)| **free > 0 && tally.accepts(mover, **host));
-        if let Some(host) = open.map(|(host, _)| *host) {
-            *self.free.get_mut(&host).expect("the slot was just seen") -= 1;
+        if self.free.is_empty() {
+            // Whoever makes way finds no slot either.
+            return false;
+        }
+        if let Some(host) = self.free.keys().copied().find(|host| tally.accepts(mover, *host)) {
+            self.take(host);
             self.settle(tally, mover, host);
             return true;
         }
@@ -158,6 +163,16 @@ impl Matching {
         }
         self.settle(tally, other, host);
         false
+    }
+
+    /// Takes one of a host's free slots.
+    fn take(&mut self, host: HostIdx) {
+        if let Some(left) = self.free.get_mut(&host) {
+            *left -= 1;
+            if *left == 0 {
+                self.free.remove(&host);
+            }
+        }
     }
 
     fn settle(&mut self, tally: &mut Tally<'_>, mover: InstanceIdx, host: HostIdx) {
