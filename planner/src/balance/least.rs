@@ -21,12 +21,13 @@ pub(crate) fn imbalance_bound(problem: &Problem, placement: &Placement, displace
     }
     let covers = Covers::new(problem, &standing, averages(problem, &total));
     let (mut too_dear, mut level) = (0.0, highest);
-    if covers.price(0.0, displaced) <= exact(displaced) {
+    let is_too_dear = |level| covers.price(level, displaced) > exact(displaced) + ROUNDING;
+    if !is_too_dear(0.0) {
         return 0.0;
     }
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(too_dear, level);
-        if covers.price(middle, displaced) > exact(displaced) {
+        if is_too_dear(middle) {
             too_dear = middle;
         } else {
             level = middle;
@@ -80,7 +81,7 @@ impl Covers {
         let mut price = 0.0;
         for covers in &self.hosts {
             price += covers.iter().map(|cover| cover.price((cover.above - level) * cover.capacity)).fold(0.0, f64::max);
-            if price > exact(enough) {
+            if price > exact(enough) + ROUNDING {
                 return price;
             }
         }
@@ -107,12 +108,11 @@ impl Cover {
         }
         let (mut left, mut price) = (amount - ROUNDING, 0.0);
         for (has, memory) in &self.cheapest {
-            let part = (left / has).min(1.0);
-            price += memory * part;
-            left -= has * part;
-            if left <= 0.0 {
-                return price.max(self.least);
+            if left <= *has {
+                return (price + memory * left / has).max(self.least);
             }
+            price += memory;
+            left -= has;
         }
         f64::INFINITY
     }
@@ -155,6 +155,16 @@ mod tests {
         assert!((bound(19) - 0.35).abs() < 1e-6, "nobody has so little: {}", bound(19));
         assert!((bound(20) - 0.15).abs() < 1e-6, "{}", bound(20));
         assert!(bound(40).abs() < 1e-6, "{}", bound(40));
+    }
+
+    #[test]
+    fn a_third_party_that_leaves_in_part_is_enough_whatever_the_shares_round_to() {
+        let cover = |has: f64| Cover { above: 1.0, capacity: 1.0, cheapest: vec![(has, 10.0)], least: 10.0 };
+        for has in (1..2000_u32).map(f64::from) {
+            for amount in (1..50_u32).map(|part| has * f64::from(part) / 50.0) {
+                assert!((cover(has).price(amount) - 10.0).abs() < 1e-9, "{amount} of {has}");
+            }
+        }
     }
 
     #[test]
