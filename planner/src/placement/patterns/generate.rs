@@ -176,7 +176,7 @@ impl<'a> Generation<'a> {
         let target = self.solved.as_ref().map(|solved| &solved.prices[..]);
         let rows = target
             .map_or_else(|| self.center.rows.clone(), |target| between(&self.center.rows, target, self.smoothing));
-        let prices = Prices { rows, ..self.center };
+        let prices = Prices { rows: without_weightless(self.model, rows), ..self.center };
         let best = price(self.model, &prices, self.corner);
         let bound = lagrange(self.model, &prices, &best, self.free_refusals);
         let mut added = false;
@@ -281,7 +281,14 @@ fn first_prices(model: &Model, charge: Charge) -> Vec<i64> {
         Charge::Refused => PER_REFUSAL / 2 * memory / largest,
         Charge::Displaced => memory * PER_MIB / 2,
     };
-    model.kinds.iter().map(|kind| price(kind.memory)).collect()
+    without_weightless(model, model.kinds.iter().map(|kind| price(kind.memory)).collect())
+}
+
+/// A price for what needs nothing of the counted classes proves nothing: a host would take any number of it.
+fn without_weightless(model: &Model, mut prices: Vec<i64>) -> Vec<i64> {
+    let weightless = model.kinds.iter().zip(&mut prices).filter(|(kind, _)| kind.is_weightless());
+    weightless.for_each(|(_, price)| *price = 0);
+    prices
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^53")]

@@ -63,6 +63,13 @@ pub(super) struct KindRow {
     pub(super) evacuees: u64,
 }
 
+impl KindRow {
+    /// Whether it needs nothing of the counted classes.
+    pub(super) fn is_weightless(&self) -> bool {
+        self.need == Point::default()
+    }
+}
+
 /// Hosts with equal room and equal content.
 #[derive(Clone)]
 pub(super) struct HostRow {
@@ -178,12 +185,14 @@ impl Model {
             let facts = &problem.instances[at.at()];
             let row = row_of[&facts.kind];
             let role = match facts.task {
-                Task::Leave if tally.ground.departs(*at) => {
-                    self.kinds[row].evacuees += 1;
+                Task::Leave if !tally.ground.departs(*at) => {
+                    self.hopeless += 1;
                     continue;
                 }
+                // Any number of these seems to fit anywhere: nothing is proven by them, and they are placed last.
+                Task::Leave | Task::MayMove if self.kinds[row].is_weightless() => continue,
                 Task::Leave => {
-                    self.hopeless += 1;
+                    self.kinds[row].evacuees += 1;
                     continue;
                 }
                 Task::Resize => {
