@@ -10,6 +10,7 @@
 mod affinity;
 mod assign;
 mod company;
+mod crowded;
 mod direct;
 mod eject;
 mod flow;
@@ -122,12 +123,13 @@ pub(crate) fn complete(problem: &Problem, limits: &Limits<'_>, before: &Placed) 
     gather(problem, pools.par_iter().zip(&before.pools).map(complete).collect())
 }
 
-/// Nobody moved yet; proven is how many must be refused at least, by prices alone.
-pub(crate) fn bounded(problem: &Problem, limits: &Limits<'_>) -> Placed {
+/// Nobody moved yet; proven is how many must be refused at least: by counting where that says as many as are `enough`, else by
+/// prices, which take longer.
+pub(crate) fn bounded(problem: &Problem, enough: u64, limits: &Limits<'_>) -> Placed {
     let ground = Ground::new(problem, HashSet::new());
     let bounded = |pool: &Pool| {
         let mut search = Search::new(&ground, pool, limits);
-        if !pool.asked.is_empty() {
+        if !pool.asked.is_empty() && search.refused_at_least() < enough {
             search.bound_refusals();
         }
         search.finish()

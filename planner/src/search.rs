@@ -66,7 +66,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
 /// What would be planned if that refuses fewer than so many, without a word on why the rest stays; prices mostly say
 /// sooner where no plan does.
 pub(crate) fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) -> Option<Ordered> {
-    if placement::bounded(problem, limits).refused.bound >= refused as u64 {
+    if placement::bounded(problem, refused as u64, limits).refused.bound >= refused as u64 {
         return None;
     }
     let fewer = |found: usize| found < refused;

@@ -8,7 +8,7 @@ mod build;
 
 use std::collections::BTreeSet;
 
-use crate::mip::{Effort, Ended};
+use crate::mip::{Effort, Ended, Position};
 use crate::problem::{HostIdx, InstanceIdx, Task};
 
 use super::tally::Tally;
@@ -25,7 +25,7 @@ pub(super) struct Scope<'p> {
 /// What is to be least among the refused.
 #[derive(Clone, Copy)]
 pub(super) enum Goal<'w> {
-    /// Their number; of as many the less important are refused.
+    /// Their number; of as many the fewest of the highest priority, then of the next.
     Number,
     /// The room they need, a unit of each class weighing so much.
     Need(&'w [f64]),
@@ -59,14 +59,32 @@ pub(super) fn decide<'a>(
         return Found { optimal: first.ended == Ended::Infeasible, ..none };
     };
     built.keep_refused(first.objective);
+    let mut optimal = first.ended == Ended::Optimal;
+    let mut refusing = refusing;
+    if matches!(goal, Goal::Number) && first.objective > 0.5 {
+        // The more important of as many come first, from the highest priority down.
+        for priority in built.priorities() {
+            built.count_refused_of(priority);
+            built.mip.offer(&as_offer(&refusing));
+            let of_priority = built.mip.solve_integer(effort);
+            optimal &= of_priority.ended == Ended::Optimal;
+            let Some(values) = of_priority.values else { break };
+            built.keep_refused_of(priority, of_priority.objective);
+            refusing = values;
+        }
+    }
     built.count_memory();
-    // The placement as it is displaces little, if it refuses as few; any other that does is not chosen for that.
-    let refuses_as_few = built.refused_by(&now) <= first.objective + 1e-6;
-    built.mip.offer(&if refuses_as_few { now } else { refusing.iter().copied().enumerate().collect() });
+    // The placement as it is displaces little, if it refuses as few as unimportant; any other that does is not chosen for that.
+    let as_refused = built.refused_by_priority(&now) <= built.refused_by_priority(&as_offer(&refusing));
+    built.mip.offer(&if as_refused { now } else { as_offer(&refusing) });
     let second = built.mip.solve_integer(effort);
-    let optimal = first.ended == Ended::Optimal && second.ended == Ended::Optimal;
+    let optimal = optimal && second.ended == Ended::Optimal;
     let values = second.values.unwrap_or(refusing);
     Found { tally: carry_out(&start, &built, &values), optimal }
+}
+
+fn as_offer(values: &[f64]) -> Vec<(Position, f64)> {
+    values.iter().copied().enumerate().collect()
 }
 
 /// The tally with everybody who takes part where they started, or off their hosts if that is outside the scope.
@@ -100,7 +118,8 @@ fn carry_out<'a>(start: &Tally<'a>, built: &Built, values: &[f64]) -> Option<Tal
         accepted.then(|| tally.put(instance, host))?;
     }
     for (of, (departing, targets)) in built.types.iter().zip(arrivals) {
-        let movers = of.waiting.iter().copied().chain(departing);
+        // Whoever is left over is one that waits, the least important: third parties are not refused.
+        let movers = departing.into_iter().chain(of.waiting.iter().copied());
         for (instance, host) in movers.zip(targets) {
             if tally.ground.problem.instances[instance.at()].host == host {
                 tally.take_back(instance);

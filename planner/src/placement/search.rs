@@ -1,5 +1,6 @@
 //! One pool, layer by layer: the best placement so far and what is proven, until they meet.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -17,7 +18,7 @@ use super::patterns::{Charge, Patterns, Way};
 use super::pools::Pool;
 use super::proof::Proof;
 use super::tally::{Ground, Tally};
-use super::{PoolPlaced, TierBound, assign, direct, eject, flow, improve, neighbourhood, visits_left};
+use super::{PoolPlaced, TierBound, assign, crowded, direct, eject, flow, improve, neighbourhood, visits_left};
 
 /// One in this many left over by one order is too much for another order to place.
 const FAR_FROM_FITTING: usize = 20;
@@ -61,8 +62,16 @@ enum Purpose {
     Improvement,
 }
 
-/// How many are refused, and the memory displaced, MiB: what is compared, in this order.
-type Value = (u64, u64);
+/// What placements are compared by, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Value {
+    /// How many are refused.
+    refused: u64,
+    /// How many of each priority, the highest first.
+    by_priority: Vec<u32>,
+    /// The memory displaced, MiB.
+    displaced: u64,
+}
 
 /// The best placement of a pool so far, and what is proven.
 pub(super) struct Search<'a> {
@@ -71,7 +80,12 @@ pub(super) struct Search<'a> {
     limits: &'a Limits<'a>,
     units: Vec<Unit>,
     best: Tally<'a>,
-    bound: Value,
+    /// No placement refuses fewer, and none that refuses as few displaces less memory, MiB.
+    bound: (u64, u64),
+    /// The priorities of those asked, each once, the highest first.
+    priorities: Vec<i32>,
+    /// The refused by priority where a search to the end found that no other as few are less important.
+    least_important: Option<Vec<u32>>,
     proofs: Vec<Proof>,
     /// Whether column generation has had its say about the bounds.
     is_bounded: bool,
@@ -85,16 +99,21 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Nothing moved yet; only those without any host are proven to be refused.
+    /// Nothing moved yet; only those without any host, or any place of their group, are proven to be refused.
     pub(super) fn new(ground: &'a Ground<'a>, pool: &'a Pool, limits: &'a Limits<'a>) -> Self {
         let hopeless = pool.asked.iter().filter(|instance| !has_anywhere(ground, **instance)).count() as u64;
+        let mut priorities: Vec<i32> = pool.asked.iter().map(|at| ground.problem.instances[at.at()].priority).collect();
+        priorities.sort_unstable_by_key(|priority| Reverse(*priority));
+        priorities.dedup();
         Self {
             ground,
             pool,
             limits,
             units: affinity::units(ground, &pool.asked),
             best: Tally::new(ground),
-            bound: (hopeless, 0),
+            bound: (hopeless + crowded::crowded_out(ground, pool), 0),
+            priorities,
+            least_important: None,
             proofs: Vec::new(),
             is_bounded: false,
             patterns: None,
@@ -134,12 +153,34 @@ impl<'a> Search<'a> {
         self.repair(&mut tally, unmatched);
         self.offer(tally);
         self.stopped_by = before.stopped_by;
-        self.value(&self.best).0 <= before.refused.value
+        self.refuses(&self.best) <= before.refused.value
     }
 
-    /// Whether the best meets the bounds.
+    /// Whether the best meets the bounds, and as few can't be less important.
     pub(super) fn is_proven(&self) -> bool {
-        self.value(&self.best) == self.bound
+        self.meets_bounds() && self.refuses_the_least_important()
+    }
+
+    /// How many are proven to be refused so far.
+    pub(super) fn refused_at_least(&self) -> u64 {
+        self.bound.0
+    }
+
+    fn meets_bounds(&self) -> bool {
+        let value = self.value(&self.best);
+        (value.refused, value.displaced) == self.bound
+    }
+
+    /// Whether nobody refused is more important than another who could be instead, as far as that is known.
+    fn refuses_the_least_important(&self) -> bool {
+        let Value { refused, by_priority, .. } = self.value(&self.best);
+        let hopeless = |at: &&InstanceIdx| !has_anywhere(self.ground, **at);
+        let (stuck, others): (Vec<InstanceIdx>, Vec<InstanceIdx>) = self.pool.asked.iter().partition(hopeless);
+        let mut others = others;
+        others.sort_by_key(|at| self.ground.problem.instances[at.at()].priority);
+        let least: Vec<InstanceIdx> =
+            stuck.into_iter().chain(others).take(usize::try_from(refused).unwrap_or(usize::MAX)).collect();
+        by_priority == self.by_priority(&least) || self.least_important.as_ref() == Some(&by_priority)
     }
 
     /// Whether nothing better is sought: there is none, or no time; at no effort, any that refuses nobody will do, or a
@@ -150,7 +191,24 @@ impl<'a> Search<'a> {
     }
 
     fn value(&self, tally: &Tally<'_>) -> Value {
-        (self.left(tally).len() as u64, tally.displaced())
+        let left = self.left(tally);
+        Value { refused: left.len() as u64, by_priority: self.by_priority(&left), displaced: tally.displaced() }
+    }
+
+    fn refuses(&self, tally: &Tally<'_>) -> u64 {
+        self.left(tally).len() as u64
+    }
+
+    /// How many of these are of each priority, the highest first.
+    fn by_priority(&self, these: &[InstanceIdx]) -> Vec<u32> {
+        let mut counts = vec![0; self.priorities.len()];
+        for at in these {
+            let priority = self.ground.problem.instances[at.at()].priority;
+            if let Ok(rank) = self.priorities.binary_search_by(|known| priority.cmp(known)) {
+                counts[rank] += 1;
+            }
+        }
+        counts
     }
 
     /// Those that are asked and stay.
@@ -207,7 +265,7 @@ impl<'a> Search<'a> {
                 self.follow_most_used(&start, &patterns);
             }
         }
-        if self.is_plain() && self.value(&self.best).0 == self.bound.0 {
+        if self.is_plain() && self.refuses(&self.best) == self.bound.0 {
             self.prove(&patterns);
         }
         self.patterns = Some((start, patterns));
@@ -262,13 +320,13 @@ impl<'a> Search<'a> {
         if self.is_bounded {
             return;
         }
-        if self.value(&self.best).0 > self.bound.0 {
+        if self.refuses(&self.best) > self.bound.0 {
             self.gather_room();
         }
-        if self.value(&self.best).0 > self.bound.0 {
+        if self.refuses(&self.best) > self.bound.0 {
             self.follow_refusals();
         }
-        let refused = self.value(&self.best).0;
+        let refused = self.refuses(&self.best);
         self.bound.1 = relaxed.proof().bound(refused);
         self.proofs.push(relaxed.proof().clone());
         self.is_bounded = true;
@@ -318,7 +376,7 @@ impl<'a> Search<'a> {
 
     /// Whether so much more is displaced than the patterns' bound that they will not meet it.
     fn is_far_from(&self, patterns: &Patterns) -> bool {
-        let (refused, displaced) = self.value(&self.best);
+        let Value { refused, displaced, .. } = self.value(&self.best);
         let far = FAR_FROM_BOUND * patterns.step_mib();
         let of_memory = patterns.proof().tier() == TierName::DisplacedMemoryMb && refused <= self.bound.0;
         of_memory && displaced > patterns.proof().bound(refused) + far
@@ -326,7 +384,7 @@ impl<'a> Search<'a> {
 
     /// Whether the best so far is as good as the patterns' bound.
     fn meets(&self, patterns: &Patterns) -> bool {
-        let (refused, displaced) = self.value(&self.best);
+        let Value { refused, displaced, .. } = self.value(&self.best);
         let bound = patterns.proof().bound(refused);
         match patterns.proof().tier() {
             TierName::Refused => refused <= bound,
@@ -368,7 +426,7 @@ impl<'a> Search<'a> {
     /// Refuses the fewest, whatever that displaces.
     fn follow_refusals(&mut self) {
         self.bound_refusals();
-        if self.value(&self.best).0 > self.bound.0
+        if self.refuses(&self.best) > self.bound.0
             && self.is_plain()
             && let Some(mut refusals) = self.refusals.take()
         {
@@ -388,11 +446,17 @@ impl<'a> Search<'a> {
         if let Some(tally) = found.tally {
             self.offer(tally);
             if whole && !self.ground.has_bans() {
-                self.bound = self.value(&self.best);
+                let Value { refused, by_priority, displaced } = self.value(&self.best);
+                self.bound = (refused, displaced);
+                self.least_important = Some(by_priority);
             }
         }
-        if !whole {
-            let refused = self.value(&self.best).0;
+        if !whole && self.meets_bounds() {
+            // Only who is refused is open, which is worth a look, not a long one.
+            self.search_some_neighbourhoods();
+            self.stopped_by = Some(StoppedBy::Nodes).filter(|_| !self.is_proven());
+        } else if !whole {
+            let refused = self.refuses(&self.best);
             // Where it is proven how many must stay, why they must is to be found out as well.
             let is_known = refused > 0 && refused == self.bound.0;
             let limits = if is_known { self.limits.half_of_what_is_left() } else { *self.limits };
@@ -469,7 +533,7 @@ impl<'a> Search<'a> {
 
     /// What came of it.
     pub(super) fn finish(self) -> PoolPlaced {
-        let (refused, displaced) = self.value(&self.best);
+        let Value { refused, displaced, .. } = self.value(&self.best);
         let time = self.limits.out_of_time().then_some(StoppedBy::Time);
         let proven = self.is_proven();
         PoolPlaced {

@@ -190,8 +190,97 @@ fn no_third_party_is_refused_for_an_evacuee_that_is_alike() {
     instances.extend(small.iter().map(|id| (id.as_str(), "a", 10)));
     let document = document(&[("a", 100), ("b", 100)], &instances);
     let problem = Problem::new(fleet(document), evacuate(&["a"]));
-    assert_eq!(bounded(&problem, &Limits::UNTIMED).refused.bound, 5);
+    assert_eq!(bounded(&problem, u64::MAX, &Limits::UNTIMED).refused.bound, 5);
     assert_eq!(place(&problem, &Limits::UNTIMED, &[]).refused, TierBound { value: 5, bound: 5 });
+}
+
+/// `members` of an anti-affinity group, one on each host; the first is emptied.
+fn one_on_each(hosts: usize, change: impl Fn(&mut FleetDocument)) -> TierBound {
+    let hosts: Vec<String> = (0..hosts).map(|at| format!("h{at}")).collect();
+    let members: Vec<String> = hosts.iter().map(|host| format!("on-{host}")).collect();
+    let rooms: Vec<(&str, u64)> = hosts.iter().map(|host| (host.as_str(), 100)).collect();
+    let instances: Vec<(&str, &str, u64)> =
+        members.iter().zip(&hosts).map(|(member, host)| (member.as_str(), host.as_str(), 1)).collect();
+    let mut document = document(&rooms, &instances);
+    let names: Vec<&str> = members.iter().map(String::as_str).collect();
+    document.server_groups = vec![group("apart", GroupPolicy::AntiAffinity, &names)];
+    change(&mut document);
+    let problem = Problem::new(fleet(document), evacuate(&["h0"]));
+    let counted = bounded(&problem, 1, &Limits::UNTIMED);
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert!(counted.refused.bound <= placed.refused.value);
+    placed.refused
+}
+
+#[test]
+fn a_group_with_a_member_on_every_host_is_counted_and_proven_to_stay() {
+    assert_eq!(one_on_each(8, |_| {}), TierBound { value: 1, bound: 1 });
+    // A host that nobody of the group is on.
+    let without_one = |fleet: &mut FleetDocument| {
+        fleet.instances.truncate(7);
+        fleet.server_groups[0].members.truncate(7);
+    };
+    assert_eq!(one_on_each(8, without_one), TierBound { value: 0, bound: 0 });
+    assert_eq!(one_on_each(8, |fleet| fleet.server_groups[0].max_per_host = 2), TierBound { value: 0, bound: 0 });
+    // Two more on the emptied host, and one place elsewhere.
+    let crowd = |fleet: &mut FleetDocument| {
+        fleet.instances[1].host = "h0".into();
+        fleet.instances[2].host = "h0".into();
+        fleet.hosts[2].enabled = false;
+    };
+    assert_eq!(one_on_each(8, crowd), TierBound { value: 2, bound: 2 });
+}
+
+#[test]
+fn a_third_party_that_may_make_way_keeps_a_place_for_itself() {
+    // The member on h1 may go to h2, which the one to be moved may not: both have a place.
+    let traits = |fleet: &mut FleetDocument| {
+        fleet.hosts.truncate(3);
+        fleet.instances.truncate(2);
+        fleet.server_groups[0].members.truncate(2);
+        fleet.instances[0].zone = Some("near".into());
+        fleet.hosts[0].zone = Some("near".into());
+        fleet.hosts[1].zone = Some("near".into());
+    };
+    assert_eq!(one_on_each(3, traits), TierBound { value: 0, bound: 0 });
+}
+
+#[test]
+fn of_as_many_the_least_important_is_refused_even_where_that_displaces() {
+    let hosts = [("e", 100), ("h1", 20), ("h2", 10)];
+    let mut document = document(&hosts, &[("needed", "e", 20), ("other", "e", 10), ("third", "h1", 10)]);
+    document.instances[0].priority = 5;
+    let problem = Problem::new(fleet(document), evacuate(&["e"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_eq!(placed.placement.refused, [InstanceIdx::new(1)]);
+    assert_eq!(placed.displaced, TierBound { value: 10, bound: 10 });
+}
+
+#[test]
+fn of_those_alike_but_for_their_priority_any_may_be_refused() {
+    // Refusing the unimportant one of 30 is as good as refusing one of 20, and displaces less.
+    let hosts = [("e", 100), ("h1", 50), ("h2", 20)];
+    let instances = [("needed", "e", 30), ("spare", "e", 30), ("small", "e", 20), ("third", "h2", 20)];
+    let mut document = document(&hosts, &instances);
+    document.instances[0].priority = 5;
+    let problem = Problem::new(fleet(document), evacuate(&["e"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_eq!((placed.refused.value, placed.displaced), (1, TierBound { value: 0, bound: 0 }));
+    let refused = placed.placement.refused[0].at();
+    assert_eq!(problem.fleet.instances()[refused].id.as_str(), "spare");
+}
+
+#[test]
+fn what_needs_nothing_takes_no_room_and_proves_nothing() {
+    let hosts = [("e", 20), ("h1", 4)];
+    let mut document = document(&hosts, &[("a", "e", 4), ("b", "e", 4), ("c", "e", 4)]);
+    document.flavors.push(crate::small_fleet::flavor("nothing", [(crate::small_fleet::memory_class(), 0)].into()));
+    for at in 0..20 {
+        document.instances.push(crate::small_fleet::instance(&format!("n{at}"), "e", "nothing"));
+    }
+    let problem = Problem::new(fleet(document), evacuate(&["e"]));
+    let placed = place(&problem, &Limits::UNTIMED, &[]);
+    assert_eq!(placed.refused, TierBound { value: 2, bound: 2 });
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl<'a> Steps<'a> {
         let only = only(problem, members);
         let Nearest::Left(near) = self.nearest(problem, &only) else { return Some(Verdict::Fits) };
         self.left = self.left.checked_sub(1)?;
-        let bounded = placement::bounded(&only, self.limits);
+        let bounded = placement::bounded(&only, 1, self.limits);
         if bounded.refused.bound > 0 {
             return Some(conflict(&bounded));
         }

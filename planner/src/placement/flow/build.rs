@@ -8,6 +8,7 @@
 //! per affinity group   who moves ends with another member; no more hosts than at the start
 //! ```
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use decant_schema::fleet::GroupPolicy;
@@ -29,8 +30,8 @@ pub(super) struct Type {
     residents: Vec<(HostIdx, Vec<InstanceIdx>, Position)>,
     /// Columns that count arrivals.
     arrivals: Vec<(HostIdx, Position)>,
-    /// Column that counts the refused.
-    refused: Option<Position>,
+    /// Columns that count the refused, by priority: those alike in every rule may differ in that.
+    refused: Vec<(i32, Position)>,
     /// Column that says it is resized in place.
     in_place: Option<(HostIdx, Position)>,
 }
@@ -41,6 +42,8 @@ pub(super) struct Built {
     pub(super) types: Vec<Type>,
     /// What refusing costs, by column.
     refusals: Vec<(Position, f64)>,
+    /// Whose refusals a column counts: their priority.
+    priorities: BTreeMap<Position, i32>,
     /// What displacing costs, by column, in steps.
     memory: Vec<(Position, f64)>,
 }
@@ -79,10 +82,11 @@ impl Type {
         if let Some((home, column)) = self.in_place {
             self.waiting.iter().chain(residents()).for_each(|at| counts(column, gone_to(at, home)));
         }
-        if let Some(column) = self.refused {
-            let asked = |at: &InstanceIdx| tally.ground.problem.instances[at.at()].task != Task::MayMove;
+        let facts = |at: &InstanceIdx| &tally.ground.problem.instances[at.at()];
+        for (priority, column) in &self.refused {
             let all = self.waiting.iter().chain(residents());
-            all.filter(|at| asked(at)).for_each(|at| counts(column, !tally.is_moved(*at)));
+            let asked = all.filter(|at| facts(at).task != Task::MayMove && facts(at).priority == *priority);
+            asked.for_each(|at| counts(*column, !tally.is_moved(*at)));
         }
         values
     }
@@ -114,10 +118,40 @@ impl Built {
         self.types.iter().flat_map(|of| of.values_in(tally)).map(|(column, count)| (column, count as f64)).collect()
     }
 
-    /// What the refused among these values cost.
-    pub(super) fn refused_by(&self, values: &[(Position, f64)]) -> f64 {
+    /// The priorities of those that may be refused, where that tells them apart; the highest first.
+    pub(super) fn priorities(&self) -> Vec<i32> {
+        let all: BTreeSet<i32> = self.priorities.values().copied().collect();
+        if all.len() < 2 { Vec::new() } else { all.into_iter().rev().collect() }
+    }
+
+    /// Makes the refused of a priority the objective.
+    pub(super) fn count_refused_of(&mut self, priority: i32) {
+        for (column, _) in &self.refusals {
+            self.mip.cost(*column, f64::from(u8::from(self.priorities[column] == priority)));
+        }
+    }
+
+    /// From now on no solution refuses more of a priority.
+    pub(super) fn keep_refused_of(&mut self, priority: i32, value: f64) {
+        let of_it = self.priorities.iter().filter(|(_, of)| **of == priority);
+        let entries: Vec<(Position, f64)> = of_it.map(|(column, _)| (*column, 1.0)).collect();
+        self.mip.row(f64::NEG_INFINITY, value + 1e-6, &entries);
+    }
+
+    /// What these values refuse: what it costs, and how many of each priority, the highest first; in thousandths, so that
+    /// what a solver calls whole compares as that.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers of instances")]
+    pub(super) fn refused_by_priority(&self, values: &[(Position, f64)]) -> Vec<i64> {
         let costs: BTreeMap<Position, f64> = self.refusals.iter().copied().collect();
-        values.iter().filter_map(|(column, count)| Some(costs.get(column)? * count)).sum()
+        let (mut all, mut counts) = (0.0, BTreeMap::<Reverse<i32>, f64>::new());
+        self.priorities.values().for_each(|priority| *counts.entry(Reverse(*priority)).or_default() += 0.0);
+        for (column, count) in values {
+            if let (Some(cost), Some(priority)) = (costs.get(column), self.priorities.get(column)) {
+                all += cost * count;
+                *counts.entry(Reverse(*priority)).or_default() += count;
+            }
+        }
+        std::iter::once(all).chain(counts.into_values()).map(|count| (count * 1000.0).round() as i64).collect()
     }
 
     /// From now on no solution refuses more.
@@ -152,8 +186,8 @@ pub(super) fn build(start: &Tally<'_>, scope: &Scope<'_>, goal: Goal<'_>, column
     }
     builder.room_rows();
     builder.group_rows();
-    let Builder { mip, types, refusals, memory, .. } = builder;
-    Some(Built { mip, types, refusals, memory })
+    let Builder { mip, types, refusals, priorities, memory, .. } = builder;
+    Some(Built { mip, types, refusals, priorities, memory })
 }
 
 /// A type before it has columns.
@@ -225,7 +259,7 @@ fn drafts(start: &Tally<'_>, scope: &Scope<'_>) -> Vec<Draft> {
         drafts.into_values().filter(|draft| !draft.waiting.is_empty() || !draft.residents.is_empty()).collect();
     for draft in &mut drafts {
         // The more important are placed first, so that whoever is left over is the least important.
-        draft.waiting.sort_by_key(|at| (std::cmp::Reverse(problem.instances[at.at()].priority), *at));
+        draft.waiting.sort_by_key(|at| (Reverse(problem.instances[at.at()].priority), *at));
         for there in draft.residents.values_mut() {
             there.sort_by_key(|at| (problem.instances[at.at()].transfer, *at));
         }
@@ -240,11 +274,10 @@ struct Builder<'t, 'a> {
     mip: Mip,
     types: Vec<Type>,
     refusals: Vec<(Position, f64)>,
+    priorities: BTreeMap<Position, i32>,
     memory: Vec<(Position, f64)>,
     /// What each column takes (or, negative, gives) on a host, by class.
     loads: BTreeMap<(HostIdx, usize), Vec<(Position, i64)>>,
-    /// The priorities of those asked, lowest first.
-    ranks: Vec<i32>,
     /// MiB in a step of memory.
     step: f64,
 }
@@ -252,9 +285,6 @@ struct Builder<'t, 'a> {
 impl<'t, 'a> Builder<'t, 'a> {
     fn new(start: &'t Tally<'a>, scope: &'t Scope<'t>, goal: Goal<'t>) -> Self {
         let problem = start.ground.problem;
-        let mut ranks: Vec<i32> = scope.asked.iter().map(|at| problem.instances[at.at()].priority).collect();
-        ranks.sort_unstable();
-        ranks.dedup();
         let largest = problem.kinds.iter().map(|kind| kind.memory).max().unwrap_or(1).max(1);
         Self {
             start,
@@ -263,9 +293,9 @@ impl<'t, 'a> Builder<'t, 'a> {
             mip: Mip::new(),
             types: Vec::new(),
             refusals: Vec::new(),
+            priorities: BTreeMap::new(),
             memory: Vec::new(),
             loads: BTreeMap::new(),
-            ranks,
             // Costs between 0 and 1000 keep the solver's tolerances meaningful.
             step: (largest as f64 / 1000.0).max(1.0),
         }
@@ -323,24 +353,33 @@ impl<'t, 'a> Builder<'t, 'a> {
             self.load(host, column, &growth, 1);
             in_place = Some((host, column));
         }
-        let refused = draft.refusable.then(|| {
-            let weight = match self.goal {
-                Goal::Number => self.weight(problem.instances[any.at()].priority),
-                Goal::Need(weights) => self.share(weights, draft.kind),
-            };
-            let column = self.integer(waiting.max(asked_there as f64), &[(served.unwrap_or(flow), 1.0)]);
-            self.refusals.push((column, weight));
-            column
-        });
+        let refused = if draft.refusable { self.refused(&draft, served.unwrap_or(flow)) } else { Vec::new() };
         let Draft { waiting, refusable, .. } = draft;
         self.types.push(Type { waiting, refusable, residents, arrivals, refused, in_place });
     }
 
-    /// What a refusal costs: one, and less than one in all for its priority.
-    fn weight(&self, priority: i32) -> f64 {
-        let rank = self.ranks.iter().position(|rank| *rank == priority).unwrap_or(0) as f64;
-        let asked = self.scope.asked.len() as f64 + 1.0;
-        1.0 + rank / (self.ranks.len() as f64 * asked)
+    /// Columns for those of a type that may be refused, by priority; `row` is where each of them is served.
+    fn refused(&mut self, draft: &Draft, row: usize) -> Vec<(i32, Position)> {
+        let problem = self.start.ground.problem;
+        let mut asked: BTreeMap<i32, usize> = BTreeMap::new();
+        for at in draft.waiting.iter().chain(draft.residents.values().flatten()) {
+            let facts = &problem.instances[at.at()];
+            if facts.task != Task::MayMove {
+                *asked.entry(facts.priority).or_default() += 1;
+            }
+        }
+        let mut refused = Vec::new();
+        for (priority, many) in asked {
+            let weight = match self.goal {
+                Goal::Number => 1.0,
+                Goal::Need(weights) => self.share(weights, draft.kind),
+            };
+            let column = self.integer(many as f64, &[(row, 1.0)]);
+            self.refusals.push((column, weight));
+            self.priorities.insert(column, priority);
+            refused.push((priority, column));
+        }
+        refused
     }
 
     /// What one of a kind needs by these weights, as a share of what the greatest kind does, in thousandths.
@@ -425,7 +464,7 @@ impl<'t, 'a> Builder<'t, 'a> {
             let change = self.members_on(types, host);
             let there = f64::from(self.start.members(group, host));
             let leaving = types.iter().map(|at| &self.types[*at]).filter(|of| of.leaves(self.start, host));
-            let leavers: Vec<Position> = leaving.flat_map(|of| of.refused).collect();
+            let leavers: Vec<Position> = leaving.flat_map(|of| &of.refused).map(|(_, column)| *column).collect();
             let gone = types.iter().map(|at| &self.types[*at]).filter(|of| of.leaves(self.start, host)).count() as f64;
             // Evacuees are counted there until they leave; refused ones remain.
             let mut stays: Vec<(Position, f64)> = change.clone();
