@@ -78,11 +78,6 @@ impl Hosts {
         Ok(self.folders.iter().map(|(host, here)| (host.clone(), driver(here))).collect())
     }
 
-    /// The same, with so much patience for a guest that is to obey its power button.
-    pub(super) fn patient(self, patience: Duration) -> Self {
-        Self { tools: Tools { patience, ..self.tools }, ..self }
-    }
-
     /// The driver of one of them.
     pub(super) fn qemu(&self, host: &HostName) -> Result<Qemu, Failure> {
         Ok(Qemu::new(self.folder(host)?.clone(), self.tools.clone()))

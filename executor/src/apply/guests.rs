@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use decant_schema::fleet::{Flavor, Fleet, FleetDocument, Host, Instance, InstanceState, Mobility};
 use decant_schema::id::{FlavorName, HostName, InstanceId, ResourceClass};
 use decant_schema::machine::Machine;
+use decant_schema::migration::Patience;
 use decant_schema::store::{Place, Store};
 use decant_schema::units::mib;
 use thiserror::Error;
@@ -20,7 +21,7 @@ use super::session::{self, Held};
 use crate::clock::{Clock, SystemClock};
 use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Image, Qemu};
-use crate::hypervisor::{Copy, Disk, GuestSize, GuestSpec, HypervisorError, Mismatch};
+use crate::hypervisor::{Copy, Disk, Ending, GuestSize, GuestSpec, HypervisorError, Mismatch};
 use crate::layout::make_parent;
 
 /// Bytes in what flavors count disks in.
@@ -111,8 +112,10 @@ pub struct NewGuest {
 pub enum Stopped {
     /// It was down.
     Already,
-    /// It went down, after so long; one that takes all of its patience was cut off.
+    /// It obeyed its power button, after so long.
     After(Duration),
+    /// It did not, and was cut off.
+    CutOff,
 }
 
 /// A guest, as it is on record and as it is.
@@ -244,8 +247,13 @@ pub async fn start_guest(store: &Path, drivers: &Drivers, instance: &InstanceId)
     start(&held.store, drivers, instance).await
 }
 
-/// Presses a guest's power button, and cuts off one that does not obey within its driver's patience.
-pub async fn stop_guest(store: &Path, drivers: &Drivers, instance: &InstanceId) -> Result<Stopped, ApplyError> {
+/// Presses a guest's power button, and cuts off one that does not obey within this time.
+pub async fn stop_guest(
+    store: &Path,
+    drivers: &Drivers,
+    instance: &InstanceId,
+    within: Duration,
+) -> Result<Stopped, ApplyError> {
     let record = on_record(&session::look(store).await?, instance).await?;
     let held = hold_for(store, drivers, &record.host).await?;
     let record = at_rest(&held.store, instance).await?;
@@ -256,9 +264,11 @@ pub async fn stop_guest(store: &Path, drivers: &Drivers, instance: &InstanceId) 
         return Ok(Stopped::Already);
     }
     let began = Instant::now();
-    let stopped = driver.hypervisor.shutdown(instance).await;
-    stopped.map_err(|source| ApplyError::Driver { host: record.host.clone(), source })?;
-    Ok(Stopped::After(began.elapsed()))
+    let guest_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+    let patience = Patience { guest_ms, ..Patience::USUAL };
+    let ended = driver.hypervisor.shutdown_within(instance, patience).await;
+    let ended = ended.map_err(|source| ApplyError::Driver { host: record.host.clone(), source })?;
+    Ok(if ended == Ending::CutOff { Stopped::CutOff } else { Stopped::After(began.elapsed()) })
 }
 
 /// Starts what ran when the machine of its host last went down, as far as it is on record as running and no migration of it

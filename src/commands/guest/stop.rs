@@ -12,15 +12,12 @@ pub(super) fn run(args: &StopGuest) -> Result<Exit, Failure> {
     let store = site::store(&args.site.store)?;
     let (instance, host) = known(&args.site, &args.instance)?;
     let patience = args.patience.0;
-    let mut drivers = drivers_around(&args.site, &host)?;
-    drivers.extend(site::hosts(&args.site, &[host.clone()].into())?.patient(patience).drivers()?);
-    let stopped = site::run("stop the guest", site::GOES_ON, stop_guest(&store, &drivers, &instance))?;
+    let drivers = drivers_around(&args.site, &host)?;
+    let stopped = site::run("stop the guest", site::GOES_ON, stop_guest(&store, &drivers, &instance, patience))?;
     let text = match stopped {
         Stopped::Already => format!("{instance} is down already\n"),
-        Stopped::After(took) if took < patience => {
-            format!("{instance} shut down within {:.1} s\n", took.as_secs_f64())
-        }
-        Stopped::After(_) => format!(
+        Stopped::After(took) => format!("{instance} shut down within {:.1} s\n", took.as_secs_f64()),
+        Stopped::CutOff => format!(
             "{instance} did not obey its power button within {} s and was cut off; what it had flushed is on its disk\n",
             patience.as_secs()
         ),
