@@ -25,7 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const KILLS: u32 = 6;
 
 /// Faults in an ordinary run of the tests; `make chaos` asks for two hundred.
-const FAULTS: u32 = 12;
+const FAULTS: u32 = 8;
 
 /// A number from the environment.
 fn number(name: &str, default: u32) -> u32 {

@@ -339,7 +339,8 @@ impl Evening {
             }
             return;
         }
-        assert!(self.killed.contains(instance), "{instance} on {host} is down, and nobody touched it");
+        let told = || self.fleet.ask(&["migration", "show", instance.as_str()]).1;
+        assert!(self.killed.contains(instance), "{instance} on {host} is down, and nobody touched it\n{}", told());
         println!("   {instance} on {host} is started again");
         self.fleet.start(host, instance);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use decant_executor::apply::ApplyError;
 use decant_executor::hypervisor::Hypervisor;
 use decant_executor::lab::storage::Storage;
 use decant_executor::lab::watch::Watch;
@@ -13,6 +14,7 @@ use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId, ResourceClass};
 use decant_schema::migration::{DiskFile, Migration, MigrationId, MigrationOutcome};
+use decant_schema::store::StoreError;
 use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -428,8 +430,12 @@ impl RealFleet {
         if !self.path("store.db").exists() {
             return self.fleet.clone();
         }
-        let document = self.runtime.block_on(decant_executor::fleet(&self.path("store.db"))).unwrap();
-        Fleet::from_document(document).unwrap()
+        match self.runtime.block_on(decant_executor::fleet(&self.path("store.db"))) {
+            Ok(document) => Fleet::from_document(document).unwrap(),
+            // The command that made the store was killed before it had written the fleet into it.
+            Err(ApplyError::Store(StoreError::NoFleet)) => self.fleet.clone(),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Every guest runs where its record says and nowhere else, writes, and holds every write it saw acknowledged.

@@ -240,7 +240,7 @@ impl Qemu {
     }
 
     /// Ends the guest's process without a word to it, as a power failure would: for one that does not answer. Returns once it
-    /// is proven gone, since the kernel has taken its lock back; whether there was one.
+    /// is proven gone; whether there was one.
     ///
     /// # Errors
     /// When it cannot be ended, or something else holds the copy.

@@ -227,12 +227,19 @@ pub(super) async fn kill_unasked(copy: &CopyFolder) -> Result<bool, Fault> {
     if CopyLock::try_take(&copy.lock())?.is_some() {
         return Ok(false);
     }
-    if process_id(copy).is_none_or(|id| !holds(id, &copy.lock())) {
+    let Some(id) = process_id(copy).filter(|id| holds(*id, &copy.lock())) else {
         return Err(Fault::Guest("something else works on it: wait for that to end".to_owned()));
-    }
+    };
     kill(copy)?;
-    let gone = await_end(copy, QUIT_MAX).await?;
-    gone.map(|_lock| true).ok_or_else(stuck)
+    // Not until the lock can be had: whoever waits for it as well may start the next process at once.
+    let end = Instant::now() + QUIT_MAX;
+    while holds(id, &copy.lock()) {
+        if Instant::now() >= end {
+            return Err(stuck());
+        }
+        sleep(RETRY).await;
+    }
+    Ok(true)
 }
 
 /// Whether a process has this file as its standard input.
