@@ -215,6 +215,32 @@ fn a_decision_about_one_instance_leaves_another_exactly_as_a_cut_apply_left_it()
     fleet.check_disks();
 }
 
+/// A process group that loses its last parent while it stands still is hung up on by the kernel.
+#[test]
+fn a_guest_that_stands_still_as_its_starter_ends_lives_on() {
+    if RealFleet::cannot_be_made() {
+        return;
+    }
+    let fleet = RealFleet::make();
+    let plan = fleet.plan_evacuation("oak");
+    // So slow that the second is still being copied when the kill comes.
+    let mut apply = fleet.apply(&plan);
+    apply.args(["--confirm", "manual", "--max-migrations", "1", "--bandwidth", "40"]);
+    let mut apply = apply.spawn().unwrap();
+    let copying = fleet.migration_that(|migration| migration.state == MigrationState::Migrating, 1);
+    let arrived = fleet.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
+    let there = fleet.processes().into_iter().find(|one| one.instance == arrived.subject.instance).unwrap();
+    let there = Pid::from_raw(there.id).unwrap();
+    kill_process(there, Signal::STOP).unwrap();
+    apply.kill().unwrap();
+    apply.wait().unwrap();
+    kill_process(there, Signal::CONT).unwrap();
+    fleet.writes(2);
+    assert_eq!(fleet.decide("abort", &copying.id).state.outcome(), Some(MigrationOutcome::Aborted));
+    assert_eq!(fleet.decide("confirm", &arrived.id).state.outcome(), Some(MigrationOutcome::Confirmed));
+    fleet.check_disks();
+}
+
 /// One instance at a time, by the planner's choice, by a person's, and by the host that is told first; what speaks against
 /// a move is said.
 #[test]

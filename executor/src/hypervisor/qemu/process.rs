@@ -1,6 +1,6 @@
 //! The QEMU process of a guest: how it is started, found again, and ended.
 //!
-//! It is nobody's child for long: it has a process group of its own, its lock and its socket lie in the host's folder,
+//! It is nobody's child for long: it has a session of its own, its lock and its socket lie in the host's folder,
 //! and a later agent finds it by them. Where the copy is locked but no socket answers, something is on its way up or
 //! down, or an image tool is at work; then we wait.
 
@@ -32,6 +32,10 @@ use crate::tool::MissingTool;
 
 const SOCKET: &str = "qmp.sock";
 const PROCESS_ID: &str = "qemu.pid";
+
+/// Makes what it runs the leader of a session of its own, in the same process (util-linux). In our session, the kernel would
+/// hang up on a QEMU that is stopped in the moment in which we end: its group has lost its last parent then.
+const SESSION: &str = "setsid";
 
 /// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
 const BUSY_MAX: Duration = Duration::from_secs(120);
@@ -111,18 +115,18 @@ pub(super) async fn spawn(
     make_parent(&copy.console())?;
     let log = File::create(ending::log(copy))?;
     let accelerator = tools.accelerator.on(&copy.host());
-    let mut command = Command::new(&tools.qemu);
+    let mut command = Command::new(SESSION);
+    command.arg(&tools.qemu);
     if let Some(user) = User::of(copy)? {
         user.applied_to(&mut command, copy, accelerator == Accelerator::Kvm)?;
     }
     command
         .current_dir(copy.path())
         .args(arguments(accelerator, copy, what, machine))
-        .process_group(0)
         .stdin(lock.share()?)
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut child = command.spawn().map_err(|error| MissingTool::new(&tools.qemu, "qemu-system-x86", error))?;
+    let mut child = command.spawn().map_err(|error| MissingTool::new(SESSION, "util-linux", error))?;
     drop((command, lock));
     let end = Instant::now() + BUSY_MAX;
     loop {
