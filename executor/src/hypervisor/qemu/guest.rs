@@ -24,6 +24,9 @@ const MERGE_JOB: &str = "merge";
 /// A halted guest has no rate to keep up with: its memory is written as fast as the disk takes it (bytes per second).
 const MEMORY_RATE: u64 = 1 << 40;
 
+/// How long a guest is left to obey its power button before it is pressed again: one that is still booting hears nothing.
+const PRESSED_AGAIN: Duration = Duration::from_secs(5);
+
 /// What QEMU says the guest is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
@@ -229,11 +232,18 @@ pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Patien
         Activity::Unfit if patience.cut_off => return process::end(qmp, copy).await,
         Activity::Unfit => return Err(Fault::Unfit(qmp.run_state().await?)),
     }
-    qmp.execute("system_powerdown", json!({})).await?;
-    match await_end(copy, patience.guest()).await? {
-        Some(lock) => Ok(lock),
-        None if patience.cut_off => process::end(qmp, copy).await,
-        None => Err(Fault::Deaf(patience.guest())),
+    let end = Instant::now() + patience.guest();
+    loop {
+        let pressed = qmp.execute("system_powerdown", json!({})).await;
+        let left = end.saturating_duration_since(Instant::now());
+        if let Some(lock) = await_end(copy, left.min(PRESSED_AGAIN)).await? {
+            return Ok(lock);
+        }
+        pressed?;
+        if left > PRESSED_AGAIN {
+            continue;
+        }
+        return if patience.cut_off { process::end(qmp, copy).await } else { Err(Fault::Deaf(patience.guest())) };
     }
 }
 

@@ -37,6 +37,9 @@ const PROCESS_ID: &str = "qemu.pid";
 /// hang up on a QEMU that is stopped in the moment in which we end: its group has lost its last parent then.
 const SESSION: &str = "setsid";
 
+/// How it ends where there is no such program.
+const NOT_FOUND: i32 = 127;
+
 /// The longest that an image tool or a starting QEMU may hold a copy before we give up waiting for it.
 const BUSY_MAX: Duration = Duration::from_secs(120);
 
@@ -130,7 +133,11 @@ pub(super) async fn spawn(
     drop((command, lock));
     let end = Instant::now() + BUSY_MAX;
     loop {
-        if child.try_wait()?.is_some() {
+        if let Some(ended) = child.try_wait()? {
+            if ended.code() == Some(NOT_FOUND) {
+                let missing = std::io::ErrorKind::NotFound.into();
+                return Err(MissingTool::new(&tools.qemu, "qemu-system-x86", missing).into());
+            }
             let said = std::fs::read_to_string(copy.join("qemu.log")).unwrap_or_default();
             return Err(super::complaint(&said));
         }
