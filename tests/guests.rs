@@ -198,14 +198,9 @@ fn a_decision_about_one_instance_leaves_another_exactly_as_a_cut_apply_left_it()
     }
     let fleet = RealFleet::make();
     let plan = fleet.plan_evacuation("oak");
-    // So slow that the second is still being copied when the kill comes.
-    let mut apply = fleet.apply(&plan);
-    apply.args(["--confirm", "manual", "--max-migrations", "1", "--bandwidth", "40"]);
-    let mut apply = apply.spawn().unwrap();
-    let copying = fleet.migration_that(|migration| migration.state == MigrationState::Migrating, 1);
+    let (mut apply, first, copying) = fleet.apply_halfway(&plan);
     apply.kill().unwrap();
     apply.wait().unwrap();
-    let first = fleet.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
     let left = fleet.migration_that(|migration| migration.id == copying.id, 1);
     let traces = fleet.traces(&left);
     assert_eq!(fleet.decide("revert", &first.id).state.outcome(), Some(MigrationOutcome::Reverted));
@@ -223,12 +218,7 @@ fn a_guest_that_stands_still_as_its_starter_ends_lives_on() {
     }
     let fleet = RealFleet::make();
     let plan = fleet.plan_evacuation("oak");
-    // So slow that the second is still being copied when the kill comes.
-    let mut apply = fleet.apply(&plan);
-    apply.args(["--confirm", "manual", "--max-migrations", "1", "--bandwidth", "40"]);
-    let mut apply = apply.spawn().unwrap();
-    let copying = fleet.migration_that(|migration| migration.state == MigrationState::Migrating, 1);
-    let arrived = fleet.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
+    let (mut apply, arrived, copying) = fleet.apply_halfway(&plan);
     let there = fleet.processes().into_iter().find(|one| one.instance == arrived.subject.instance).unwrap();
     let there = Pid::from_raw(there.id).unwrap();
     kill_process(there, Signal::STOP).unwrap();

@@ -15,12 +15,10 @@ use crate::driver::Drivers;
 use crate::hypervisor::Copy;
 use crate::hypervisor::qemu::occupant::{self, Occupied};
 use crate::layout::{CopyFolder, HostFolder, remove_folder_durably, rename_durably};
+use crate::room::taken;
 
 /// The file of a copy's folder that says when and why it was put aside.
 const NOTE: &str = "put-aside.json";
-
-/// A unit of what the file system says a file takes (stat(2)).
-const BLOCK_BYTES: u64 = 512;
 
 /// A copy that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,7 +93,15 @@ pub fn discarded(hosts: &BTreeMap<HostName, HostFolder>) -> io::Result<Vec<Disca
     for (host, folder) in hosts {
         for (instance, number, path) in folder.discarded()? {
             let Note { at, why } = note_of(&path)?;
-            all.push(Discarded { host: host.clone(), instance, number, mib: mib_of(&path)?, at, why, path });
+            all.push(Discarded {
+                host: host.clone(),
+                instance,
+                number,
+                mib: taken(&path).div_ceil(1 << 20),
+                at,
+                why,
+                path,
+            });
         }
     }
     all.sort_by(|a, b| (&a.host, &a.instance, a.at, a.number).cmp(&(&b.host, &b.instance, b.at, b.number)));
@@ -109,14 +115,6 @@ fn note_of(path: &std::path::Path) -> io::Result<Note> {
     // A folder's status changes when it gets another name.
     let changed = Timestamp::from_second(path.metadata()?.st_ctime()).unwrap_or(Timestamp::UNIX_EPOCH);
     Ok(Note { at: changed, why: Why::Unknown })
-}
-
-fn mib_of(path: &std::path::Path) -> io::Result<u64> {
-    let mut blocks = 0_u64;
-    for entry in std::fs::read_dir(path)? {
-        blocks = blocks.saturating_add(entry?.metadata()?.st_blocks());
-    }
-    Ok(blocks.saturating_mul(BLOCK_BYTES).div_ceil(1 << 20))
 }
 
 /// Removes a copy that was put aside, unless somebody may still need it: `moving` are the instances whose migrations are not

@@ -31,6 +31,9 @@ use thiserror::Error;
 use crate::mark::{Claimant, Foreign, Owner};
 use crate::tool::MissingTool;
 
+/// Bytes in what flavors count disks in.
+pub(crate) const GIB: u64 = 1 << 30;
+
 /// What a host can do with the copies of instances it holds.
 #[async_trait]
 pub trait Hypervisor: Send + Sync {

@@ -212,18 +212,6 @@ impl HostFolder {
         Ok((mib(room.free >> 20), mib(room.reserve >> 20)))
     }
 
-    /// The copies that were put aside here: their folders.
-    ///
-    /// # Errors
-    /// As the file system says.
-    pub fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
-        match std::fs::read_dir(self.root.join("discarded")) {
-            Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// How large the storage it is on is.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use decant_executor::apply::ApplyError;
@@ -13,7 +13,7 @@ use decant_executor::lab::watch::Watch;
 use decant_executor::lab::world::{Lab, LabError, Process};
 use decant_schema::fleet::Fleet;
 use decant_schema::id::{HostName, InstanceId, ResourceClass};
-use decant_schema::migration::{DiskFile, Migration, MigrationId, MigrationOutcome};
+use decant_schema::migration::{Awaits, DiskFile, Migration, MigrationId, MigrationOutcome, MigrationState};
 use decant_schema::store::StoreError;
 use rustix::process::Pid;
 use tempfile::TempDir;
@@ -232,6 +232,17 @@ impl RealFleet {
         self.on_this_site(&mut command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    /// Carries the plan out until its first instance has arrived, to be decided about, and its second is on its way, so
+    /// slowly that it stays so.
+    pub(crate) fn apply_halfway(&self, plan: &Path) -> (Child, Migration, Migration) {
+        let mut apply = self.apply(plan);
+        apply.args(["--confirm", "manual", "--max-migrations", "1", "--bandwidth", "40"]);
+        let apply = apply.spawn().unwrap();
+        let copying = self.migration_that(|migration| migration.state == MigrationState::Migrating, 1);
+        let arrived = self.migration_that(|migration| matches!(migration.turn(), Awaits::Decision { .. }), 0);
+        (apply, arrived, copying)
     }
 
     /// A command on this site that says nothing.

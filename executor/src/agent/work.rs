@@ -13,7 +13,7 @@ use super::Agent;
 use super::decide::{Effect, Found, Verdict, decide, disk_gib, failure, may, relies};
 use super::lease::Lease;
 use crate::causes::in_one_line;
-use crate::hypervisor::{Copy, Disk, DiskSize, Ending, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError};
+use crate::hypervisor::{Copy, Disk, DiskSize, Ending, GIB, GuestSize, GuestSpec, Health, Hypervisor, HypervisorError};
 use crate::transfer::{Copied, CopyOrder, Transfer, TransferError};
 
 /// The pause before the first repetition of a copy; it doubles each time.
@@ -21,9 +21,6 @@ const COPY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause: a link that is back is used soon.
 const COPY_PAUSE_MAX: Duration = Duration::from_secs(8);
-
-/// Bytes in what flavors count disks in.
-const GIB: u64 = 1 << 30;
 
 /// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
 const AHEAD_ROUNDS: u32 = 8;

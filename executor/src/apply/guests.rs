@@ -21,11 +21,8 @@ use super::session::{self, Held};
 use crate::clock::{Clock, SystemClock};
 use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Image, Qemu};
-use crate::hypervisor::{Copy, Disk, Ending, GuestSize, GuestSpec, HypervisorError, Mismatch};
+use crate::hypervisor::{Copy, Disk, Ending, GIB, GuestSize, GuestSpec, HypervisorError, Mismatch};
 use crate::layout::make_parent;
-
-/// Bytes in what flavors count disks in.
-const GIB: u64 = 1 << 30;
 
 /// Why a guest is not defined, adopted, started or stopped; nothing was changed.
 #[derive(Debug, Error)]

@@ -550,7 +550,7 @@ impl Fault {
     /// Where QEMU hung up, what it wrote before says more.
     fn or_last_words(self, copy: &CopyFolder) -> Self {
         let Self::Qmp(QmpError::Lost(_)) = &self else { return self };
-        match std::fs::read_to_string(copy.join("qemu.log")) {
+        match std::fs::read_to_string(ending::log(copy)) {
             Ok(words) if !words.trim().is_empty() => complaint(&words),
             _ => self,
         }

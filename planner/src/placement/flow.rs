@@ -62,8 +62,9 @@ pub(super) fn decide<'a>(
     let mut optimal = first.ended == Ended::Optimal;
     let mut refusing = refusing;
     if matches!(goal, Goal::Number) && first.objective > 0.5 {
-        // The more important of as many come first, from the highest priority down.
-        for priority in built.priorities() {
+        // The more important of as many come first, from the highest priority down; one alone is settled by their number.
+        let priorities = built.priorities();
+        for priority in priorities.iter().copied().filter(|_| priorities.len() > 1) {
             built.count_refused_of(priority);
             built.mip.offer(&as_offer(&refusing));
             let of_priority = built.mip.solve_integer(effort);

@@ -173,6 +173,9 @@ impl<'a> Search<'a> {
 
     /// Whether nobody refused is more important than another who could be instead, as far as that is known.
     fn refuses_the_least_important(&self) -> bool {
+        if self.priorities.len() < 2 {
+            return true;
+        }
         let Value { refused, by_priority, .. } = self.value(&self.best);
         let hopeless = |at: &&InstanceIdx| !has_anywhere(self.ground, **at);
         let (stuck, others): (Vec<InstanceIdx>, Vec<InstanceIdx>) = self.pool.asked.iter().partition(hopeless);

@@ -85,24 +85,6 @@ pub(super) async fn place(write: &mut Write, id: &InstanceId, at: &Attributes) -
     Ok(())
 }
 
-/// Records that an instance does not run any more.
-pub(super) async fn power_off(write: &mut Write, id: &InstanceId) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT document FROM instances WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(&mut **write)
-        .await
-        .map_err(sql("read an instance"))?;
-    let Some(row) = row else { return Ok(()) };
-    let document: Instance = from_json("instance", row.get("document"))?;
-    sqlx::query("UPDATE instances SET document = $1 WHERE id = $2")
-        .bind(to_json(&Instance { state: InstanceState::Stopped, ..document }))
-        .bind(id.as_str())
-        .execute(&mut **write)
-        .await
-        .map_err(sql("record that an instance is down"))?;
-    Ok(())
-}
-
 fn attributes(row: &sqlx::sqlite::SqliteRow) -> Result<Attributes, StoreError> {
     let (host, flavor): (&str, &str) = (row.get("host"), row.get("flavor"));
     let claim = from_json("claim", row.get("claim"))?;

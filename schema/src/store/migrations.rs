@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Write, deaths, from_json, hosts, instances, journal, sql, to_json};
-use crate::fleet::Resources;
+use crate::fleet::{InstanceState, Resources};
 use crate::id::InstanceId;
 use crate::migration::{Death, Figures, Generation, Migration, MigrationId, MigrationState, PlanLine, Subject, Terms};
 use crate::plan::MoveMode;
@@ -73,7 +73,7 @@ impl Store {
             super::fleet::touch(&mut write, now).await?;
         }
         if before.subject.runs && !after.subject.runs {
-            instances::power_off(&mut write, instance).await?;
+            instances::set_state(&mut write, instance, InstanceState::Stopped).await?;
             super::fleet::touch(&mut write, now).await?;
         }
         if after.state.outcome().is_some() && before.state.outcome().is_none() {

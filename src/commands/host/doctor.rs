@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use decant_executor::apply::{GuestSeen, guests};
+use decant_executor::discarded::discarded;
 use decant_executor::hypervisor::qemu::{Tools, probe};
 use decant_executor::hypervisor::{Copy, HypervisorError};
 use decant_executor::layout::HostFolder;
@@ -12,6 +13,7 @@ use decant_executor::tool;
 use decant_schema::fleet::InstanceState;
 use decant_schema::id::HostName;
 use decant_schema::store::Place;
+use decant_schema::units::mib;
 
 use super::list::state;
 use crate::cli::{Doctor, Format};
@@ -129,7 +131,7 @@ fn host_rows(host: &HostName, place: &Place, seen: &[GuestSeen]) -> Vec<CheckRow
         ("room", room(&folder)),
         ("interfaces", interfaces(&folder)),
         ("user", user(&folder)),
-        ("put aside", put_aside(&folder)),
+        ("put aside", put_aside(host, &folder)),
     ] {
         match looked {
             Ok(found) => rows.extend(found.map(|(found, remedy)| row(subject, found, remedy))),
@@ -181,14 +183,12 @@ fn user(folder: &HostFolder) -> Look {
     )))
 }
 
-fn put_aside(folder: &HostFolder) -> Look {
-    let copies = folder.put_aside()?;
-    if copies.is_empty() {
-        return Ok(None);
-    }
-    let place = folder.path().join("discarded");
-    let found = format!("{} in {}", words::count(copies.len(), "copy"), place.display());
-    Ok(Some((found, Some("look whether anything in them is missed, then remove them".to_owned()))))
+fn put_aside(host: &HostName, folder: &HostFolder) -> Look {
+    let copies = discarded(&[(host.clone(), folder.clone())].into())?;
+    let takes: u64 = copies.iter().map(|copy| copy.mib).sum();
+    let found = format!("{}, {} in all", words::count(copies.len(), "folder"), mib(takes));
+    let remedy = "decant host discarded list names them, decant host discarded remove removes what nobody misses";
+    Ok((!copies.is_empty()).then(|| (found, Some(remedy.to_owned()))))
 }
 
 /// How a guest is, and what to do where that is not what is on record.

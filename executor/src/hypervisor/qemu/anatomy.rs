@@ -3,42 +3,12 @@
 //! A copy is carried file by file, and its guest is given the base as the lowest layer. An image that takes part of its
 //! content from elsewhere, or keeps more in it than the disk, would arrive with holes and nobody would be told.
 
-use serde::Deserialize;
+use decant_schema::migration::DiskFile;
 use thiserror::Error;
 
+use super::image::Described;
 use super::{Fault, Tools};
-use crate::layout::{CopyFolder, file_name};
-use decant_schema::migration::DiskFile;
-
-/// What `qemu-img info` says of an image, as far as it matters here.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Image {
-    format: String,
-    backing_filename: Option<String>,
-    #[serde(default)]
-    encrypted: bool,
-    #[serde(default)]
-    snapshots: Vec<InternalSnapshot>,
-    format_specific: Option<FormatSpecific>,
-}
-
-#[derive(Debug, Deserialize)]
-struct InternalSnapshot {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct FormatSpecific {
-    #[serde(default)]
-    data: Details,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Details {
-    data_file: Option<String>,
-}
+use crate::layout::CopyFolder;
 
 /// Why an image is not carried from host to host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,11 +43,7 @@ pub(super) enum Uncarried {
 /// Fails with [`Fault::Uncarried`] unless the base's one file is the whole disk. The image may be in use.
 pub(super) async fn is_whole(tools: &Tools, copy: &CopyFolder) -> Result<(), Fault> {
     are_no_links(copy)?;
-    // No layer below is opened for this: where an image says that one lies is not to be trusted.
-    let said = tools.image_info(copy, file_name(DiskFile::Base)).await?;
-    let image: Image = serde_json::from_slice(&said)
-        .map_err(|error| Fault::Guest(format!("qemu-img says what is not known: {error}")))?;
-    Ok(judge(image)?)
+    Ok(judge(tools.describe_layer(copy, DiskFile::Base).await?)?)
 }
 
 fn are_no_links(copy: &CopyFolder) -> Result<(), Fault> {
@@ -89,12 +55,12 @@ fn are_no_links(copy: &CopyFolder) -> Result<(), Fault> {
     Ok(())
 }
 
-fn judge(image: Image) -> Result<(), Uncarried> {
+fn judge(image: Described) -> Result<(), Uncarried> {
     if image.format != "qcow2" {
         return Err(Uncarried::Format(image.format));
     }
-    if let Some(data) = image.format_specific.and_then(|specific| specific.data.data_file) {
-        return Err(Uncarried::DataFile(data));
+    if let Some(data) = image.data_file() {
+        return Err(Uncarried::DataFile(data.clone()));
     }
     if let Some(backing) = image.backing_filename {
         return Err(Uncarried::Backing(backing));

@@ -240,11 +240,11 @@ pub(super) async fn power_down(mut qmp: Qmp, copy: &CopyFolder, patience: Patien
             return Ok(lock);
         }
         pressed?;
-        if left > PRESSED_AGAIN {
-            continue;
+        if left <= PRESSED_AGAIN {
+            break;
         }
-        return if patience.cut_off { process::end(qmp, copy).await } else { Err(Fault::Deaf(patience.guest())) };
     }
+    if patience.cut_off { process::end(qmp, copy).await } else { Err(Fault::Deaf(patience.guest())) }
 }
 
 /// A guest on a full disk cannot shut down politely, but it can be ended: nothing it saw acknowledged is outside.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use decant_schema::migration::DiskFile;
+use serde::Deserialize;
 use tokio::process::Command;
 
 use super::lock::CopyLock;
@@ -47,15 +48,65 @@ pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) ->
     Ok(remove_durably(&overlay)?)
 }
 
+/// What `qemu-img info` says of an image, as far as it matters here. No file that the image names is opened for it: where it
+/// says that one lies is not to be trusted.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Described {
+    pub(super) format: String,
+    /// How large its disk is, bytes.
+    pub(super) virtual_size: u64,
+    pub(super) backing_filename: Option<String>,
+    #[serde(default)]
+    pub(super) encrypted: bool,
+    #[serde(default)]
+    pub(super) snapshots: Vec<InternalSnapshot>,
+    format_specific: Option<FormatSpecific>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct InternalSnapshot {
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct FormatSpecific {
+    #[serde(default)]
+    data: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Details {
+    data_file: Option<String>,
+}
+
+impl Described {
+    /// The other file that it keeps its content in, if it does.
+    pub(super) fn data_file(&self) -> Option<&String> {
+        self.format_specific.as_ref().and_then(|specific| specific.data.data_file.as_ref())
+    }
+}
+
 impl Tools {
-    /// What `qemu-img` says of an image, in JSON, whoever uses it. Its folder is the copy's.
-    pub(super) async fn image_info(&self, copy: &CopyFolder, name: &str) -> Result<Vec<u8>, Fault> {
+    /// What `qemu-img` says of a layer of a copy's disk, whoever uses it.
+    pub(super) async fn describe_layer(&self, copy: &CopyFolder, layer: DiskFile) -> Result<Described, Fault> {
         let mut command = Command::new(&self.qemu_img);
-        command
-            .current_dir(copy.path())
-            .args(["info", "-U", "--output=json", "-f", "qcow2", name])
-            .stdin(Stdio::null());
-        self.said(command).await
+        command.current_dir(copy.path()).args(["info", "-U", "--output=json", "-f", "qcow2", file_name(layer)]);
+        self.described(command).await
+    }
+
+    /// What `qemu-img` says of an image that is to be of this format and no other.
+    pub(super) async fn describe(&self, image: &Path, format: &str) -> Result<Described, Fault> {
+        let mut command = Command::new(&self.qemu_img);
+        command.args(["info", "--output=json", "-f", format]).arg(image);
+        self.described(command).await
+    }
+
+    async fn described(&self, mut command: Command) -> Result<Described, Fault> {
+        command.stdin(Stdio::null());
+        let said = self.said(command).await?;
+        serde_json::from_slice(&said).map_err(|error| Fault::Guest(format!("qemu-img says what is not known: {error}")))
     }
 
     /// Where a disk holds data, in JSON.

@@ -11,18 +11,15 @@ use std::process::Stdio;
 use decant_schema::id::InstanceId;
 use decant_schema::machine::Machine;
 use decant_schema::migration::DiskFile;
-use serde::Deserialize;
 use tokio::process::Command;
 
 use super::definition::Definition;
+use super::image::Described;
 use super::process::{Presence, look};
 use super::{Fault, Qemu, Tools, machine};
 use crate::hypervisor::HypervisorError;
 use crate::layout::{CopyFolder, make_parent, rename_durably, with_ending};
-use crate::room::Room;
-
-/// What a file's `blocks` count in, whatever the file system's own blocks are.
-const BLOCK: u64 = 512;
+use crate::room::{BLOCK, Room};
 
 /// An image that a disk is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,49 +84,20 @@ impl Qemu {
     }
 }
 
-/// What `qemu-img info` says of an image, as far as it matters here.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Described {
-    virtual_size: u64,
-    backing_filename: Option<String>,
-    #[serde(default)]
-    encrypted: bool,
-    format_specific: Option<FormatSpecific>,
-}
-
-#[derive(Debug, Deserialize)]
-struct FormatSpecific {
-    #[serde(default)]
-    data: Details,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Details {
-    data_file: Option<String>,
-}
-
-impl Described {
-    /// What keeps it from being read as a disk.
-    fn objection(&self) -> Option<String> {
-        let data = self.format_specific.as_ref().and_then(|specific| specific.data.data_file.as_ref());
-        if let Some(other) = self.backing_filename.as_ref().or(data) {
-            return Some(format!(
-                "part of the image is in another file, {other}: make it whole by `qemu-img convert -O qcow2`, if it may be read"
-            ));
-        }
-        self.encrypted.then(|| "the image is encrypted: decrypt it by `qemu-img convert` first".to_owned())
+/// What keeps an image from being read as a disk.
+fn objection(image: &Described) -> Option<String> {
+    if let Some(other) = image.backing_filename.as_ref().or(image.data_file()) {
+        return Some(format!(
+            "part of the image is in another file, {other}: make it whole by `qemu-img convert -O qcow2`, if it may be read"
+        ));
     }
+    image.encrypted.then(|| "the image is encrypted: decrypt it by `qemu-img convert` first".to_owned())
 }
 
 /// Fails unless the image's one file is all of it; returns how large its disk is.
 async fn judge(tools: &Tools, image: &Image) -> Result<u64, Fault> {
-    let mut command = Command::new(&tools.qemu_img);
-    command.args(["info", "--output=json", "-f", image.format.name()]).arg(&image.path).stdin(Stdio::null());
-    let said = tools.said(command).await?;
-    let described: Described = serde_json::from_slice(&said).map_err(std::io::Error::from)?;
-    if let Some(objection) = described.objection() {
+    let described = tools.describe(&image.path, image.format.name()).await?;
+    if let Some(objection) = objection(&described) {
         return Err(Fault::Guest(objection));
     }
     let size = described.virtual_size;

@@ -5,7 +5,7 @@
 //! down, or an image tool is at work; then we wait.
 
 use std::fs::File;
-use std::io::ErrorKind::WouldBlock;
+use std::io::ErrorKind::{NotFound, WouldBlock};
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -59,8 +59,8 @@ pub(super) enum Presence {
 
 /// Finds out whether the guest's process exists.
 ///
-/// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk: neither is the guest
-/// down then, nor is it ours.
+/// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Occupied`] where a program that was not
+/// started here uses the copy's disk: neither is the guest down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     let (begun, end) = (Instant::now(), Instant::now() + BUSY_MAX);
     loop {
@@ -135,10 +135,10 @@ pub(super) async fn spawn(
     loop {
         if let Some(ended) = child.try_wait()? {
             if ended.code() == Some(NOT_FOUND) {
-                let missing = std::io::ErrorKind::NotFound.into();
+                let missing = NotFound.into();
                 return Err(MissingTool::new(&tools.qemu, "qemu-system-x86", missing).into());
             }
-            let said = std::fs::read_to_string(copy.join("qemu.log")).unwrap_or_default();
+            let said = std::fs::read_to_string(ending::log(copy)).unwrap_or_default();
             return Err(super::complaint(&said));
         }
         match Qmp::connect(&copy.path(), SOCKET).await {

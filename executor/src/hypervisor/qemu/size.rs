@@ -22,12 +22,6 @@ struct Before {
     bytes: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Image {
-    virtual_size: u64,
-}
-
 /// A stretch of a disk, as `qemu-img map` names it.
 #[derive(Deserialize)]
 struct Stretch {
@@ -80,9 +74,7 @@ fn top(copy: &CopyFolder) -> DiskFile {
 }
 
 async fn virtual_size(tools: &Tools, copy: &CopyFolder) -> Result<u64, Fault> {
-    let said = tools.image_info(copy, file_name(top(copy))).await?;
-    let image: Image = serde_json::from_slice(&said).map_err(io::Error::from)?;
-    Ok(image.virtual_size)
+    Ok(tools.describe_layer(copy, top(copy)).await?.virtual_size)
 }
 
 async fn is_written_beyond(tools: &Tools, copy: &CopyFolder, bytes: u64) -> Result<bool, Fault> {

@@ -30,20 +30,25 @@ pub(super) struct Type {
     residents: Vec<(HostIdx, Vec<InstanceIdx>, Position)>,
     /// Columns that count arrivals.
     arrivals: Vec<(HostIdx, Position)>,
-    /// Columns that count the refused, by priority: those alike in every rule may differ in that.
-    refused: Vec<(i32, Position)>,
+    /// Columns that count the refused: those alike in every rule may differ in their priority.
+    refused: Vec<Refusals>,
     /// Column that says it is resized in place.
     in_place: Option<(HostIdx, Position)>,
+}
+
+/// A column that counts the refused of one type and priority.
+#[derive(Clone, Copy)]
+struct Refusals {
+    column: Position,
+    /// What each costs where their number is the objective, or the room they need.
+    cost: f64,
+    priority: i32,
 }
 
 /// The model and what its columns mean.
 pub(super) struct Built {
     pub(super) mip: Mip,
     pub(super) types: Vec<Type>,
-    /// What refusing costs, by column.
-    refusals: Vec<(Position, f64)>,
-    /// Whose refusals a column counts: their priority.
-    priorities: BTreeMap<Position, i32>,
     /// What displacing costs, by column, in steps.
     memory: Vec<(Position, f64)>,
 }
@@ -83,10 +88,10 @@ impl Type {
             self.waiting.iter().chain(residents()).for_each(|at| counts(column, gone_to(at, home)));
         }
         let facts = |at: &InstanceIdx| &tally.ground.problem.instances[at.at()];
-        for (priority, column) in &self.refused {
+        for refused in &self.refused {
             let all = self.waiting.iter().chain(residents());
-            let asked = all.filter(|at| facts(at).task != Task::MayMove && facts(at).priority == *priority);
-            asked.for_each(|at| counts(*column, !tally.is_moved(*at)));
+            let asked = all.filter(|at| facts(at).task != Task::MayMove && facts(at).priority == refused.priority);
+            asked.for_each(|at| counts(refused.column, !tally.is_moved(*at)));
         }
         values
     }
@@ -105,12 +110,50 @@ impl Type {
 impl Built {
     /// Makes the refused the objective.
     pub(super) fn count_refused(&mut self) {
-        for (column, _) in &self.memory {
-            self.mip.cost(*column, 0.0);
+        self.count(|refused| refused.cost, 0.0);
+    }
+
+    /// Makes the refused of a priority the objective.
+    pub(super) fn count_refused_of(&mut self, priority: i32) {
+        self.count(|refused| f64::from(u8::from(refused.priority == priority)), 0.0);
+    }
+
+    /// Makes displaced memory the objective.
+    pub(super) fn count_memory(&mut self) {
+        self.count(|_| 0.0, 1.0);
+    }
+
+    /// Makes the objective what each refusal costs by this, and displaced memory so many times.
+    fn count(&mut self, cost: impl Fn(&Refusals) -> f64, memory: f64) {
+        for refused in self.types.iter().flat_map(|of| &of.refused) {
+            self.mip.cost(refused.column, cost(refused));
         }
-        for (column, weight) in &self.refusals {
-            self.mip.cost(*column, *weight);
+        for (column, steps) in &self.memory {
+            self.mip.cost(*column, memory * steps);
         }
+    }
+
+    /// From now on no solution refuses more.
+    pub(super) fn keep_refused(&mut self, value: f64) {
+        let entries: Vec<(Position, f64)> = self.refused().map(|refused| (refused.column, refused.cost)).collect();
+        self.mip.row(f64::NEG_INFINITY, value + 1e-6, &entries);
+    }
+
+    /// From now on no solution refuses more of a priority.
+    pub(super) fn keep_refused_of(&mut self, priority: i32, value: f64) {
+        let of_it = self.refused().filter(|refused| refused.priority == priority);
+        let entries: Vec<(Position, f64)> = of_it.map(|refused| (refused.column, 1.0)).collect();
+        self.mip.row(f64::NEG_INFINITY, value + 1e-6, &entries);
+    }
+
+    fn refused(&self) -> impl Iterator<Item = &Refusals> {
+        self.types.iter().flat_map(|of| &of.refused)
+    }
+
+    /// The priorities of those that may be refused, the highest first.
+    pub(super) fn priorities(&self) -> Vec<i32> {
+        let all: BTreeSet<i32> = self.refused().map(|refused| refused.priority).collect();
+        all.into_iter().rev().collect()
     }
 
     /// What the columns are in a placement.
@@ -118,55 +161,16 @@ impl Built {
         self.types.iter().flat_map(|of| of.values_in(tally)).map(|(column, count)| (column, count as f64)).collect()
     }
 
-    /// The priorities of those that may be refused, where that tells them apart; the highest first.
-    pub(super) fn priorities(&self) -> Vec<i32> {
-        let all: BTreeSet<i32> = self.priorities.values().copied().collect();
-        if all.len() < 2 { Vec::new() } else { all.into_iter().rev().collect() }
-    }
-
-    /// Makes the refused of a priority the objective.
-    pub(super) fn count_refused_of(&mut self, priority: i32) {
-        for (column, _) in &self.refusals {
-            self.mip.cost(*column, f64::from(u8::from(self.priorities[column] == priority)));
-        }
-    }
-
-    /// From now on no solution refuses more of a priority.
-    pub(super) fn keep_refused_of(&mut self, priority: i32, value: f64) {
-        let of_it = self.priorities.iter().filter(|(_, of)| **of == priority);
-        let entries: Vec<(Position, f64)> = of_it.map(|(column, _)| (*column, 1.0)).collect();
-        self.mip.row(f64::NEG_INFINITY, value + 1e-6, &entries);
-    }
-
     /// What these values refuse: what it costs, and how many of each priority, the highest first; in thousandths, so that
     /// what a solver calls whole compares as that.
     #[expect(clippy::cast_possible_truncation, reason = "numbers of instances")]
     pub(super) fn refused_by_priority(&self, values: &[(Position, f64)]) -> Vec<i64> {
-        let costs: BTreeMap<Position, f64> = self.refusals.iter().copied().collect();
-        let (mut all, mut counts) = (0.0, BTreeMap::<Reverse<i32>, f64>::new());
-        self.priorities.values().for_each(|priority| *counts.entry(Reverse(*priority)).or_default() += 0.0);
-        for (column, count) in values {
-            if let (Some(cost), Some(priority)) = (costs.get(column), self.priorities.get(column)) {
-                all += cost * count;
-                *counts.entry(Reverse(*priority)).or_default() += count;
-            }
-        }
-        std::iter::once(all).chain(counts.into_values()).map(|count| (count * 1000.0).round() as i64).collect()
-    }
-
-    /// From now on no solution refuses more.
-    pub(super) fn keep_refused(&mut self, value: f64) {
-        self.mip.row(f64::NEG_INFINITY, value + 1e-6, &self.refusals);
-    }
-
-    /// Makes displaced memory the objective.
-    pub(super) fn count_memory(&mut self) {
-        for (column, _) in &self.refusals {
-            self.mip.cost(*column, 0.0);
-        }
-        for (column, steps) in &self.memory {
-            self.mip.cost(*column, *steps);
-        }
+        let values: BTreeMap<Position, f64> = values.iter().copied().collect();
+        let count = |refused: &Refusals| values.get(&refused.column).copied().unwrap_or(0.0);
+        let cost = self.refused().map(|refused| refused.cost * count(refused)).sum::<f64>();
+        let of = |priority: i32| self.refused().filter(|refused| refused.priority == priority).map(count).sum::<f64>();
+        let counts = self.priorities().into_iter().map(of);
+        std::iter::once(cost).chain(counts).map(|sum| (sum * 1000.0).round() as i64).collect()
     }
 }
 
@@ -186,8 +190,8 @@ pub(super) fn build(start: &Tally<'_>, scope: &Scope<'_>, goal: Goal<'_>, column
     }
     builder.room_rows();
     builder.group_rows();
-    let Builder { mip, types, refusals, priorities, memory, .. } = builder;
-    Some(Built { mip, types, refusals, priorities, memory })
+    let Builder { mip, types, memory, .. } = builder;
+    Some(Built { mip, types, memory })
 }
 
 /// A type before it has columns.
@@ -273,8 +277,6 @@ struct Builder<'t, 'a> {
     goal: Goal<'t>,
     mip: Mip,
     types: Vec<Type>,
-    refusals: Vec<(Position, f64)>,
-    priorities: BTreeMap<Position, i32>,
     memory: Vec<(Position, f64)>,
     /// What each column takes (or, negative, gives) on a host, by class.
     loads: BTreeMap<(HostIdx, usize), Vec<(Position, i64)>>,
@@ -292,8 +294,6 @@ impl<'t, 'a> Builder<'t, 'a> {
             goal,
             mip: Mip::new(),
             types: Vec::new(),
-            refusals: Vec::new(),
-            priorities: BTreeMap::new(),
             memory: Vec::new(),
             loads: BTreeMap::new(),
             // Costs between 0 and 1000 keep the solver's tolerances meaningful.
@@ -359,7 +359,7 @@ impl<'t, 'a> Builder<'t, 'a> {
     }
 
     /// Columns for those of a type that may be refused, by priority; `row` is where each of them is served.
-    fn refused(&mut self, draft: &Draft, row: usize) -> Vec<(i32, Position)> {
+    fn refused(&mut self, draft: &Draft, row: Position) -> Vec<Refusals> {
         let problem = self.start.ground.problem;
         let mut asked: BTreeMap<i32, usize> = BTreeMap::new();
         for at in draft.waiting.iter().chain(draft.residents.values().flatten()) {
@@ -368,18 +368,12 @@ impl<'t, 'a> Builder<'t, 'a> {
                 *asked.entry(facts.priority).or_default() += 1;
             }
         }
-        let mut refused = Vec::new();
-        for (priority, many) in asked {
-            let weight = match self.goal {
-                Goal::Number => 1.0,
-                Goal::Need(weights) => self.share(weights, draft.kind),
-            };
-            let column = self.integer(many as f64, &[(row, 1.0)]);
-            self.refusals.push((column, weight));
-            self.priorities.insert(column, priority);
-            refused.push((priority, column));
-        }
-        refused
+        let cost = match self.goal {
+            Goal::Number => 1.0,
+            Goal::Need(weights) => self.share(weights, draft.kind),
+        };
+        let column = |(priority, many)| Refusals { column: self.integer(many as f64, &[(row, 1.0)]), cost, priority };
+        asked.into_iter().map(column).collect()
     }
 
     /// What one of a kind needs by these weights, as a share of what the greatest kind does, in thousandths.
@@ -464,7 +458,7 @@ impl<'t, 'a> Builder<'t, 'a> {
             let change = self.members_on(types, host);
             let there = f64::from(self.start.members(group, host));
             let leaving = types.iter().map(|at| &self.types[*at]).filter(|of| of.leaves(self.start, host));
-            let leavers: Vec<Position> = leaving.flat_map(|of| &of.refused).map(|(_, column)| *column).collect();
+            let leavers: Vec<Position> = leaving.flat_map(|of| &of.refused).map(|refused| refused.column).collect();
             let gone = types.iter().map(|at| &self.types[*at]).filter(|of| of.leaves(self.start, host)).count() as f64;
             // Evacuees are counted there until they leave; refused ones remain.
             let mut stays: Vec<(Position, f64)> = change.clone();
