@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use decant_schema::migration::{Awaits, MigrationOutcome, MigrationState};
+use decant_schema::migration::{Awaits, MigrationOutcome};
 use guests::fleet::RealFleet;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
