@@ -4,7 +4,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use decant_executor::lab::payload;
@@ -231,21 +231,27 @@ fn a_guest_outlives_whatever_group_of_processes_started_it() {
     assert!(status_line(site.qemu("oak", "vm"), "Seccomp:").unwrap().starts_with('2'), "it is not confined");
 }
 
+/// A QEMU that nobody here started, with the base in this folder open.
+fn stranger_using(copy: &Path) -> Child {
+    let mut stranger = Command::new("qemu-system-x86_64");
+    stranger.args(["-S", "-accel", "tcg", "-display", "none", "-nodefaults", "-drive", "file=base.qcow2,if=virtio"]);
+    let stranger = stranger.current_dir(copy).stdin(Stdio::null()).spawn().unwrap();
+    let in_use = || {
+        let asked = Command::new("qemu-img").args(["info", "base.qcow2"]).current_dir(copy).output().unwrap();
+        !asked.status.success()
+    };
+    within_patience("it has its disk open", in_use);
+    stranger
+}
+
 #[test]
 fn a_guest_somebody_else_runs_is_refused_by_name_and_adopted_once_it_is_down() {
     let Some(site) = Site::make() else { return };
     let copy = site.copy("oak", "vm");
     std::fs::create_dir_all(&copy).unwrap();
     std::fs::copy(site.path("disk.qcow2"), copy.join("base.qcow2")).unwrap();
-    let mut stranger = Command::new("qemu-system-x86_64");
-    stranger.args(["-S", "-accel", "tcg", "-display", "none", "-nodefaults", "-drive", "file=base.qcow2,if=virtio"]);
-    let mut stranger = stranger.current_dir(&copy).stdin(Stdio::null()).spawn().unwrap();
+    let mut stranger = stranger_using(&copy);
     let adopt = ["guest", "adopt", "vm", "--host", "oak", "--flavor", "small"];
-    let in_use = || {
-        let asked = Command::new("qemu-img").args(["info", "base.qcow2"]).current_dir(&copy).output().unwrap();
-        !asked.status.success()
-    };
-    within_patience("it has its disk open", in_use);
     let (code, said) = site.try_to(&adopt);
     assert!(code != Some(0) && said.contains(&format!("process {}", stranger.id())), "{said}");
     assert!(!copy.join("definition.json").exists(), "it was taken over all the same");
@@ -273,6 +279,48 @@ fn qemu_runs_as_the_host_s_own_user_and_its_guest_moves_all_the_same() {
     site.ask(&["migrate", "vm", "--to", "elm", "--suspend", "--confirm", "now"]);
     assert!(runs_as("elm").starts_with("65534"), "{}", runs_as("elm"));
     assert!(site.ask(&["guest", "stop", "vm"]).contains("shut down within"));
+}
+
+#[test]
+fn a_guest_that_answers_nobody_is_ended_by_a_command_and_starts_again() {
+    let Some(site) = Site::make() else { return };
+    site.define("vm", &["--start"]);
+    let hung = site.qemu("oak", "vm");
+    kill_process(hung, Signal::STOP).unwrap();
+    assert!(site.ask(&["guest", "stop", "vm", "--kill"]).contains("was killed"));
+    assert!(is_buried(hung), "its process is there");
+    assert!(site.ask(&["guest", "list"]).contains("is down"));
+    assert!(site.ask(&["guest", "stop", "vm", "--kill"]).contains("is down already"));
+    site.ask(&["guest", "start", "vm"]);
+    assert!(site.ask(&["guest", "list"]).contains("runs"));
+    site.ask(&["migrate", "vm", "--to", "elm", "--suspend"]);
+    let (code, said) = site.try_to(&["guest", "stop", "vm", "--kill"]);
+    assert!(code == Some(2) && said.contains("is in a migration"), "{said}");
+}
+
+#[test]
+fn what_was_put_aside_is_removed_unless_somebody_may_need_it() {
+    let Some(site) = Site::make() else { return };
+    site.define("vm", &[]);
+    let aside = |copy: &str| site.path("elm").join("discarded").join(copy);
+    for copy in ["vm.1", "vm.2", "gone.1"] {
+        std::fs::create_dir_all(aside(copy)).unwrap();
+        std::fs::copy(site.path("disk.qcow2"), aside(copy).join("base.qcow2")).unwrap();
+    }
+    let mut stranger = stranger_using(&aside("vm.2"));
+    let listed = site.ask(&["host", "discarded", "list"]);
+    assert!(listed.matches("vm ").count() >= 2 && listed.contains("gone"), "{listed}");
+    assert!(site.ask(&["host", "doctor", "elm"]).contains("3 folders"));
+    assert!(site.ask(&["host", "discarded", "remove"]).contains("Nothing was removed"));
+    assert!(!site.ask(&["host", "discarded", "remove", "--older-than", "1h"]).contains("gone"));
+    let (code, said) = site.try_to(&["host", "discarded", "remove", "--yes"]);
+    assert!(code == Some(2) && said.contains("2 errors"), "{said}");
+    assert!(said.contains(&format!("process {}", stranger.id())) && said.contains("it may be the last"), "{said}");
+    assert_eq!(["vm.1", "vm.2", "gone.1"].map(|copy| aside(copy).exists()), [false, true, true]);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    assert!(site.ask(&["host", "discarded", "remove", "vm", "--yes"]).contains("removed"));
+    assert!(!aside("vm.2").exists());
 }
 
 /// A disk whose boot sector says a word on the serial line.

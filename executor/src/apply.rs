@@ -30,7 +30,7 @@ pub use decide::decide;
 pub use error::{ApplyError, Unready, UnreadyMove, UnsupportedMove};
 pub use guests::{
     GuestRefusal, GuestSeen, NewGuest, Restart, Stopped, add_flavor, add_hosts, adopt_guest, define_guest, guests,
-    places, start_after_reboot, start_guest, stop_guest,
+    kill_guest, places, start_after_reboot, start_guest, stop_guest,
 };
 pub use migrate::{MigrateJob, Migrated, WayIn, migrate};
 pub use stale::Difference;

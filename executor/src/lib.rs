@@ -28,7 +28,7 @@
 //! declare_dead(store, host, proof, driver)                          -> Result<Death, ApplyError>
 //! take_over(store, drivers, take)                                   -> Result<Vec<Discrepancy>, ApplyError>
 //! add_hosts, places, add_flavor(store, …)                           hosts of this machine and sizes, one by one
-//! define_guest, adopt_guest, start_guest, stop_guest, guests(…)     guests, one by one
+//! define_guest, adopt_guest, start_guest, stop_guest, kill_guest, guests(…)     guests, one by one
 //! ```
 //!
 //! - `apply` carries a plan out and returns when every move is over, waits for a person, or can never start because one

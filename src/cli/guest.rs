@@ -17,7 +17,7 @@ pub(crate) enum GuestCommand {
     Adopt(AdoptGuest),
     /// Start a guest where its record says that it is; or, with --all, all that ran before their machine went down.
     Start(StartGuest),
-    /// Press a guest's power button, wait, and cut it off where it does not obey.
+    /// Press a guest's power button, wait, and cut it off where it does not obey; or, with --kill, end its process at once.
     Stop(StopGuest),
     /// List the guests as they are on record and as they are.
     List(ListGuests),
@@ -195,8 +195,9 @@ pub(crate) struct StartGuest {
 /// Stop a guest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  decant guest stop web-1 --patience 5m")]
+Examples:
+  decant guest stop web-1 --patience 5m
+  decant guest stop web-1 --kill      where its QEMU hangs and answers nobody; as a power failure to the guest")]
 pub(crate) struct StopGuest {
     /// The instance, by id or name.
     #[arg(value_name = "INSTANCE")]
@@ -204,6 +205,9 @@ pub(crate) struct StopGuest {
     /// How long it may take to obey its power button before it is cut off.
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub(crate) patience: Lease,
+    /// End its process without a word to it, even where that answers nobody any more.
+    #[arg(long, conflicts_with = "patience")]
+    pub(crate) kill: bool,
     #[command(flatten)]
     pub(crate) site: Site,
 }

@@ -113,6 +113,8 @@ pub enum Stopped {
     After(Duration),
     /// It did not, and was cut off.
     CutOff,
+    /// Its process was killed without a word to it.
+    Killed,
 }
 
 /// A guest, as it is on record and as it is.
@@ -263,9 +265,33 @@ pub async fn stop_guest(
     let began = Instant::now();
     let guest_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
     let patience = Patience { guest_ms, ..Patience::USUAL };
-    let ended = driver.hypervisor.shutdown_within(instance, patience).await;
-    let ended = ended.map_err(|source| ApplyError::Driver { host: record.host.clone(), source })?;
-    Ok(if ended == Ending::CutOff { Stopped::CutOff } else { Stopped::After(began.elapsed()) })
+    match driver.hypervisor.shutdown_within(instance, patience).await {
+        Ok(Ending::CutOff) => Ok(Stopped::CutOff),
+        Ok(Ending::ByUser | Ending::Obeyed | Ending::Unknown) => Ok(Stopped::After(began.elapsed())),
+        Err(source) => {
+            // It is no more down than before, as far as that can be seen; else the record says that it is to be.
+            if matches!(observe(&record.host, driver, instance).await, Ok(Copy::Running(_))) {
+                held.store.set_state(instance, record.state, SystemClock.now()).await?;
+            }
+            Err(ApplyError::Driver { host: record.host, source })
+        }
+    }
+}
+
+/// Ends the process of a guest that may hear nothing any more, as a power failure would. `qemu` is the driver of its host.
+pub async fn kill_guest(
+    store: &Path,
+    drivers: &Drivers,
+    qemu: &Qemu,
+    instance: &InstanceId,
+) -> Result<Stopped, ApplyError> {
+    let record = on_record(&session::look(store).await?, instance).await?;
+    let held = hold_for(store, drivers, &record.host).await?;
+    let record = at_rest(&held.store, instance).await?;
+    let killed = qemu.kill(instance).await;
+    let killed = killed.map_err(|source| ApplyError::Driver { host: record.host.clone(), source })?;
+    held.store.set_state(instance, InstanceState::Stopped, SystemClock.now()).await?;
+    Ok(if killed { Stopped::Killed } else { Stopped::Already })
 }
 
 /// Starts what ran when the machine of its host last went down, as far as it is on record as running and no migration of it
