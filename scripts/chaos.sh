@@ -6,4 +6,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export DECANT_FAULTS=${DECANT_FAULTS:-200} DECANT_KILLS=${DECANT_KILLS:-50} DECANT_SEED=${DECANT_SEED:-$((RANDOM * 32768 + RANDOM))}
 echo "chaos: DECANT_FAULTS=$DECANT_FAULTS DECANT_KILLS=$DECANT_KILLS DECANT_SEED=$DECANT_SEED" >&2
-exec cargo test --release --test guests -- --nocapture --test-threads=1 whatever_happens killed_at_random
+exec cargo test --release --workspace --test guests -- --nocapture --test-threads=1 whatever_happens killed_at_random

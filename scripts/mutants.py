@@ -64,7 +64,7 @@ def all_mutants(globs):
 
 def cargo(arguments):
     unoptimised = [f"--config=profile.release.package.{name}.opt-level=0" for name in ("decant-schema", "decant-executor")]
-    environment = {"CARGO_TARGET_DIR": str(WORK / "build"), **os.environ}
+    environment = {"CARGO_TARGET_DIR": str(WORK / "build"), "CARGO_INCREMENTAL": "1", **os.environ}
     command = ["cargo", *arguments, "--release", "--quiet", "-p", "decant-executor", *unoptimised]
     try:
         done = subprocess.run(command, cwd=TREE, env=environment, timeout=SECONDS_MAX, capture_output=True)

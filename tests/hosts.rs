@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -310,7 +312,8 @@ fn what_was_put_aside_is_removed_unless_somebody_may_need_it() {
     let mut stranger = stranger_using(&aside("vm.2"));
     let listed = site.ask(&["host", "discarded", "list"]);
     assert!(listed.matches("vm ").count() >= 2 && listed.contains("gone"), "{listed}");
-    assert!(site.ask(&["host", "doctor", "elm"]).contains("3 folders"));
+    let (code, said) = site.try_to(&["host", "doctor", "elm"]);
+    assert!(code == Some(1) && said.contains("3 folders"), "{said}");
     assert!(site.ask(&["host", "discarded", "remove"]).contains("Nothing was removed"));
     assert!(!site.ask(&["host", "discarded", "remove", "--older-than", "1h"]).contains("gone"));
     let (code, said) = site.try_to(&["host", "discarded", "remove", "--yes"]);
@@ -321,6 +324,68 @@ fn what_was_put_aside_is_removed_unless_somebody_may_need_it() {
     stranger.wait().unwrap();
     assert!(site.ask(&["host", "discarded", "remove", "vm", "--yes"]).contains("removed"));
     assert!(!aside("vm.2").exists());
+}
+
+/// Has a guest's QEMU write to its second disk as the guest would: 64 KiB of a byte at this offset (KiB).
+fn write_to_second_disk(copy: &Path, byte: u8, at: u32) {
+    let order = format!("qemu-io -d disk-2 \"write -P {byte} {at}k 64k\"");
+    let said = qmp(copy, "human-monitor-command", &serde_json::json!({ "command-line": order }));
+    assert!(!said.to_string().contains("rror"), "{said}");
+}
+
+/// What a guest's QEMU answers.
+fn qmp(copy: &Path, command: &str, arguments: &serde_json::Value) -> serde_json::Value {
+    // A socket's path is short; the folder's may not be.
+    let near = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(copy, near.path().join("copy")).unwrap();
+    let mut socket = UnixStream::connect(near.path().join("copy/qmp.sock")).unwrap();
+    let order = serde_json::json!({ "execute": command, "arguments": arguments, "id": "asked" });
+    socket.write_all(format!("{{\"execute\":\"qmp_capabilities\"}}{order}").as_bytes()).unwrap();
+    let answers = BufReader::new(socket).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+    let mut own = answers.filter(|answer: &serde_json::Value| answer["id"] == "asked");
+    own.next().expect("QEMU hung up")
+}
+
+/// Whether 64 KiB of a disk at this offset (KiB) are all this byte.
+fn has_written(image: &Path, byte: u8, at: u32) -> bool {
+    let read = format!("read -P {byte} {at}k 64k");
+    let asked = Command::new("qemu-io").args(["-r", "-f", "qcow2", "-c", &read]).arg(image).output().unwrap();
+    let said = String::from_utf8_lossy(&asked.stdout);
+    assert!(said.contains("65536/65536"), "{said}{}", String::from_utf8_lossy(&asked.stderr));
+    asked.status.success() && !said.contains("verification failed")
+}
+
+#[test]
+fn a_guest_with_several_disks_is_moved_with_what_it_writes_to_all_of_them() {
+    let Some(site) = Site::make() else { return };
+    std::fs::write(site.path("data.raw"), vec![7; 8 << 20]).unwrap();
+    let more = ["--disk", "data.raw,format=raw,bus=scsi,name=data", "--disk", "disk.qcow2", "--start"];
+    site.define("vm", &more);
+    let (oak, elm) = (site.copy("oak", "vm"), site.copy("elm", "vm"));
+    write_to_second_disk(&oak, 1, 1024);
+    let migrate = ["migrate", "vm", "--to", "elm", "--suspend", "--bandwidth", "50"];
+    let mut moving = site.decant(&migrate).stdout(Stdio::null()).spawn().unwrap();
+    // Eight megabytes at this rate take longer than a second, in which the disks are frozen.
+    within_patience("its disks are frozen", || oak.join("overlay-3.qcow2").exists());
+    within_patience("its base is on its way", || elm.join("base-2.qcow2.part").exists());
+    write_to_second_disk(&oak, 2, 2048);
+    assert!(moving.wait().unwrap().success());
+    write_to_second_disk(&elm, 3, 3072);
+    site.ask(&["migration", "confirm", "vm"]);
+    assert!(!oak.exists() && !elm.join("overlay-2.qcow2").exists(), "it was not merged");
+    site.ask(&["migrate", "vm", "--to", "oak", "--suspend"]);
+    write_to_second_disk(&oak, 4, 4096);
+    site.ask(&["migration", "revert", "vm"]);
+    assert!(has_written(&site.path("oak/discarded/vm.1/overlay-2.qcow2"), 4, 4096), "it was not put aside");
+    assert!(site.ask(&["guest", "stop", "vm"]).contains("shut down within"));
+    let data = elm.join("base-2.qcow2");
+    for (byte, at) in [(1, 1024), (2, 2048), (3, 3072), (7, 0), (7, 4096)] {
+        assert!(has_written(&data, byte, at), "{byte} is not at {at} KiB");
+    }
+    assert!(!has_written(&data, 4, 4096), "the reader cannot tell");
+    std::fs::remove_file(elm.join("base-3.qcow2")).unwrap();
+    let (code, said) = site.try_to(&["guest", "start", "vm"]);
+    assert!(code != Some(0) && said.contains("base-3"), "{said}");
 }
 
 /// A disk whose boot sector says a word on the serial line.

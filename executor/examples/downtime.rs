@@ -133,16 +133,16 @@ impl Moving {
         let order =
             |file| CopyOrder { instance: instance.clone(), file, peer: target.clone(), generation, limit: None };
         from.snapshot(instance, generation).await?;
-        let mut sent = vec![(DiskFile::Base, sends.copy(&order(DiskFile::Base), &|_| ()).await?.digest)];
-        sends.send_ahead(&order(DiskFile::Overlay), &|_| ()).await?;
-        sends.probe(&order(DiskFile::Base)).await?;
+        let mut sent = vec![(DiskFile::BASE, sends.copy(&order(DiskFile::BASE), &|_| ()).await?.digest)];
+        sends.send_ahead(&order(DiskFile::OVERLAY), &|_| ()).await?;
+        sends.probe(&order(DiskFile::BASE)).await?;
         let console = self.console(target)?;
         let said = std::fs::metadata(&console).map_or(0, |console| console.len());
         let speaks = tokio::spawn(async move { said_more(console, said).await.map_err(|error| error.to_string()) });
         let mut clock = Steps::new();
         from.suspend(instance).await?;
         clock.step();
-        for file in [DiskFile::Overlay, DiskFile::Memory] {
+        for file in [DiskFile::OVERLAY, DiskFile::Memory] {
             sent.push((file, sends.copy(&order(file), &|_| ()).await?.digest));
         }
         clock.step();

@@ -242,7 +242,9 @@ pub enum Mismatch {
 pub struct CopyFacts {
     /// The size it has.
     pub size: GuestSize,
-    /// Whether its base is frozen and an overlay takes the writes.
+    /// How many disks it has; at least one.
+    pub disks: usize,
+    /// Whether the base of each of its disks is frozen and an overlay takes the writes.
     pub frozen: bool,
     /// Whether a complete saved memory lies beside it.
     pub memory: bool,

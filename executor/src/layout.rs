@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/instances/<id>/   base.qcow2, overlay.qcow2, memory, machine.json, definition.json; promised while it moves; qmp.sock and qemu.log while it runs
+//!                          of a second disk base-2.qcow2, overlay-2.qcow2, and so on
 //! <root>/consoles/<id>.log what the guest said on its serial line; only ever appended to, outlives the copy
 //! <root>/fences/<id>       the generation last obeyed; outlives the copy
 //! <root>/executed/<id>     the migration for which it last executed here; outlives the copy
@@ -425,12 +426,11 @@ impl CopyFolder {
 }
 
 /// The name of a copy's file within its folder.
-pub fn file_name(file: DiskFile) -> &'static str {
+pub fn file_name(file: DiskFile) -> String {
     match file {
-        DiskFile::Base => "base.qcow2",
-        DiskFile::Overlay => "overlay.qcow2",
-        DiskFile::Memory => "memory",
-        DiskFile::Machine => "machine.json",
+        DiskFile::Base(_) | DiskFile::Overlay(_) => format!("{file}.qcow2"),
+        DiskFile::Memory => "memory".to_owned(),
+        DiskFile::Machine => "machine.json".to_owned(),
     }
 }
 
@@ -544,7 +544,7 @@ mod tests {
         write_durably(&fence("db.new"), b"7").unwrap();
         write_durably(&fence("db"), b"1").unwrap();
         assert_eq!(std::fs::read(fence("db.new")).unwrap(), b"7");
-        let sending = host.copy(&"vm".into()).unwrap().sending_lock(DiskFile::Base);
+        let sending = host.copy(&"vm".into()).unwrap().sending_lock(DiskFile::BASE);
         assert_ne!(sending, host.copy(&"vm.base.sending".into()).unwrap().lock());
     }
 
@@ -569,6 +569,6 @@ mod tests {
             assert!(host.copy(&id.into()).is_err(), "{id:?}");
         }
         let copy = host.copy(&"web-1.prod_2".into()).unwrap();
-        assert_eq!(copy.file(DiskFile::Base), Path::new("/srv/host/instances/web-1.prod_2/base.qcow2"));
+        assert_eq!(copy.file(DiskFile::BASE), Path::new("/srv/host/instances/web-1.prod_2/base.qcow2"));
     }
 }

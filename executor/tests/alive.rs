@@ -292,6 +292,22 @@ async fn a_migration_whose_guest_hangs_says_so_and_goes_on_once_it_is_ended() {
 }
 
 #[tokio::test]
+async fn a_guest_whose_folder_is_taken_away_is_named_and_ended_before_it_runs_elsewhere() {
+    let Some(mut world) = World::make().await else { return };
+    let arrived = world.moved(&b(), MoveMode::Cold, USUAL).await;
+    world.writes(&b()).await;
+    let there = world.lab.folder(&b()).copy(&vm()).unwrap().path();
+    std::fs::rename(&there, world.folder.path().join("away")).unwrap();
+    let [stray] = &world.lab.processes()[..] else { panic!("its QEMU is not there any more") };
+    let Err(error) = world.lab.driver(&b()).shutdown(&vm()).await else { panic!("it is said to be down") };
+    assert!(error.to_string().contains(&format!("taken away from under process {}", stray.id)), "{error}");
+    world.decides(&arrived, Wish::Revert).await;
+    world.writes(&a()).await;
+    let left: Vec<HostName> = world.lab.processes().into_iter().map(|process| process.host).collect();
+    assert_eq!(left, [a()], "it runs twice");
+}
+
+#[tokio::test]
 async fn what_a_revert_put_aside_is_listed_and_removed_unless_it_may_be_needed() {
     let Some(mut world) = World::make().await else { return };
     let arrived = world.moved(&b(), MoveMode::Cold, USUAL).await;

@@ -67,7 +67,7 @@ impl World {
 
     async fn copy_base(&self, limit: Option<Mbps>) -> Result<(), TransferError> {
         let order =
-            CopyOrder { instance: "vm-1".into(), file: DiskFile::Base, peer: b(), generation: Generation(1), limit };
+            CopyOrder { instance: "vm-1".into(), file: DiskFile::BASE, peer: b(), generation: Generation(1), limit };
         self.lab.transfer(&a()).copy(&order, &|_| ()).await.map(drop)
     }
 

@@ -137,9 +137,9 @@ async fn a_cold_move_keeps_every_write_and_the_guest_sees_its_new_size() {
     world.writes(&a, 10).await;
     twice!(world.on(&a).snapshot(&vm, Generation(1)));
     world.writes(&a, 10).await;
-    world.send(DiskFile::Base).await;
+    world.send(DiskFile::BASE).await;
     twice!(world.on(&a).shutdown(&vm));
-    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::OVERLAY).await;
     world.arrive(LARGE).await;
     twice!(world.on(&b).start(&vm));
     world.writes(&b, 10).await;
@@ -163,9 +163,9 @@ async fn a_suspended_guest_goes_on_elsewhere_with_its_memory_and_its_uptime() {
     world.on(&a).start(&vm).await.unwrap();
     world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
     world.writes(&a, 20).await;
-    world.send(DiskFile::Base).await;
+    world.send(DiskFile::BASE).await;
     twice!(world.on(&a).suspend(&vm));
-    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::OVERLAY).await;
     world.send(DiskFile::Memory).await;
     world.arrive(SMALL).await;
     twice!(world.on(&b).start(&vm));
@@ -188,9 +188,9 @@ async fn a_revert_keeps_the_discarded_writes_aside_and_the_source_goes_on_with_i
     world.on(&a).start(&vm).await.unwrap();
     world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
     world.writes(&a, 10).await;
-    world.send(DiskFile::Base).await;
+    world.send(DiskFile::BASE).await;
     world.on(&a).suspend(&vm).await.unwrap();
-    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::OVERLAY).await;
     world.send(DiskFile::Memory).await;
     world.arrive(SMALL).await;
     world.on(&b).start(&vm).await.unwrap();
@@ -255,7 +255,7 @@ async fn the_oracle_catches_a_forgotten_overlay() {
     world.on(&a).start(&vm).await.unwrap();
     world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
     world.writes(&a, 10).await;
-    world.send(DiskFile::Base).await;
+    world.send(DiskFile::BASE).await;
     world.on(&a).shutdown(&vm).await.unwrap();
     world.arrive(SMALL).await;
     world.on(&b).start(&vm).await.unwrap();
@@ -268,7 +268,7 @@ async fn the_oracle_catches_a_forgotten_overlay() {
 async fn the_oracle_catches_a_memory_newer_than_its_disk() {
     let Some(mut world) = World::make().await else { return };
     let (a, vm) = (world.a.clone(), world.vm.clone());
-    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::Base);
+    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::BASE);
     let older = base.with_file_name("older");
     world.on(&a).start(&vm).await.unwrap();
     world.writes(&a, 5).await;
@@ -304,8 +304,8 @@ async fn the_oracle_catches_two_copies_at_once() {
     world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
     world.writes(&a, 5).await;
     world.on(&a).shutdown(&vm).await.unwrap();
-    world.send(DiskFile::Base).await;
-    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::BASE).await;
+    world.send(DiskFile::OVERLAY).await;
     world.arrive(SMALL).await;
     world.on(&b).start(&vm).await.unwrap();
     world.on(&a).start(&vm).await.unwrap();
@@ -352,7 +352,7 @@ impl Drop for ByHand {
 async fn a_disk_that_somebody_else_s_guest_uses_is_taken_for_nobody_s() {
     let Some(world) = World::make().await else { return };
     let (a, vm) = (world.a.clone(), world.vm.clone());
-    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::Base);
+    let base = world.lab.folder(&a).copy(&vm).unwrap().file(DiskFile::BASE);
     let foreign = ByHand::on(&base).await;
     let driver = world.on(&a);
     let refused = [
@@ -385,7 +385,7 @@ async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touc
     let (a, vm) = (world.a.clone(), world.vm.clone());
     let driver = world.on(&a);
     let copy = world.lab.folder(&a).copy(&vm).unwrap();
-    let (folder, base) = (copy.path(), copy.file(DiskFile::Base));
+    let (folder, base) = (copy.path(), copy.file(DiskFile::BASE));
     let whole = folder.join("whole");
     std::fs::rename(&base, &whole).unwrap();
     let kinds: [(&str, &[&[&str]]); 4] = [
@@ -421,7 +421,7 @@ async fn a_disk_that_is_not_all_in_its_file_is_refused_by_name_before_it_is_touc
             let Err(HypervisorError::Uncarried { detail, .. }) = refused else { panic!("{named}: {refused:?}") };
             assert!(detail.contains(named), "{detail}");
         }
-        assert!(!copy.file(DiskFile::Overlay).exists(), "{named}: it was frozen all the same");
+        assert!(!copy.file(DiskFile::OVERLAY).exists(), "{named}: it was frozen all the same");
         std::fs::remove_file(&base).unwrap();
     }
     std::os::unix::fs::symlink("whole", &base).unwrap();
@@ -458,9 +458,9 @@ async fn a_disk_that_is_enlarged_on_the_way_is_seen_by_the_guest_and_goes_into_i
     let larger = before + (1 << 30);
     world.on(&a).snapshot(&vm, Generation(1)).await.unwrap();
     world.writes(&a, 5).await;
-    world.send(DiskFile::Base).await;
+    world.send(DiskFile::BASE).await;
     world.on(&a).shutdown(&vm).await.unwrap();
-    world.send(DiskFile::Overlay).await;
+    world.send(DiskFile::OVERLAY).await;
     world.arrive(LARGE).await;
     twice!(world.on(&b).size_disk(&vm, Generation(1), DiskSize::AtLeast(larger)));
     world.on(&b).start(&vm).await.unwrap();
@@ -505,7 +505,7 @@ async fn a_disk_that_was_enlarged_in_place_gets_its_size_back_unless_the_guest_h
     let written = format!("write -P 7 {} 65536", before + (1 << 20));
     let output = std::process::Command::new("qemu-io")
         .args(["-f", "qcow2", "-c", &written])
-        .arg(copy.file(DiskFile::Base))
+        .arg(copy.file(DiskFile::BASE))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -543,14 +543,14 @@ async fn what_is_wrong_with_a_copy_is_found_also_under_a_guest_that_runs() {
     world.writes(&a, 5).await;
     assert_eq!(examine(&world).await, Health::default());
     let aside = copy.path().join("aside");
-    std::fs::rename(copy.file(DiskFile::Base), &aside).unwrap();
+    std::fs::rename(copy.file(DiskFile::BASE), &aside).unwrap();
     assert_eq!(examine(&world).await.disk.as_deref(), Some("its base is not there"));
-    std::fs::write(copy.file(DiskFile::Base), b"no image").unwrap();
+    std::fs::write(copy.file(DiskFile::BASE), b"no image").unwrap();
     assert!(examine(&world).await.disk.is_some(), "the chain does not open");
-    std::fs::rename(&aside, copy.file(DiskFile::Base)).unwrap();
+    std::fs::rename(&aside, copy.file(DiskFile::BASE)).unwrap();
     assert_eq!(examine(&world).await, Health::default());
     // Removed by name, it lives on in QEMU only: the copy is not as it arrived.
-    std::fs::remove_file(copy.file(DiskFile::Overlay)).unwrap();
+    std::fs::remove_file(copy.file(DiskFile::OVERLAY)).unwrap();
     let Copy::Running(facts) = world.on(&a).observe(&vm).await.unwrap().copy else { panic!("it runs") };
     assert!(!facts.frozen);
 }

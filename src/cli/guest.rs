@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::values::NicArgument;
+use super::values::{DiskArgument, NicArgument};
 use super::{Format, Lease, Site};
 
 /// Look after guests: instances that decant itself runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuestCommand {
-    /// Make a guest from an image: its disk, its machine, its record. The image stays as it is.
+    /// Make a guest from images: its disks, its machine, its record. The images stay as they are.
     Define(Box<DefineGuest>),
     /// Put a guest on record whose files are on a host already, running or not.
     Adopt(AdoptGuest),
@@ -25,7 +25,7 @@ pub(crate) enum GuestCommand {
     Console(Console),
 }
 
-/// Make a guest from an image.
+/// Make a guest from images.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,8 +33,9 @@ Examples:
   decant guest define web-1 --host oak --flavor small --image disk.raw --image-format raw
   decant guest define web-1 --host oak --flavor small --image db.qcow2 --nic bridge=br0,mac=52:54:00:12:34:56
   decant guest define web-1 --host oak --flavor small --image db.qcow2 --libvirt db.xml
+  decant guest define web-1 --host oak --flavor small --image root.qcow2 --disk data.raw,format=raw,bus=scsi
 
-The disk is as large as the flavor says, or as the image where the flavor says nothing. Kernels and firmware are files of the
+The disk it starts from is as large as the flavor says, or as the image where the flavor says nothing; each other one as its image. Kernels and firmware are files of the
 host's folders `kernels` and `firmware`, bridges and taps are lines of its file `interfaces`.")]
 pub(crate) struct DefineGuest {
     /// What it is called: letters, digits, `-`, `_` and `.`.
@@ -46,7 +47,7 @@ pub(crate) struct DefineGuest {
     /// Its size, a flavor of the store's fleet (`decant fleet flavor` adds one).
     #[arg(long, value_name = "NAME")]
     pub(crate) flavor: String,
-    /// The image its disk is made from.
+    /// The image of the disk it starts from.
     #[arg(long, value_name = "FILE")]
     pub(crate) image: PathBuf,
     /// The format of the image.
@@ -86,9 +87,13 @@ pub(crate) struct MachineArguments {
     /// Its UUID; by default a new one.
     #[arg(long, value_name = "UUID")]
     pub(crate) uuid: Option<Uuid>,
-    /// How it reaches its disk; by default virtio.
+    /// How it reaches the disk it starts from; by default virtio.
     #[arg(long, value_enum, value_name = "BUS")]
     pub(crate) bus: Option<Bus>,
+    /// Another disk, made from this image: then format=qcow2, raw or vmdk, bus=virtio, scsi or ide, and name=NAME if wanted;
+    /// may be repeated.
+    #[arg(long, value_name = "FILE[,format=…][,bus=…][,name=…]")]
+    pub(crate) disk: Vec<DiskArgument>,
     /// A network card: user, bridge=NAME or tap=NAME, then mac=ADDRESS and model=virtio or e1000 if wanted; may be repeated.
     #[arg(long, value_name = "LINK[,mac=…][,model=…]")]
     pub(crate) nic: Vec<NicArgument>,
@@ -107,9 +112,10 @@ pub(crate) struct MachineArguments {
 }
 
 /// The format of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ImageFormat {
     /// QEMU's own.
+    #[default]
     Qcow2,
     /// The bytes of the disk, one after the other.
     Raw,

@@ -1,12 +1,16 @@
 //! Values of options that are more than a text or a number.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use decant_executor::apply::LEASE_MIN;
 use decant_schema::machine::{Link, NicModel};
 use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
+
+use super::guest::{Bus, ImageFormat};
 
 /// A length of time with its unit, as `10s`, `2h` or `1h30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +124,43 @@ impl FromStr for NicArgument {
     }
 }
 
+/// A disk beside the one a guest starts from: its image, and how it is to be where that is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DiskArgument {
+    /// The image it is made from.
+    pub(crate) image: PathBuf,
+    /// The format of that image.
+    pub(crate) format: ImageFormat,
+    /// How the guest reaches it; none: as a description says, or by virtio.
+    pub(crate) bus: Option<Bus>,
+    /// What it is called; none: as a description says, or by its number.
+    pub(crate) name: Option<String>,
+}
+
+impl FromStr for DiskArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (mut rest, mut format, mut bus, mut name) = (text, None, None, None);
+        // From the end: a file's name may have commas, too.
+        while let Some((before, (key, value))) =
+            rest.rsplit_once(',').and_then(|(before, option)| Some((before, option.split_once('=')?)))
+        {
+            match key {
+                "format" => format = Some(ImageFormat::from_str(value, false)?),
+                "bus" => bus = Some(Bus::from_str(value, false)?),
+                "name" => name = Some(value.to_owned()),
+                _ => return Err(format!("{key:?} is neither format=, bus= nor name=")),
+            }
+            rest = before;
+        }
+        if rest.is_empty() {
+            return Err("begin with the image it is made from".to_owned());
+        }
+        Ok(Self { image: rest.into(), format: format.unwrap_or_default(), bus, name })
+    }
+}
+
 /// A share of a whole, as `10%`; 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Percent(pub(crate) f64);
@@ -220,6 +261,18 @@ mod tests {
             ("9999-12-30T20:00Z/6h", "at the latest"),
         ] {
             assert!(wrong.parse::<Window>().unwrap_err().contains(says), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_disk_is_its_image_and_what_is_said_of_it() {
+        let disk: DiskArgument = "a,b.raw,format=raw,bus=scsi,name=data".parse().unwrap();
+        assert_eq!((disk.image, disk.format), ("a,b.raw".into(), ImageFormat::Raw));
+        assert_eq!((disk.bus, disk.name.as_deref()), (Some(Bus::Scsi), Some("data")));
+        let plain: DiskArgument = "a.qcow2".parse().unwrap();
+        assert_eq!((plain.format, plain.bus), (ImageFormat::Qcow2, None));
+        for wrong in ["", ",bus=ide", "a,bus=floppy", "a,format=iso", "a,size=3"] {
+            assert!(wrong.parse::<DiskArgument>().is_err(), "{wrong}");
         }
     }
 

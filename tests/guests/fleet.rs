@@ -329,7 +329,7 @@ impl RealFleet {
     /// Shuts a guest down and starts a QEMU of nobody's on its disk; waits until that has locked it. It ends with the fleet.
     pub(crate) fn started_by_hand(&self, host: &str, instance: &str) -> ByHand {
         self.runtime.block_on(self.lab.driver(&host.into()).shutdown(&instance.into())).unwrap();
-        let disk = self.lab.folder(&host.into()).copy(&instance.into()).unwrap().file(DiskFile::Base);
+        let disk = self.lab.folder(&host.into()).copy(&instance.into()).unwrap().file(DiskFile::BASE);
         let drive = format!("driver=qcow2,node-name=disk,file.driver=file,file.filename={}", disk.display());
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-nodefaults", "-display", "none", "-S", "-machine", "pc,accel=tcg", "-blockdev", &drive]);
@@ -379,7 +379,7 @@ impl RealFleet {
     /// Removes by hand the overlay a migrated instance writes to.
     pub(crate) fn lose_overlay(&self, of: &Migration) {
         let copy = self.lab.folder(of.subject.target()).copy(&of.subject.instance).unwrap();
-        std::fs::remove_file(copy.file(DiskFile::Overlay)).unwrap();
+        std::fs::remove_file(copy.file(DiskFile::OVERLAY)).unwrap();
     }
 
     /// Confirms, reverts or aborts a migration, and returns what became of it.

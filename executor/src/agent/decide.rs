@@ -6,7 +6,9 @@
 
 use decant_schema::cast::WorkCast;
 use decant_schema::id::ResourceClass;
-use decant_schema::migration::{Assurance, Attributes, Cause, DiskFile, Generation, Manifest, Report, Subject, Work};
+use decant_schema::migration::{
+    Assurance, Attributes, Cause, DiskFile, DiskNumber, Generation, Manifest, Report, Subject, Work,
+};
 
 use crate::hypervisor::{Copy, CopyFacts, Discard, Ending, GuestSize, Health, Held};
 
@@ -80,8 +82,8 @@ pub fn decide(order: &WorkCast, found: &Found) -> Verdict {
     }
     match &order.work {
         Work::Snapshot => snapshot(subject, copy),
-        Work::CopyBase => copy_base(subject),
-        Work::StopAndCopy => stop_and_copy(subject),
+        Work::CopyBase => copy_base(subject, copy),
+        Work::StopAndCopy => stop_and_copy(subject, copy),
         Work::Build { manifest } => build(subject, manifest, copy),
         Work::LookAgain { assurance } => look_again(subject, *assurance, found),
         Work::DestroySource => destroy_source(order, copy),
@@ -176,19 +178,30 @@ fn snapshot(subject: &Subject, copy: &Copy) -> Verdict {
     Verdict::Do(frozen.into_iter().collect(), Report::Snapshotted)
 }
 
-fn copy_base(subject: &Subject) -> Verdict {
-    // The small one first: a target that does not take the machine says so before much was carried.
-    let files = [DiskFile::Machine, DiskFile::Base].map(Effect::Copy);
-    let copied = if subject.copies_disk() { files.to_vec() } else { Vec::new() };
-    Verdict::Do(copied, Report::BaseCopied { copied: Manifest::new() })
+/// The copies of its disks' layers, if they are copied.
+fn copies(subject: &Subject, copy: &Copy, layer: impl Fn(DiskNumber) -> DiskFile) -> Vec<Effect> {
+    let disks = match copy {
+        Copy::Running(facts) | Copy::Stopped(facts) => facts.disks,
+        // That its first is not there is then said by whoever looks for it.
+        Copy::Nothing | Copy::Incoming => 1,
+    };
+    let layers = DiskNumber::all(disks).filter(|_| subject.copies_disk());
+    layers.map(|disk| Effect::Copy(layer(disk))).collect()
 }
 
-fn stop_and_copy(subject: &Subject) -> Verdict {
+fn copy_base(subject: &Subject, copy: &Copy) -> Verdict {
+    let mut effects = copies(subject, copy, DiskFile::Base);
+    if !effects.is_empty() {
+        // The small one first: a target that does not take the machine says so before much was carried.
+        effects.insert(0, Effect::Copy(DiskFile::Machine));
+    }
+    Verdict::Do(effects, Report::BaseCopied { copied: Manifest::new() })
+}
+
+fn stop_and_copy(subject: &Subject, copy: &Copy) -> Verdict {
     let carries_memory = subject.carries_memory() && !subject.in_place();
     let mut effects = vec![if carries_memory { Effect::Suspend } else { Effect::Shutdown }];
-    if subject.copies_disk() {
-        effects.push(Effect::Copy(DiskFile::Overlay));
-    }
+    effects.extend(copies(subject, copy, DiskFile::Overlay));
     if carries_memory {
         effects.push(Effect::Copy(DiskFile::Memory));
     }

@@ -155,6 +155,13 @@ impl Agent {
                 figures.started_at = Some(self.clock.now());
             }
         }
+        // What its guest wrote meanwhile, once all of its bases are there.
+        for file in copied.keys() {
+            if let DiskFile::Base(disk) = file {
+                let sent = self.send_ahead(cast, DiskFile::Overlay(*disk)).await?;
+                figures.bytes = figures.bytes.saturating_add(sent);
+            }
+        }
         Ok(with_copied(report, copied))
     }
 
@@ -173,7 +180,7 @@ impl Agent {
 
     /// Has room promised on both hosts for all the migration takes.
     async fn reserve(&self, cast: &WorkCast) -> Result<(), TransferError> {
-        let order = self.order(cast, DiskFile::Base);
+        let order = self.order(cast, DiskFile::BASE);
         let memory = GuestSize::from(&cast.subject.old.claim).memory.bytes();
         let memory = if cast.subject.carries_memory() { memory } else { 0 };
         self.patiently(cast, || self.transfer().reserve(&order, memory)).await
@@ -181,7 +188,7 @@ impl Agent {
 
     /// Gives back what was promised to a migration that was not begun: nobody is asked to clean up after it.
     async fn release(&self, cast: &WorkCast) {
-        if let Err(error) = self.transfer().release(&self.order(cast, DiskFile::Base)).await {
+        if let Err(error) = self.transfer().release(&self.order(cast, DiskFile::BASE)).await {
             tracing::warn!(instance = %cast.subject.instance, %error, "room stays promised to a migration that was not begun");
         }
     }
@@ -303,7 +310,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Copies a file to the target and tells how far it is. A base is followed by what was written beside it meanwhile.
+    /// Copies a file to the target and tells how far it is.
     async fn copy(
         &self,
         cast: &WorkCast,
@@ -314,15 +321,12 @@ impl Agent {
         let copied = self.patiently(cast, || self.copy_once(cast, file)).await?;
         manifest.insert(file, copied.digest);
         figures.bytes = figures.bytes.saturating_add(copied.bytes);
-        if file == DiskFile::Base {
-            figures.bytes = figures.bytes.saturating_add(self.send_ahead(cast).await?);
-        }
         Ok(())
     }
 
-    /// Sends ahead what the guest writes while it runs, until little is left or it gets no less. The bytes sent.
-    async fn send_ahead(&self, cast: &WorkCast) -> Result<u64, WorkError> {
-        let order = self.order(cast, DiskFile::Overlay);
+    /// Sends ahead what the guest writes to a disk while it runs, until little is left or it gets no less. The bytes sent.
+    async fn send_ahead(&self, cast: &WorkCast, overlay: DiskFile) -> Result<u64, WorkError> {
+        let order = self.order(cast, overlay);
         let (mut total, mut last) = (0_u64, u64::MAX);
         for _ in 0..AHEAD_ROUNDS {
             let sent = self.patiently(cast, || self.send_ahead_once(cast, &order)).await?;
@@ -337,7 +341,7 @@ impl Agent {
 
     /// Waits until the target can be reached, while the guest still runs.
     async fn reach_target(&self, cast: &WorkCast) -> Result<(), WorkError> {
-        let order = self.order(cast, DiskFile::Base);
+        let order = self.order(cast, DiskFile::BASE);
         Ok(self.patiently(cast, || self.transfer().probe(&order)).await?)
     }
 

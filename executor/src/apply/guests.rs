@@ -182,13 +182,14 @@ pub async fn add_flavor(path: &Path, flavor: &Flavor) -> Result<(), ApplyError> 
     Ok(store.add_flavor(flavor).await?)
 }
 
-/// Makes a guest from an image, down, and puts it on record. `qemu` is the driver of its host.
+/// Makes a guest from images, one for each disk of its machine, down, and puts it on record. Its flavor says how large the
+/// first one is to be. `qemu` is the driver of its host.
 pub async fn define_guest(
     store: &Path,
     drivers: &Drivers,
     qemu: &Qemu,
     guest: &NewGuest,
-    image: Image,
+    mut images: Vec<Image>,
     machine: &Machine,
 ) -> Result<(), ApplyError> {
     let held = hold_for(store, drivers, &guest.host).await?;
@@ -201,8 +202,10 @@ pub async fn define_guest(
     let driver = reach(drivers, &guest.host)?;
     let _alone = fence(&guest.host, driver, &guest.instance).await?;
     let failed = |source| ApplyError::Driver { host: guest.host.clone(), source };
-    let image = Image { size: image.size.or(disk), ..image };
-    let bytes = qemu.import(&guest.instance, &image, machine).await.map_err(failed)?;
+    if let Some(first) = images.first_mut() {
+        first.size = first.size.or(disk);
+    }
+    let bytes = qemu.import(&guest.instance, &images, machine).await.map_err(failed)?;
     let spec = GuestSpec { instance: guest.instance.clone(), size, disk: Disk::Local, built_by: None };
     driver.hypervisor.create(&spec).await.map_err(failed)?;
     let record = Instance { local_disk_mb: mib(bytes.div_ceil(1 << 20)), ..record };

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use decant_schema::finding::Finding;
 use decant_schema::fleet::Heartbeat;
 use decant_schema::id::InstanceId;
-use decant_schema::migration::{DiskFile, Generation, Patience};
+use decant_schema::migration::{DiskFile, DiskNumber, Generation, Patience};
 use decant_schema::plan::MoveMode;
 use serde_json::json;
 use thiserror::Error;
@@ -112,44 +112,49 @@ impl Qemu {
         let housed = machine::read(&copy, Some(&definition))?;
         if definition.snapshot != Some(generation) {
             can_be_moved(&copy).await?;
-            anatomy::is_whole(&self.tools, &copy).await?;
-            if copy.file(DiskFile::Overlay).exists() {
-                self.merge(&copy).await?;
+            self.are_whole(&copy, housed.disks()).await?;
+            if housed.disks().any(|disk| copy.file(DiskFile::Overlay(disk)).exists()) {
+                self.merge(&copy, housed.disks()).await?;
             }
         }
         definition.snapshot = Some(generation);
         machine::write_unless_there(&copy, &housed.machine)?;
         definition.write(&copy)?;
         match look(&copy).await? {
-            Presence::Down(lock) => self.make_overlay(&lock, &copy).await,
+            Presence::Down(lock) => {
+                for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
+                    image::create_overlay(&self.tools, lock.share()?, &copy, disk).await?;
+                }
+                Ok(())
+            }
             Presence::Up(mut qmp) => {
                 if qmp.activity().await? == Activity::DiskError {
                     guest::go_on(&mut qmp, &copy).await?;
                 }
-                self.make_overlay_beside(&copy).await?;
-                guest::switch_to_overlay(&mut qmp, &copy).await
+                for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
+                    self.make_overlay_beside(&copy, disk).await?;
+                }
+                guest::switch_to_overlays(&mut qmp, &copy).await
             }
         }
     }
 
-    async fn make_overlay(&self, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
-        if copy.file(DiskFile::Overlay).exists() {
-            return Ok(());
+    /// Fails where one of its disks is not all in its file.
+    async fn are_whole(&self, copy: &CopyFolder, disks: impl Iterator<Item = DiskNumber>) -> Result<(), Fault> {
+        for disk in disks {
+            anatomy::is_whole(&self.tools, copy, disk).await?;
         }
-        image::create_overlay(&self.tools, lock.share()?, copy).await
+        Ok(())
     }
 
     /// The running guest holds the copy's lock; making a new file beside its disk needs none.
-    async fn make_overlay_beside(&self, copy: &CopyFolder) -> Result<(), Fault> {
-        if copy.file(DiskFile::Overlay).exists() {
-            return Ok(());
-        }
-        image::create_overlay(&self.tools, std::process::Stdio::null(), copy).await?;
+    async fn make_overlay_beside(&self, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
+        image::create_overlay(&self.tools, std::process::Stdio::null(), copy, disk).await?;
         // The QEMU that is to write to it is not ours where it runs as its own user.
-        User::of(copy)?.map_or(Ok(()), |user| Ok(user.own(&copy.file(DiskFile::Overlay))?))
+        User::of(copy)?.map_or(Ok(()), |user| Ok(user.own(&copy.file(DiskFile::Overlay(disk)))?))
     }
 
-    async fn merge(&self, copy: &CopyFolder) -> Result<(), Fault> {
+    async fn merge(&self, copy: &CopyFolder, disks: impl Iterator<Item = DiskNumber>) -> Result<(), Fault> {
         let lock = match look(copy).await? {
             Presence::Down(lock) => lock,
             Presence::Up(mut qmp) => match qmp.activity().await? {
@@ -158,24 +163,27 @@ impl Qemu {
                 _ => return guest::merge(&mut qmp, copy).await,
             },
         };
-        if copy.file(DiskFile::Overlay).exists() { image::commit(&self.tools, &lock, copy).await } else { Ok(()) }
+        for disk in disks.filter(|disk| copy.file(DiskFile::Overlay(*disk)).exists()) {
+            image::commit(&self.tools, &lock, copy, disk).await?;
+        }
+        Ok(())
     }
 
     async fn define(&self, wanted: &GuestSpec) -> Result<(), Fault> {
         let copy = self.copy(&wanted.instance)?;
         let Presence::Down(lock) = look(&copy).await? else { return Err(Fault::Runs) };
-        if !copy.file(DiskFile::Base).exists() {
-            return Err(Fault::Incomplete(DiskFile::Base));
-        }
         let defined = Definition::read(&copy)?;
+        // Files without a disk are no instance, whatever else is wrong with them.
+        has_its_disks(&copy, DiskNumber::all(1))?;
         let housed = machine::read(&copy, defined.as_ref())?;
-        anatomy::is_whole(&self.tools, &copy).await?;
-        if copy.file(DiskFile::Overlay).exists() {
-            image::point_at_base(&self.tools, &lock, &copy).await?;
+        has_its_disks(&copy, housed.disks())?;
+        self.are_whole(&copy, housed.disks()).await?;
+        for disk in housed.disks().filter(|disk| copy.file(DiskFile::Overlay(*disk)).exists()) {
+            image::point_at_base(&self.tools, &lock, &copy, disk).await?;
         }
         let snapshot = wanted.built_by.or(defined.and_then(|old| old.snapshot));
         machine::write_unless_there(&copy, &housed.machine)?;
-        Definition::of(wanted.size, snapshot).write(&copy)?;
+        Definition::of(wanted.size, housed.disks().count(), snapshot).write(&copy)?;
         // All of it has arrived.
         Ok(end_promise(&copy)?)
     }
@@ -183,9 +191,7 @@ impl Qemu {
     async fn power_on(&self, instance: &InstanceId, begun: Generation) -> Result<(), Fault> {
         let copy = self.copy(instance)?;
         let definition = Definition::read(&copy)?.ok_or(Fault::Absent)?;
-        if !copy.file(DiskFile::Base).exists() {
-            return Err(Fault::Incomplete(DiskFile::Base));
-        }
+        has_its_disks(&copy, definition.disks())?;
         let lock = match look(&copy).await? {
             Presence::Down(lock) => lock,
             Presence::Up(mut qmp) => match qmp.activity().await? {
@@ -222,14 +228,17 @@ impl Qemu {
 
     async fn remove(&self, instance: &InstanceId, discard: Discard) -> Result<(), Fault> {
         let copy = self.copy(instance)?;
-        let _lock = match look(&copy).await? {
-            Presence::Down(lock) => lock,
-            Presence::Up(qmp) => process::end(qmp, &copy).await?,
+        let _lock = match look(&copy).await {
+            Ok(Presence::Down(lock)) => lock,
+            Ok(Presence::Up(qmp)) => process::end(qmp, &copy).await?,
+            Err(Fault::Stray(_)) => process::end_stray(&copy).await?,
+            Err(fault) => return Err(fault),
         };
         if !copy.path().exists() {
             return Ok(());
         }
-        let written_to = Definition::read(&copy)?.is_some() && copy.file(DiskFile::Overlay).exists();
+        let has_overlay = |disk| copy.file(DiskFile::Overlay(disk)).exists();
+        let written_to = Definition::read(&copy)?.is_some_and(|definition| definition.disks().any(has_overlay));
         match discard {
             Discard::PutAside => return Ok(put_aside(&copy, Why::Stale)?),
             Discard::KeepOverlay if written_to => return Ok(put_aside(&copy, Why::Reverted)?),
@@ -425,7 +434,7 @@ impl Hypervisor for Qemu {
     async fn merge_back(&self, instance: &InstanceId) -> Result<(), HypervisorError> {
         let merged = async {
             let copy = self.copy(instance)?;
-            self.merge(&copy).await?;
+            self.merge(&copy, Definition::disks_of(&copy)?).await?;
             Ok(end_promise(&copy)?)
         };
         merged.await.map_err(|fault: Fault| fault.while_doing("merge the overlay of", instance))
@@ -471,6 +480,12 @@ async fn announce(qmp: &mut Qmp) {
 async fn can_be_moved(copy: &CopyFolder) -> Result<(), Fault> {
     let Presence::Up(mut qmp) = look(copy).await? else { return Ok(()) };
     if qmp.activity().await? == Activity::Unfit { Err(Fault::Unfit(qmp.run_state().await?)) } else { Ok(()) }
+}
+
+/// Fails where the base of one of its disks is not there.
+fn has_its_disks(copy: &CopyFolder, mut disks: impl Iterator<Item = DiskNumber>) -> Result<(), Fault> {
+    let missing = disks.find(|disk| !copy.file(DiskFile::Base(*disk)).exists());
+    missing.map_or(Ok(()), |disk| Err(Fault::Incomplete(DiskFile::Base(disk))))
 }
 
 fn local(disk: &Disk) -> Result<(), Unsupported> {
@@ -536,6 +551,11 @@ enum Fault {
     Deaf(Duration),
     #[error(transparent)]
     Mute(#[from] Mute),
+    #[error(
+        "its folder was taken away{}: bring it back, or end what still works on it",
+        .0.map(|process| format!(" from under process {process}")).unwrap_or_default()
+    )]
+    Stray(Option<i32>),
     #[error(transparent)]
     Occupied(#[from] Occupied),
     #[error(transparent)]
@@ -572,6 +592,7 @@ impl Fault {
             Self::Qmp(error @ QmpError::Silent { .. }) => HypervisorError::Mute { instance, detail: error.to_string() },
             Self::Qmp(error) => HypervisorError::Guest { action, instance, detail: error.to_string() },
             Self::Uncarried(reason) => HypervisorError::Uncarried { instance, detail: reason.to_string() },
+            stray @ Self::Stray(_) => HypervisorError::Guest { action, instance, detail: stray.to_string() },
             Self::Occupied(occupied) => HypervisorError::Occupied { instance, detail: occupied.to_string() },
         }
     }

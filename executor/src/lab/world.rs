@@ -159,7 +159,7 @@ impl Lab {
         data_bytes: usize,
     ) -> Result<(), LabError> {
         let copy = self.copy(host, instance)?;
-        let (raw, base) = (copy.join("base.raw"), copy.file(DiskFile::Base));
+        let (raw, base) = (copy.join("base.raw"), copy.file(DiskFile::BASE));
         write_noise(&raw, data_bytes).map_err(|source| LabError::Io { path: raw.clone(), source })?;
         convert("raw", &raw, "qcow2", &base)?;
         std::fs::remove_file(&raw).map_err(|source| LabError::Io { path: raw, source })?;
@@ -213,11 +213,11 @@ impl Lab {
         instance: &InstanceId,
         taken: &[&Path],
     ) -> Result<Verdict, LabError> {
-        if !self.copy(host, instance)?.file(DiskFile::Base).exists() {
+        if !self.copy(host, instance)?.file(DiskFile::BASE).exists() {
             let findings = vec![oracle::Finding::NoDisk { host: host.clone() }];
             return Ok(Verdict { findings, ..Verdict::default() });
         }
-        let is_whole = |folder: &&&Path| folder.join(file_name(DiskFile::Base)).exists();
+        let is_whole = |folder: &&&Path| folder.join(file_name(DiskFile::BASE)).exists();
         let mut aside =
             taken.iter().filter(is_whole).map(|folder| self.read_log_in(folder)).collect::<Result<Vec<_>, _>>()?;
         for host in &self.hosts {
@@ -270,7 +270,7 @@ impl Lab {
     }
 
     fn read_log_in(&self, folder: &Path) -> Result<Log, LabError> {
-        let top = [DiskFile::Overlay, DiskFile::Base].map(|file| folder.join(file_name(file)));
+        let top = [DiskFile::OVERLAY, DiskFile::BASE].map(|file| folder.join(file_name(file)));
         let top = top.iter().find(|file| file.exists()).unwrap_or(&top[1]);
         let raw = tempfile::NamedTempFile::new_in(&self.root);
         let raw = raw.map_err(|source| LabError::Io { path: self.root.clone(), source })?;

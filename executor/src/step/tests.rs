@@ -75,8 +75,8 @@ fn states() -> Vec<(&'static str, MigrationState)> {
     vec![
         ("pre", MigrationState::PreMigrating),
         ("migrating", MigrationState::Migrating),
-        ("step2", MigrationState::MigratingStep2 { copied: manifest(DiskFile::Base) }),
-        ("post", MigrationState::PostMigrating { manifest: manifest(DiskFile::Base) }),
+        ("step2", MigrationState::MigratingStep2 { copied: manifest(DiskFile::BASE) }),
+        ("post", MigrationState::PostMigrating { manifest: manifest(DiskFile::BASE) }),
         ("awaited", MigrationState::VerifyMigration { confirm: Confirm::Awaited { automatic_at } }),
         ("given", MigrationState::VerifyMigration { confirm: Confirm::Given }),
         ("target,source", reverted(Party::Target, Some(Party::Source))),
@@ -100,8 +100,8 @@ fn events() -> Vec<MigrationEvent> {
     let cause = Cause::Failed { host: "a".into(), work: Work::Snapshot, detail: "disk full".to_owned() };
     let reports = [
         Report::Snapshotted,
-        Report::BaseCopied { copied: manifest(DiskFile::Base) },
-        Report::RestCopied { copied: manifest(DiskFile::Overlay) },
+        Report::BaseCopied { copied: manifest(DiskFile::BASE) },
+        Report::RestCopied { copied: manifest(DiskFile::OVERLAY) },
         Report::Started { but: None },
         Report::Started { but: Some(cause.clone()) },
         Report::Seen,

@@ -350,7 +350,7 @@ impl Peer {
 
     /// Only the base is noted: the rest is small, and arrives when the guest is down in any case.
     fn note(&self, read_back: Verified) -> io::Result<()> {
-        if self.file == DiskFile::Base { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
+        if matches!(self.file, DiskFile::Base(_)) { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
     }
 }
 
@@ -454,7 +454,7 @@ mod tests {
         let peers = BTreeMap::from([("a".into(), host("a")), ("b".into(), host("b"))]);
         let order = CopyOrder {
             instance: "vm-1".into(),
-            file: DiskFile::Base,
+            file: DiskFile::BASE,
             peer: "b".into(),
             generation: Generation(5),
             limit: None,
@@ -496,7 +496,7 @@ mod tests {
         File::options().write(true).open(&from).unwrap().set_len(5_000_000).unwrap();
         let seen = AtomicU64::new(0);
         let copied = here.copy(&order, &|bytes| seen.store(bytes, Ordering::Relaxed)).await.unwrap();
-        assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), copied.digest);
+        assert_eq!(there.digest(&"vm-1".into(), DiskFile::BASE).await.unwrap(), copied.digest);
         assert!(copied.bytes >= 300_000 && seen.load(Ordering::Relaxed) == copied.bytes, "{copied:?}");
         let arrived = folder.path().join("b/instances/vm-1/base.qcow2").metadata().unwrap();
         assert!(arrived.len() == 5_000_000 && arrived.blocks() * 512 < 1_000_000, "the hole was filled: {arrived:?}");
@@ -519,7 +519,7 @@ mod tests {
         assert!(copied.bytes < 2_000_000, "sent again what was there: {} bytes", copied.bytes);
         put(folder.path(), b"another");
         let again = here.copy(&order, &|_| ()).await.unwrap();
-        assert_eq!(there.digest(&"vm-1".into(), DiskFile::Base).await.unwrap(), again.digest);
+        assert_eq!(there.digest(&"vm-1".into(), DiskFile::BASE).await.unwrap(), again.digest);
     }
 
     #[tokio::test]
@@ -566,7 +566,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let (here, there, order) = two_hosts(folder.path());
-        let order = CopyOrder { file: DiskFile::Overlay, ..order };
+        let order = CopyOrder { file: DiskFile::OVERLAY, ..order };
         let from = put(folder.path(), b"").with_file_name("overlay.qcow2");
         let random = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8;
         let mut content: Vec<u8> = (0..20_000_000).map(random).collect();
@@ -617,7 +617,7 @@ mod tests {
         put(folder.path(), b"the same content");
         let (a, _, order) = two_hosts(folder.path());
         let peer = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap();
-        crate::layout::write_durably(&peer.file(DiskFile::Base), b"the same content").unwrap();
+        crate::layout::write_durably(&peer.file(DiskFile::BASE), b"the same content").unwrap();
         crate::layout::write_durably(&peer.join("definition.json"), b"{}").unwrap();
         let refused = a.copy(&order, &|_| {}).await.unwrap_err();
         assert!(matches!(refused, TransferError::Occupied { .. }) && !refused.is_transient(), "{refused}");
@@ -631,7 +631,7 @@ mod tests {
         let flipped = instead_of_rsync(folder.path(), "printf 'what the guest wrotf' > \"$last\"");
         let error = here.clone().with_program(flipped).copy(&order, &|_| ()).await.unwrap_err();
         assert!(matches!(error, TransferError::Harmed { .. }), "{error}");
-        assert!(matches!(there.digest(&"vm-1".into(), DiskFile::Base).await, Err(TransferError::Absent { .. })));
+        assert!(matches!(there.digest(&"vm-1".into(), DiskFile::BASE).await, Err(TransferError::Absent { .. })));
         if rsync_is_here() {
             here.copy(&order, &|_| ()).await.unwrap();
         }

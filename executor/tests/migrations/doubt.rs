@@ -36,7 +36,7 @@ async fn told(process: &Process, host: &str, order: WorkCast) -> Report {
 
 #[tokio::test]
 async fn a_target_starts_nothing_of_which_any_file_is_not_what_was_sent() {
-    for file in [DiskFile::Base, DiskFile::Overlay, DiskFile::Memory] {
+    for file in [DiskFile::BASE, DiskFile::OVERLAY, DiskFile::Memory] {
         let mut rig = Rig::new(&[SUSPENDED], MANUAL, 1).await;
         let process = rig.sound();
         rig.run_until(&process, |migration| awaits_work(migration, "build")).await.unwrap();
@@ -156,7 +156,7 @@ async fn an_undo_that_finds_its_copy_lost_waits_for_a_person() {
 /// Somebody makes an instance of that name on a host that has none: from what another one has.
 async fn define(rig: &Rig, host: &str, from: &str) {
     let (instance, drivers) = (InstanceId::new("cold"), rig.simulation.drivers());
-    let (file, peer, generation) = (DiskFile::Base, HostName::new(host), Generation(100));
+    let (file, peer, generation) = (DiskFile::BASE, HostName::new(host), Generation(100));
     let order = CopyOrder { instance: instance.clone(), file, peer, generation, limit: None };
     drivers[from].transfer.copy(&order, &|_| ()).await.unwrap();
     let size = GuestSize { memory: mib(10), vcpus: 1 };

@@ -312,7 +312,7 @@ async fn an_instance_the_target_has_already_is_left_alone_and_the_move_is_undone
     let source = rig.simulation.drivers().remove("a").unwrap();
     let order = CopyOrder {
         instance: instance.clone(),
-        file: DiskFile::Base,
+        file: DiskFile::BASE,
         peer: "b".into(),
         generation: Generation(1),
         limit: None,

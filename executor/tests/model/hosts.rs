@@ -84,7 +84,7 @@ impl Host {
             Some(Guest { size, running, mark, .. }) => {
                 let (frozen, memory) = (self.overlay.is_some(), self.memory.is_some());
                 let (ended, mute) = (Ending::Unknown, false);
-                let facts = CopyFacts { size, frozen, memory, mark, ended, mute };
+                let facts = CopyFacts { size, disks: 1, frozen, memory, mark, ended, mute };
                 if running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
@@ -116,8 +116,10 @@ impl Host {
 
     pub(crate) fn digest(&self, file: DiskFile) -> Option<Digest> {
         let text = match file {
-            DiskFile::Base => format!("base {}", self.base?),
-            DiskFile::Overlay => self.overlay.map(|overlay| format!("overlay {} {}", overlay.backing, overlay.last))?,
+            DiskFile::Base(_) => format!("base {}", self.base?),
+            DiskFile::Overlay(_) => {
+                self.overlay.map(|overlay| format!("overlay {} {}", overlay.backing, overlay.last))?
+            }
             DiskFile::Memory => format!("memory {}", self.memory?),
             // Every guest is the same machine.
             DiskFile::Machine => "machine".to_owned(),
@@ -131,8 +133,8 @@ impl Host {
             return Err(Undone);
         }
         match file {
-            DiskFile::Base => self.base = if damaged { Some(DAMAGED) } else { from.base },
-            DiskFile::Overlay => {
+            DiskFile::Base(_) => self.base = if damaged { Some(DAMAGED) } else { from.base },
+            DiskFile::Overlay(_) => {
                 self.overlay = from.overlay;
                 if let (true, Some(overlay)) = (damaged, &mut self.overlay) {
                     overlay.last = DAMAGED;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Boot, Firmware, Link, Machine, MachineDisk, Nic};
 use crate::finding::{Findings, Path, path_to, shown};
+use crate::migration::DiskNumber;
 
 /// The longest name: leaves room for what is added to it within the usual 255 bytes of a file's name.
 const NAME_BYTES_MAX: usize = 100;
@@ -17,7 +18,7 @@ const INTERFACE_BYTES_MAX: usize = 15;
 const CMDLINE_BYTES_MAX: usize = 2047;
 
 /// A `pc` has 32 slots on its bus; disks, cards and what it has itself share them.
-const DEVICES_MAX: usize = 24;
+const DEVICES_MAX: usize = DiskNumber::MAX as usize;
 
 const NAME: &str = "write letters, digits, `-`, `_` and `.`, first a letter or a digit";
 

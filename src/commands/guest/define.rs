@@ -1,4 +1,6 @@
-//! `decant guest define`: from an image to a guest that decant knows.
+//! `decant guest define`: from images to a guest that decant knows.
+
+use std::path::Path;
 
 use decant_executor::apply::{NewGuest, define_guest, start_guest};
 use decant_executor::hypervisor::qemu::{self, Image};
@@ -13,7 +15,7 @@ use crate::output;
 
 pub(super) fn run(args: &DefineGuest) -> Result<Exit, Failure> {
     let store = site::store(&args.site.store)?;
-    let (machine, image) = both(machine::of(&args.machine), image(args))?;
+    let (machine, images) = both(machine::of(&args.machine), images(args))?;
     let host = HostName::new(args.host.as_str());
     let drivers = drivers_around(&args.site, &host)?;
     let own = site::hosts(&args.site, &[host.clone()].into())?;
@@ -24,7 +26,7 @@ pub(super) fn run(args: &DefineGuest) -> Result<Exit, Failure> {
         flavor: FlavorName::from(args.flavor.as_str()),
         mobility: mobility(args.mobility),
     };
-    let defining = define_guest(&store, &drivers, &qemu, &guest, image, &machine);
+    let defining = define_guest(&store, &drivers, &qemu, &guest, images, &machine);
     site::run("define the guest", site::GOES_ON, defining)?;
     output::print(&format!("{} is defined on {host}\n", guest.instance))?;
     if args.start {
@@ -44,16 +46,27 @@ pub(super) fn mobility(moves: Moves) -> Mobility {
     }
 }
 
-fn image(args: &DefineGuest) -> Result<Image, Failure> {
-    let format = match args.image_format {
+/// The images of its disks, the one it starts from first; all that cannot be read at once.
+fn images(args: &DefineGuest) -> Result<Vec<Image>, Failure> {
+    let more = args.machine.disk.iter().map(|disk| image("--disk", &disk.image, disk.format));
+    let first = image("--image", &args.image, args.image_format).map(|image| vec![image]);
+    more.fold(first, |all, next| {
+        let (mut all, next) = both(all, next)?;
+        all.push(next);
+        Ok(all)
+    })
+}
+
+fn image(option: &str, path: &Path, format: ImageFormat) -> Result<Image, Failure> {
+    let format = match format {
         ImageFormat::Qcow2 => qemu::ImageFormat::Qcow2,
         ImageFormat::Raw => qemu::ImageFormat::Raw,
         ImageFormat::Vmdk => qemu::ImageFormat::Vmdk,
     };
     // QEMU's tools take what begins with a letter and a colon for something else than a file.
-    let path = args.image.canonicalize().map_err(|error| {
-        let problem = format!("{} cannot be read: {error}", args.image.display());
-        Failure::input("--image", problem, "name the image the guest's disk is made from")
+    let path = path.canonicalize().map_err(|error| {
+        let problem = format!("{} cannot be read: {error}", path.display());
+        Failure::input(option, problem, "name the image the disk is made from")
     })?;
     Ok(Image { path, format, size: None })
 }

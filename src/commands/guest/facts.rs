@@ -19,10 +19,18 @@ pub(super) struct Facts {
     pub(super) firmware: Option<String>,
     pub(super) cpu: Option<String>,
     pub(super) uuid: Option<Uuid>,
-    pub(super) bus: Option<DiskBus>,
+    /// The disks, in the order in which it finds them.
+    pub(super) disks: Vec<DescribedDisk>,
     pub(super) nics: Vec<NicArgument>,
     /// What a person is to know of what became of it: each in words.
     pub(super) notes: Vec<String>,
+}
+
+/// What a description says of a disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct DescribedDisk {
+    pub(super) name: Option<String>,
+    pub(super) bus: Option<DiskBus>,
 }
 
 /// The text in the first element of this name below a node, wherever it is.

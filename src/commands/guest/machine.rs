@@ -3,7 +3,7 @@
 use decant_schema::machine::{self, Boot, DiskBus, Firmware, Machine, MachineDisk, Nic, Serial};
 use uuid::Uuid;
 
-use super::facts::{self, Facts};
+use super::facts::{self, DescribedDisk, Facts};
 use crate::cli::{Bus, MachineArguments, NicArgument, SerialTo};
 use crate::error::Failure;
 use crate::output;
@@ -22,10 +22,7 @@ pub(super) fn of(args: &MachineArguments) -> Result<Machine, Failure> {
         firmware: args.firmware.clone().or(facts.firmware).map_or(plain.firmware, |code| Firmware::Uefi { code }),
         cpu: args.cpu.clone().or(facts.cpu),
         uuid: Some(args.uuid.or(facts.uuid).unwrap_or_else(Uuid::now_v7)),
-        disks: vec![MachineDisk {
-            bus: args.bus.map(bus).or(facts.bus).unwrap_or_default(),
-            ..MachineDisk::named("root")
-        }],
+        disks: disks(args, &facts.disks),
         nics: nics.iter().map(nic).collect(),
         serial: match args.serial {
             SerialTo::Socket => Serial::Socket,
@@ -51,7 +48,26 @@ fn facts(args: &MachineArguments) -> Result<Facts, Failure> {
     let facts = if args.libvirt.is_some() { facts::libvirt(&text) } else { facts::ovf(&text) };
     let facts = facts.map_err(wrong)?;
     facts.notes.iter().for_each(|note| output::note(&format!("note: {}: {note}", path.display())));
+    for left_out in facts.disks.iter().skip(1 + args.disk.len()) {
+        let name = left_out.name.as_deref().unwrap_or("without a name");
+        output::note(&format!("note: {}: its disk {name} is left out: give its image by --disk", path.display()));
+    }
     Ok(facts)
+}
+
+/// The disk it starts from, and one for each that was given; what is not said of one is as it is described.
+fn disks(args: &MachineArguments, described: &[DescribedDisk]) -> Vec<MachineDisk> {
+    let disk = |at: usize, name: Option<&str>, given: Option<Bus>| {
+        let described = described.get(at);
+        let name = name.map(str::to_owned).or_else(|| described?.name.clone());
+        MachineDisk {
+            bus: given.map(bus).or_else(|| described?.bus).unwrap_or_default(),
+            ..MachineDisk::named(&name.unwrap_or_else(|| format!("disk-{}", at + 1)))
+        }
+    };
+    let first = MachineDisk { name: "root".to_owned(), ..disk(0, None, args.bus) };
+    let more = args.disk.iter().enumerate().map(|(at, given)| disk(at + 1, given.name.as_deref(), given.bus));
+    std::iter::once(first).chain(more).collect()
 }
 
 fn boot(args: &MachineArguments) -> Boot {

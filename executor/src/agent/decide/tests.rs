@@ -32,7 +32,7 @@ fn order(work: Work) -> WorkCast {
 
 fn facts() -> CopyFacts {
     let size = GuestSize::from(&attributes("a", 8).claim);
-    CopyFacts { size, frozen: true, memory: false, mark: BEGUN, ended: Ending::Unknown, mute: false }
+    CopyFacts { size, disks: 1, frozen: true, memory: false, mark: BEGUN, ended: Ending::Unknown, mute: false }
 }
 
 fn found(copy: Copy, executed: u64) -> Found {
@@ -42,7 +42,7 @@ fn found(copy: Copy, executed: u64) -> Found {
 
 fn manifest() -> Manifest {
     let digest = |file: DiskFile| (file, Digest::of(&blake3::hash(file.to_string().as_bytes())));
-    [DiskFile::Base, DiskFile::Overlay].map(digest).into()
+    [DiskFile::BASE, DiskFile::OVERLAY].map(digest).into()
 }
 
 fn cause() -> Cause {
@@ -200,7 +200,7 @@ fn in_place(work: Work) -> WorkCast {
 
 #[test]
 fn the_rest_is_copied_once_the_guest_is_stopped() {
-    let overlay = Effect::Copy(DiskFile::Overlay);
+    let overlay = Effect::Copy(DiskFile::OVERLAY);
     let cold = order(Work::StopAndCopy);
     let mut suspended = cold.clone();
     suspended.subject.mode = MoveMode::Suspend;

@@ -3,73 +3,77 @@
 //! A copy is carried file by file, and its guest is given the base as the lowest layer. An image that takes part of its
 //! content from elsewhere, or keeps more in it than the disk, would arrive with holes and nobody would be told.
 
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, DiskNumber};
 use thiserror::Error;
 
 use super::image::Described;
 use super::{Fault, Tools};
-use crate::layout::CopyFolder;
+use crate::layout::{CopyFolder, file_name};
 
-/// Why an image is not carried from host to host.
+/// A base that is not carried from host to host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Uncarried {
-    #[error("the base is of the format {0}: convert it by `qemu-img convert -O qcow2`")]
+#[error("{file} {why}")]
+pub(super) struct Uncarried {
+    file: String,
+    why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+enum Why {
+    #[error("is of the format {0}: convert it by `qemu-img convert -O qcow2`")]
     Format(String),
     #[error(
-        "the base has a backing file, {0}, which would not go along: shut the guest down and make the base whole by \
-         `qemu-img rebase -f qcow2 -b '' base.qcow2`"
+        "has a backing file, {0}, which would not go along: shut the guest down and make it whole by \
+         `qemu-img rebase -f qcow2 -b ''`"
     )]
     Backing(String),
     #[error(
-        "the base keeps its content in another file, {0}, which would not go along: shut the guest down and convert the \
-         base by `qemu-img convert -O qcow2`"
+        "keeps its content in another file, {0}, which would not go along: shut the guest down and convert it by \
+         `qemu-img convert -O qcow2`"
     )]
     DataFile(String),
     #[error(
-        "{0} is a symbolic link, and what it leads to would not go along: shut the guest down and put in its place what it \
-         leads to, or mount that there"
+        "is a symbolic link, and what it leads to would not go along: shut the guest down and put in its place what it leads \
+         to, or mount that there"
     )]
-    Link(String),
-    #[error("the base is encrypted, and there is no way for its secret yet: leave the instance out by --pin")]
+    Link,
+    #[error("is encrypted, and there is no way for its secret yet: leave the instance out by --pin")]
     Encrypted,
     #[error(
-        "the base holds internal snapshots ({}), which the guest's overlay would hide: shut the guest down and remove \
-         them by `qemu-img snapshot -d NAME base.qcow2`",
+        "holds internal snapshots ({}), which the guest's overlay would hide: shut the guest down and remove them by \
+         `qemu-img snapshot -d NAME`",
         .0.join(", ")
     )]
     Snapshots(Vec<String>),
 }
 
-/// Fails with [`Fault::Uncarried`] unless the base's one file is the whole disk. The image may be in use.
-pub(super) async fn is_whole(tools: &Tools, copy: &CopyFolder) -> Result<(), Fault> {
-    are_no_links(copy)?;
-    Ok(judge(tools.describe_layer(copy, DiskFile::Base).await?)?)
-}
-
-fn are_no_links(copy: &CopyFolder) -> Result<(), Fault> {
-    for path in [copy.path(), copy.file(DiskFile::Base)] {
+/// Fails with [`Uncarried`] unless the one file of the base of a disk is the whole disk. The image may be in use.
+pub(super) async fn is_whole(tools: &Tools, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
+    let base = DiskFile::Base(disk);
+    for path in [copy.path(), copy.file(base)] {
         if path.symlink_metadata()?.is_symlink() {
-            return Err(Uncarried::Link(path.display().to_string()).into());
+            return Err(Uncarried { file: path.display().to_string(), why: Why::Link }.into());
         }
     }
-    Ok(())
+    let image = tools.describe_layer(copy, base).await?;
+    Ok(judge(image).map_err(|why| Uncarried { file: file_name(base), why })?)
 }
 
-fn judge(image: Described) -> Result<(), Uncarried> {
+fn judge(image: Described) -> Result<(), Why> {
     if image.format != "qcow2" {
-        return Err(Uncarried::Format(image.format));
+        return Err(Why::Format(image.format));
     }
     if let Some(data) = image.data_file() {
-        return Err(Uncarried::DataFile(data.clone()));
+        return Err(Why::DataFile(data.clone()));
     }
     if let Some(backing) = image.backing_filename {
-        return Err(Uncarried::Backing(backing));
+        return Err(Why::Backing(backing));
     }
     if image.encrypted {
-        return Err(Uncarried::Encrypted);
+        return Err(Why::Encrypted);
     }
     if image.snapshots.is_empty() {
         return Ok(());
     }
-    Err(Uncarried::Snapshots(image.snapshots.into_iter().map(|snapshot| snapshot.name).collect()))
+    Err(Why::Snapshots(image.snapshots.into_iter().map(|snapshot| snapshot.name).collect()))
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::migration::{DiskFile, DiskNumber, Generation};
 use decant_schema::units::mib;
 use serde::{Deserialize, Serialize};
 
@@ -27,14 +27,31 @@ pub(super) struct Definition {
     format: u32,
     pub(super) memory_mb: u64,
     pub(super) vcpus: u64,
+    /// How many disks it has.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    disks: usize,
     /// The beginning of the migration whose snapshot the overlay is, or that built the copy here.
     pub(super) snapshot: Option<Generation>,
 }
 
+/// What every guest had before it could have more.
+fn one() -> usize {
+    1
+}
+
+fn is_one(disks: &usize) -> bool {
+    *disks == one()
+}
+
 impl Definition {
-    /// An instance of this size, with the mark of the last migration here.
-    pub(super) fn of(size: GuestSize, snapshot: Option<Generation>) -> Self {
-        Self { format: FORMAT, memory_mb: size.memory.count(), vcpus: size.vcpus, snapshot }
+    /// An instance of this size and so many disks, with the mark of the last migration here.
+    pub(super) fn of(size: GuestSize, disks: usize, snapshot: Option<Generation>) -> Self {
+        Self { format: FORMAT, memory_mb: size.memory.count(), vcpus: size.vcpus, disks, snapshot }
+    }
+
+    /// Its disks.
+    pub(super) fn disks(&self) -> impl DoubleEndedIterator<Item = DiskNumber> + Clone + use<> {
+        DiskNumber::all(self.disks)
     }
 
     /// Reads the definition of a copy; `None` when its files are not an instance yet.
@@ -50,6 +67,11 @@ impl Definition {
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(Some(definition))
+    }
+
+    /// The disks of a copy; what is not defined is to have one at least.
+    pub(super) fn disks_of(copy: &CopyFolder) -> io::Result<impl Iterator<Item = DiskNumber>> {
+        Ok(DiskNumber::all(Self::read(copy)?.map_or_else(one, |definition| definition.disks)))
     }
 
     /// Whether it was written before guests had machines of their own.
@@ -77,7 +99,8 @@ impl Definition {
     pub(super) fn facts(&self, copy: &CopyFolder) -> CopyFacts {
         CopyFacts {
             size: GuestSize { memory: mib(self.memory_mb), vcpus: self.vcpus },
-            frozen: copy.file(DiskFile::Overlay).exists(),
+            disks: self.disks().count(),
+            frozen: self.disks().all(|disk| copy.file(DiskFile::Overlay(disk)).exists()),
             memory: copy.file(DiskFile::Memory).exists(),
             mark: self.snapshot.unwrap_or_default(),
             ended: Ending::default(),

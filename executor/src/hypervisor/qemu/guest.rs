@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use decant_schema::migration::{DiskFile, Patience};
+use decant_schema::migration::{DiskFile, DiskNumber, Patience};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -18,8 +18,6 @@ use super::lock::{CopyLock, RETRY};
 use super::process::{self, await_end, node};
 use super::qmp::Qmp;
 use crate::layout::{CopyFolder, remove_durably, rename_durably, with_ending};
-
-const MERGE_JOB: &str = "merge";
 
 /// A halted guest has no rate to keep up with: its memory is written as fast as the disk takes it (bytes per second).
 const MEMORY_RATE: u64 = 1 << 40;
@@ -93,22 +91,46 @@ impl Qmp {
         Ok(status["status"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// The layer the guest writes to: `base` or `overlay`.
-    async fn top_layer(&mut self) -> Result<String, Fault> {
+    /// The layers the guest writes to, one of each disk, in their order.
+    async fn top_layers(&mut self) -> Result<Vec<DiskFile>, Fault> {
         let disks = self.execute("query-block", json!({})).await?;
         let name = |disk: &Value| disk["inserted"]["node-name"].as_str().map(str::to_owned);
-        let found = disks.as_array().into_iter().flatten().find_map(name);
-        found.ok_or_else(|| Fault::Guest("the guest has no disk".to_owned()))
+        let layer = |name: String| {
+            DiskFile::try_from(name)
+                .map_err(|stranger| Fault::Guest(format!("it has a disk of another kind: {stranger}")))
+        };
+        let mut tops: Vec<DiskFile> =
+            disks.as_array().into_iter().flatten().filter_map(name).map(layer).collect::<Result<_, _>>()?;
+        tops.sort_by_key(|top| disk_of(*top));
+        if tops.is_empty() { Err(Fault::Guest("the guest has no disk".to_owned())) } else { Ok(tops) }
     }
 
-    async fn has_layer(&mut self, name: &str) -> Result<bool, Fault> {
+    /// Whether the guest writes to the overlay of a disk.
+    async fn stands_on_overlay(&mut self, disk: DiskNumber) -> Result<bool, Fault> {
+        Ok(self.top_layers().await?.contains(&DiskFile::Overlay(disk)))
+    }
+
+    async fn has_layer(&mut self, layer: DiskFile) -> Result<bool, Fault> {
         let layers = self.execute("query-named-block-nodes", json!({ "flat": true })).await?;
-        Ok(layers.as_array().into_iter().flatten().any(|layer| layer["node-name"] == name))
+        Ok(layers.as_array().into_iter().flatten().any(|known| known["node-name"] == json!(layer)))
     }
 
-    async fn merge_job(&mut self) -> Result<Option<Value>, Fault> {
+    async fn merge_job(&mut self, disk: DiskNumber) -> Result<Option<Value>, Fault> {
         let jobs = self.execute("query-jobs", json!({})).await?;
-        Ok(jobs.as_array().into_iter().flatten().find(|job| job["id"] == MERGE_JOB).cloned())
+        Ok(jobs.as_array().into_iter().flatten().find(|job| job["id"] == merge_job(disk)).cloned())
+    }
+}
+
+/// The name of the job that merges a disk's overlay.
+fn merge_job(disk: DiskNumber) -> String {
+    disk.naming("merge")
+}
+
+/// The disk that a layer is of.
+fn disk_of(layer: DiskFile) -> Option<DiskNumber> {
+    match layer {
+        DiskFile::Base(disk) | DiskFile::Overlay(disk) => Some(disk),
+        DiskFile::Memory | DiskFile::Machine => None,
     }
 }
 
@@ -116,15 +138,15 @@ impl Qmp {
 /// is removed first. One that sleeps or crashed is left as it is.
 pub(super) async fn go_on(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     if matches!(qmp.activity().await?, Activity::Running | Activity::Unfit) {
-        return Ok(remove_durably(&merged(copy))?);
+        return forget_merged(copy);
     }
-    finish_merge(qmp, copy).await?;
+    finish_merges(qmp, copy).await?;
     qmp.execute("migrate_cancel", json!({})).await?;
     let memory = copy.file(DiskFile::Memory);
     remove_durably(&with_ending(&memory, "part"))?;
     remove_durably(&memory)?;
     qmp.execute("cont", json!({})).await?;
-    remove_durably(&merged(copy))?;
+    forget_merged(copy)?;
     match qmp.activity().await? {
         Activity::DiskError => Err(disk_full()),
         _ => Ok(()),
@@ -139,80 +161,104 @@ pub(super) async fn wake(qmp: &mut Qmp) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The name an overlay has from when all of it is in the base until the guest, halted for that, goes on.
-fn merged(copy: &CopyFolder) -> PathBuf {
-    with_ending(&copy.file(DiskFile::Overlay), "merged")
+/// The name the overlay of a disk has from when all of it is in the base until the guest, halted for that, goes on.
+fn merged(copy: &CopyFolder, disk: DiskNumber) -> PathBuf {
+    with_ending(&copy.file(DiskFile::Overlay(disk)), "merged")
 }
 
-/// Has the guest write to the overlay that lies ready. One that a merge halted and that never went on since, because
+/// The overlays that were merged and whose guest has not gone on since.
+fn all_merged(copy: &CopyFolder) -> impl Iterator<Item = PathBuf> {
+    DiskNumber::all(DiskNumber::MAX.into()).map(|disk| merged(copy, disk)).filter(|merged| merged.exists())
+}
+
+fn forget_merged(copy: &CopyFolder) -> Result<(), Fault> {
+    Ok(all_merged(copy).try_for_each(|merged| remove_durably(&merged))?)
+}
+
+/// Has the guest write to the overlays that lie ready. One that a merge halted and that never went on since, because
 /// we were killed, does so now; one that its owner paused stays so.
-pub(super) async fn switch_to_overlay(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
-    stack_overlay(qmp).await?;
-    if merged(copy).exists() { go_on(qmp, copy).await } else { Ok(()) }
+pub(super) async fn switch_to_overlays(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    for top in qmp.top_layers().await? {
+        if let DiskFile::Base(disk) = top {
+            stack_overlay(qmp, disk).await?;
+        }
+    }
+    if all_merged(copy).next().is_some() { go_on(qmp, copy).await } else { Ok(()) }
 }
 
-async fn stack_overlay(qmp: &mut Qmp) -> Result<(), Fault> {
-    if qmp.top_layer().await? == "overlay" {
-        return Ok(());
-    }
-    if !qmp.has_layer("overlay").await? {
-        let layer: Value = serde_json::from_str(&node("overlay", DiskFile::Overlay, None)).unwrap_or_default();
+async fn stack_overlay(qmp: &mut Qmp, disk: DiskNumber) -> Result<(), Fault> {
+    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+    if !qmp.has_layer(overlay).await? {
+        let layer: Value = serde_json::from_str(&node(overlay, None)).unwrap_or_default();
         qmp.execute("blockdev-add", layer).await?;
     }
-    qmp.execute("blockdev-snapshot", json!({ "node": "base", "overlay": "overlay" })).await?;
+    qmp.execute("blockdev-snapshot", json!({ "node": base, "overlay": overlay })).await?;
     Ok(())
 }
 
-/// Merges the overlay into the base under the running guest, and lets the guest go on if it was halted.
+/// Merges each overlay into its base under the running guest, and lets the guest go on if it was halted: after each, so that
+/// it stands still for one at a time.
 pub(super) async fn merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     if qmp.activity().await? == Activity::DiskError {
         return Err(disk_full());
     }
-    if qmp.top_layer().await? == "overlay" {
-        commit(qmp).await?;
+    for top in qmp.top_layers().await? {
+        if let DiskFile::Overlay(disk) = top {
+            commit(qmp, disk).await?;
+            finish_merge(qmp, copy, disk).await?;
+            go_on(qmp, copy).await?;
+        }
     }
-    finish_merge(qmp, copy).await?;
+    finish_merges(qmp, copy).await?;
     go_on(qmp, copy).await
+}
+
+async fn finish_merges(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
+    for disk in qmp.top_layers().await?.into_iter().filter_map(disk_of) {
+        finish_merge(qmp, copy, disk).await?;
+    }
+    Ok(())
 }
 
 /// Brings a merge that was begun to its end, and removes an overlay the halted guest does not stand on: it holds
 /// nothing (not yet switched to) or only what the base holds too, and must not be taken for the disk after a crash.
-async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
-    if qmp.merge_job().await?.is_some() {
-        commit(qmp).await?;
-        qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;
+async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
+    if qmp.merge_job(disk).await?.is_some() {
+        commit(qmp, disk).await?;
+        qmp.execute("job-dismiss", json!({ "id": merge_job(disk) })).await?;
     }
-    if qmp.top_layer().await? == "overlay" {
+    if qmp.stands_on_overlay(disk).await? {
         return Ok(());
     }
-    if qmp.has_layer("overlay").await? {
-        qmp.execute("blockdev-del", json!({ "node-name": "overlay" })).await?;
+    if qmp.has_layer(DiskFile::Overlay(disk)).await? {
+        qmp.execute("blockdev-del", json!({ "node-name": DiskFile::Overlay(disk) })).await?;
     }
-    File::open(copy.file(DiskFile::Base))?.sync_all()?;
-    let overlay = copy.file(DiskFile::Overlay);
-    if overlay.exists() { Ok(rename_durably(&overlay, &merged(copy))?) } else { Ok(()) }
+    File::open(copy.file(DiskFile::Base(disk)))?.sync_all()?;
+    let overlay = copy.file(DiskFile::Overlay(disk));
+    if overlay.exists() { Ok(rename_durably(&overlay, &merged(copy, disk))?) } else { Ok(()) }
 }
 
-/// Runs the merge to the point where the guest, halted, stands on the base.
-async fn commit(qmp: &mut Qmp) -> Result<(), Fault> {
-    if qmp.merge_job().await?.is_none() {
-        let order = json!({ "job-id": MERGE_JOB, "device": "overlay", "top-node": "overlay", "base-node": "base",
+/// Runs the merge to the point where the guest, halted, stands on the base of this disk.
+async fn commit(qmp: &mut Qmp, disk: DiskNumber) -> Result<(), Fault> {
+    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+    if qmp.merge_job(disk).await?.is_none() {
+        let order = json!({ "job-id": merge_job(disk), "device": overlay, "top-node": overlay, "base-node": base,
                             "auto-dismiss": false });
         qmp.execute("block-commit", order).await?;
     }
     let mut completing = false;
     loop {
-        let job = qmp.merge_job().await?.unwrap_or_default();
+        let job = qmp.merge_job(disk).await?.unwrap_or_default();
         match job["status"].as_str().unwrap_or_default() {
             // It says so for a while after it was told to complete.
             "ready" if !completing => {
                 // Halted, so that no write falls between the switch and the end of the overlay's file.
                 qmp.execute("stop", json!({})).await?;
-                qmp.execute("job-complete", json!({ "id": MERGE_JOB })).await?;
+                qmp.execute("job-complete", json!({ "id": merge_job(disk) })).await?;
                 completing = true;
             }
             "concluded" if job["error"].is_string() => {
-                qmp.execute("job-dismiss", json!({ "id": MERGE_JOB })).await?;
+                qmp.execute("job-dismiss", json!({ "id": merge_job(disk) })).await?;
                 return Err(super::complaint(job["error"].as_str().unwrap_or_default()));
             }
             "concluded" => return Ok(()),

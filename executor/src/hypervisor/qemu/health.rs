@@ -8,10 +8,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use decant_schema::fleet::Heartbeat;
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, DiskNumber};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::definition::Definition;
 use super::guest::Activity;
 use super::process::{Presence, look};
 use super::{Fault, Tools, executed, image};
@@ -28,7 +29,10 @@ const CONSOLE_MAX: u64 = 16 << 20;
 /// Looks at all of it.
 pub(super) async fn examine(tools: &Tools, copy: &CopyFolder, heartbeat: Option<&Heartbeat>) -> Result<Health, Fault> {
     let presence = look(copy).await?;
-    let disk = disk(tools, copy).await?;
+    let mut lacking = None;
+    for disk in Definition::disks_of(copy)? {
+        lacking = lacking.or(disk_lacks(tools, copy, disk).await?);
+    }
     let guest = match presence {
         Presence::Down(_lock) => Some("it is down".to_owned()),
         Presence::Up(mut qmp) => match qmp.activity().await? {
@@ -45,15 +49,16 @@ pub(super) async fn examine(tools: &Tools, copy: &CopyFolder, heartbeat: Option<
         },
         None => None,
     };
-    Ok(Health { disk, guest, heartbeat })
+    Ok(Health { disk: lacking, guest, heartbeat })
 }
 
-/// What the disk lacks.
-async fn disk(tools: &Tools, copy: &CopyFolder) -> Result<Option<String>, Fault> {
-    if !copy.file(DiskFile::Base).exists() {
-        return Ok(Some("its base is not there".to_owned()));
+/// What a disk lacks.
+async fn disk_lacks(tools: &Tools, copy: &CopyFolder, disk: DiskNumber) -> Result<Option<String>, Fault> {
+    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+    if !copy.file(base).exists() {
+        return Ok(Some(format!("its {base} is not there")));
     }
-    let top = if copy.file(DiskFile::Overlay).exists() { DiskFile::Overlay } else { DiskFile::Base };
+    let top = if copy.file(overlay).exists() { overlay } else { base };
     match image::opens(tools, copy, top).await {
         Ok(()) => Ok(None),
         Err(Fault::Guest(words)) => Ok(Some(words)),

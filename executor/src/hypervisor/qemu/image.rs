@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, DiskNumber};
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -13,23 +13,34 @@ use super::{Fault, Tools};
 use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, with_ending};
 use crate::tool::MissingTool;
 
-/// Makes an empty overlay over the base. The base is named relative to the overlay, so the pair can be moved.
+/// Makes an empty overlay over the base of a disk. The base is named relative to the overlay, so the pair can be moved.
 ///
 /// Until something writes to it the overlay shows the base as it is, so it may be made before a running guest is told
 /// of it: whatever happens in between, the pair reads as the guest left it.
-pub(super) async fn create_overlay(tools: &Tools, lock: Stdio, copy: &CopyFolder) -> Result<(), Fault> {
-    let overlay = copy.file(DiskFile::Overlay);
+pub(super) async fn create_overlay(
+    tools: &Tools,
+    lock: Stdio,
+    copy: &CopyFolder,
+    disk: DiskNumber,
+) -> Result<(), Fault> {
+    let (overlay, base) = (copy.file(DiskFile::Overlay(disk)), file_name(DiskFile::Base(disk)));
     let fresh = with_ending(&overlay, "new");
-    let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", file_name(DiskFile::Base)];
+    let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &base];
     tools.image(lock, copy, &arguments, &[&fresh]).await?;
     File::open(&fresh)?.sync_all()?;
     Ok(rename_durably(&fresh, &overlay)?)
 }
 
 /// Points an overlay that arrived at the base that lies beside it, whatever it was called where they came from.
-pub(super) async fn point_at_base(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
-    let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", file_name(DiskFile::Base)];
-    tools.image(lock.share()?, copy, &arguments, &[&copy.file(DiskFile::Overlay)]).await
+pub(super) async fn point_at_base(
+    tools: &Tools,
+    lock: &CopyLock,
+    copy: &CopyFolder,
+    disk: DiskNumber,
+) -> Result<(), Fault> {
+    let base = file_name(DiskFile::Base(disk));
+    let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &base];
+    tools.image(lock.share()?, copy, &arguments, &[&copy.file(DiskFile::Overlay(disk))]).await
 }
 
 /// Fails with the tool's words where a layer, or one below it, cannot be opened. Changes nothing, and needs no lock: a
@@ -38,13 +49,13 @@ pub(super) async fn opens(tools: &Tools, copy: &CopyFolder, top: DiskFile) -> Re
     tools.image(Stdio::null(), copy, &["info", "-U", "--backing-chain", "-f", "qcow2"], &[&copy.file(top)]).await
 }
 
-/// Writes the overlay's content into the base and removes the overlay. A commit cut short is simply done again: the
+/// Writes the content of a disk's overlay into its base and removes the overlay. A commit cut short is simply done again: the
 /// overlay covers whatever of the base is half written.
-pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder) -> Result<(), Fault> {
-    let overlay = copy.file(DiskFile::Overlay);
+pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
+    let overlay = copy.file(DiskFile::Overlay(disk));
     // -d: the overlay is not emptied first, so that it stays whole until the base is durable.
     tools.image(lock.share()?, copy, &["commit", "-q", "-d", "-f", "qcow2"], &[&overlay]).await?;
-    File::open(copy.file(DiskFile::Base))?.sync_all()?;
+    File::open(copy.file(DiskFile::Base(disk)))?.sync_all()?;
     Ok(remove_durably(&overlay)?)
 }
 
@@ -92,7 +103,7 @@ impl Tools {
     /// What `qemu-img` says of a layer of a copy's disk, whoever uses it.
     pub(super) async fn describe_layer(&self, copy: &CopyFolder, layer: DiskFile) -> Result<Described, Fault> {
         let mut command = Command::new(&self.qemu_img);
-        command.current_dir(copy.path()).args(["info", "-U", "--output=json", "-f", "qcow2", file_name(layer)]);
+        command.current_dir(copy.path()).args(["info", "-U", "--output=json", "-f", "qcow2", &file_name(layer)]);
         self.described(command).await
     }
 
@@ -109,10 +120,11 @@ impl Tools {
         serde_json::from_slice(&said).map_err(|error| Fault::Guest(format!("qemu-img says what is not known: {error}")))
     }
 
-    /// Where a disk holds data, in JSON.
-    pub(super) async fn image_map(&self, copy: &CopyFolder, name: &str) -> Result<Vec<u8>, Fault> {
+    /// Where a layer of a disk, with those below it, holds data, in JSON.
+    pub(super) async fn image_map(&self, copy: &CopyFolder, layer: DiskFile) -> Result<Vec<u8>, Fault> {
         let mut command = Command::new(&self.qemu_img);
-        command.current_dir(copy.path()).args(["map", "--output=json", "-f", "qcow2", name]).stdin(Stdio::null());
+        command.current_dir(copy.path()).args(["map", "--output=json", "-f", "qcow2", &file_name(layer)]);
+        command.stdin(Stdio::null());
         self.said(command).await
     }
 
@@ -125,7 +137,7 @@ impl Tools {
         bytes: u64,
     ) -> Result<(), Fault> {
         let (size, name) = (bytes.to_string(), file_name(layer));
-        self.image(lock, copy, &["resize", "-q", "-f", "qcow2", "--shrink", name, &size], &[]).await?;
+        self.image(lock, copy, &["resize", "-q", "-f", "qcow2", "--shrink", &name, &size], &[]).await?;
         Ok(File::open(copy.file(layer))?.sync_all()?)
     }
 

@@ -1,11 +1,11 @@
-//! From an image somebody made to the disk of an instance.
+//! From images somebody made to the disks of an instance.
 //!
 //! The image may come from anywhere, so it is read as the format it is said to have and no other, and one that takes part of
 //! its content from another file is refused: that file would be whatever the image names.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use decant_schema::id::InstanceId;
@@ -54,8 +54,8 @@ impl ImageFormat {
 }
 
 impl Qemu {
-    /// Makes the disk and the machine of an instance that is not defined yet, from an image that stays as it is. What a
-    /// killed call left is made anew. Returns how much the disk takes on the host, bytes.
+    /// Makes the disks and the machine of an instance that is not defined yet, from images that stay as they are, one a
+    /// disk. What a killed call left is made anew. Returns how much the disks take on the host, bytes.
     ///
     /// # Errors
     /// [`HypervisorError::Machine`] with everything that speaks against the machine, else as QEMU's tools and the file system
@@ -63,24 +63,36 @@ impl Qemu {
     pub async fn import(
         &self,
         instance: &InstanceId,
-        image: &Image,
+        images: &[Image],
         machine: &Machine,
     ) -> Result<u64, HypervisorError> {
         let imported = async {
             let copy = self.copy(instance)?;
-            machine::house(machine.clone(), &copy.host())?;
+            let housed = machine::house(machine.clone(), &copy.host())?;
             let Presence::Down(lock) = look(&copy).await? else { return Err(Fault::Runs) };
             if Definition::is_in(&copy) {
                 return Err(Fault::Guest("it is defined here already".to_owned()));
             }
-            let size = judge(&self.tools, image).await?;
-            has_room(&copy, image)?;
-            make_parent(&copy.file(DiskFile::Base))?;
-            convert(&self.tools, lock.share()?, &copy, image, size).await?;
+            if housed.disks().count() != images.len() {
+                let (disks, images) = (housed.disks().count(), images.len());
+                return Err(Fault::Guest(format!("its machine has {disks} disks, and there are {images} images")));
+            }
+            let mut sizes = Vec::new();
+            for image in images {
+                sizes.push(judge(&self.tools, image).await?);
+            }
+            has_room(&copy, images)?;
+            make_parent(&copy.file(DiskFile::BASE))?;
+            let mut taken = 0_u64;
+            for ((disk, image), size) in housed.disks().zip(images).zip(sizes) {
+                let base = copy.file(DiskFile::Base(disk));
+                convert(&self.tools, lock.share()?, &base, image, size).await?;
+                taken = taken.saturating_add(base.metadata()?.blocks().saturating_mul(BLOCK));
+            }
             machine::write(&copy, machine)?;
-            Ok(copy.file(DiskFile::Base).metadata()?.blocks().saturating_mul(BLOCK))
+            Ok(taken)
         };
-        imported.await.map_err(|fault: Fault| fault.while_doing("import the image of", instance))
+        imported.await.map_err(|fault: Fault| fault.while_doing("import the images of", instance))
     }
 }
 
@@ -111,15 +123,17 @@ async fn judge(tools: &Tools, image: &Image) -> Result<u64, Fault> {
     }
 }
 
-fn has_room(copy: &CopyFolder, image: &Image) -> Result<(), Fault> {
-    let takes = image.path.metadata()?.blocks().saturating_mul(BLOCK);
+fn has_room(copy: &CopyFolder, images: &[Image]) -> Result<(), Fault> {
+    let mut takes = 0_u64;
+    for image in images {
+        takes = takes.saturating_add(image.path.metadata()?.blocks().saturating_mul(BLOCK));
+    }
     Room::at(&copy.path())?.holds(takes).map_err(|detail| Fault::Guest(format!("there is no room for it: {detail}")))
 }
 
 /// Writes the disk under another name; it gets its own whole and durable.
-async fn convert(tools: &Tools, lock: Stdio, copy: &CopyFolder, image: &Image, size: u64) -> Result<(), Fault> {
-    let base = copy.file(DiskFile::Base);
-    let fresh = with_ending(&base, "new");
+async fn convert(tools: &Tools, lock: Stdio, base: &Path, image: &Image, size: u64) -> Result<(), Fault> {
+    let fresh = with_ending(base, "new");
     let mut command = Command::new(&tools.qemu_img);
     command.args(["convert", "-q", "-f", image.format.name(), "-O", "qcow2"]).arg(&image.path).arg(&fresh);
     tools.said(in_a_group(command, lock)).await?;
@@ -129,7 +143,7 @@ async fn convert(tools: &Tools, lock: Stdio, copy: &CopyFolder, image: &Image, s
         tools.said(in_a_group(command, Stdio::null())).await?;
     }
     File::open(&fresh)?.sync_all()?;
-    Ok(rename_durably(&fresh, &base)?)
+    Ok(rename_durably(&fresh, base)?)
 }
 
 /// A Ctrl-C meant for us does not tear a file that is nearly there.

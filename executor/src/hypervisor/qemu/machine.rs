@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use decant_schema::finding::{Finding, Place};
 use decant_schema::machine::{self, Boot, DiskBus, Firmware, Link, Machine, MachineDisk, Nic, NicModel};
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, DiskNumber};
 use serde_json::{Value, json};
 
 use super::Fault;
@@ -48,7 +48,13 @@ pub(super) fn read(copy: &CopyFolder, definition: Option<&Definition>) -> Result
         },
         read => read?,
     };
-    house(machine, &copy.host())
+    match definition.map(|definition| definition.disks().count()) {
+        Some(disks) if disks != machine.disks.len() => {
+            let problem = format!("there are {}, and it was defined with {disks}", machine.disks.len());
+            Err(finding("disks".to_owned(), problem, "bring back the file that was written").into())
+        }
+        _ => house(machine, &copy.host()),
+    }
 }
 
 /// Reads a file that came from elsewhere.
@@ -76,10 +82,6 @@ pub(super) fn house(machine: Machine, host: &HostFolder) -> Result<Housed, Fault
     let mut wrong = Vec::new();
     let boot = files(&machine, host, &mut wrong)?;
     interfaces(&machine.nics, host, &mut wrong)?;
-    if machine.disks.len() > 1 {
-        let remedy = "have one disk: more are not driven yet";
-        wrong.push(finding("disks".to_owned(), format!("there are {}", machine.disks.len()), remedy));
-    }
     if wrong.is_empty() { Ok(Housed { machine, boot }) } else { Err(Fault::Machine(wrong)) }
 }
 
@@ -153,9 +155,14 @@ impl Housed {
         self.machine.nics.iter().any(|nic| matches!(nic.link, Link::Bridge { .. }))
     }
 
-    /// What its QEMU is started with for it, `top` being the node of each disk's uppermost layer. Values with a path in
+    /// Its disks.
+    pub(super) fn disks(&self) -> impl DoubleEndedIterator<Item = DiskNumber> + Clone + use<> {
+        DiskNumber::all(self.machine.disks.len())
+    }
+
+    /// What its QEMU is started with for it, `top` naming the node of a disk's uppermost layer. Values with a path in
     /// them are JSON or arguments of their own, where a comma is a comma; all others are names that were checked.
-    pub(super) fn arguments(&self, accelerator: &str, top: &str) -> Vec<String> {
+    pub(super) fn arguments(&self, accelerator: &str, top: impl Fn(DiskNumber) -> String) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         option("-machine", format!("{},accel={accelerator}{}", self.machine.machine_type, self.pflash()));
@@ -173,8 +180,12 @@ impl Housed {
         if self.machine.disks.iter().any(|disk| disk.bus == DiskBus::Scsi) {
             option("-device", json!({ "driver": "virtio-scsi-pci", "id": SCSI }).to_string());
         }
-        for disk in &self.machine.disks {
-            option("-device", disk_device(disk, top).to_string());
+        for (number, disk) in self.disks().zip(&self.machine.disks) {
+            let mut device = disk_device(number, disk, &top(number));
+            if number == DiskNumber::FIRST && self.chooses_a_disk() {
+                device["bootindex"] = json!(0);
+            }
+            option("-device", device.to_string());
         }
         for (at, nic) in self.machine.nics.iter().enumerate() {
             let id = format!("nic{at}");
@@ -183,6 +194,11 @@ impl Housed {
         }
         self.start(&mut option);
         arguments
+    }
+
+    /// Whether its firmware has to be told which disk it starts from. With a kernel, that is what comes first.
+    fn chooses_a_disk(&self) -> bool {
+        self.machine.disks.len() > 1 && self.boot.kernel.is_none()
     }
 
     fn pflash(&self) -> &'static str {
@@ -205,12 +221,13 @@ impl Housed {
     }
 }
 
-fn disk_device(disk: &MachineDisk, top: &str) -> Value {
-    // The id is the one guests had before disks had names: a suspended memory knows its devices.
+fn disk_device(number: DiskNumber, disk: &MachineDisk, top: &str) -> Value {
+    // The first one's id is the one guests had before they had more: a suspended memory knows its devices.
+    let id = number.naming("disk");
     match disk.bus {
-        DiskBus::Virtio => json!({ "driver": "virtio-blk-pci", "id": "disk", "drive": top }),
-        DiskBus::Scsi => json!({ "driver": "scsi-hd", "id": "disk", "bus": format!("{SCSI}.0"), "drive": top }),
-        DiskBus::Ide => json!({ "driver": "ide-hd", "id": "disk", "drive": top }),
+        DiskBus::Virtio => json!({ "driver": "virtio-blk-pci", "id": id, "drive": top }),
+        DiskBus::Scsi => json!({ "driver": "scsi-hd", "id": id, "bus": format!("{SCSI}.0"), "drive": top }),
+        DiskBus::Ide => json!({ "driver": "ide-hd", "id": id, "drive": top }),
     }
 }
 
@@ -285,7 +302,7 @@ mod tests {
             ..Machine::plain()
         };
         let housed = house(machine, &HostFolder::new(&root)).ok().unwrap();
-        let arguments = housed.arguments("tcg", "base");
+        let arguments = housed.arguments("tcg", |_| "base".to_owned());
         let after = |name: &str| &arguments[arguments.iter().position(|word| word == name).unwrap() + 1];
         assert_eq!(*after("-kernel"), kernel.canonicalize().unwrap().to_string_lossy());
         assert_eq!(after("-append"), "a,b=c");

@@ -7,11 +7,11 @@
 use std::fs::File;
 use std::io::ErrorKind::{NotFound, WouldBlock};
 use std::os::linux::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decant_schema::machine::Serial;
-use decant_schema::migration::DiskFile;
+use decant_schema::migration::{DiskFile, DiskNumber};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::process::Command;
@@ -59,8 +59,9 @@ pub(super) enum Presence {
 
 /// Finds out whether the guest's process exists.
 ///
-/// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Occupied`] where a program that was not
-/// started here uses the copy's disk: neither is the guest down then, nor is it ours.
+/// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Stray`] where a process works on a copy
+/// whose folder was taken away; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk:
+/// neither is the guest down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     let (begun, end) = (Instant::now(), Instant::now() + BUSY_MAX);
     loop {
@@ -78,6 +79,10 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
             }
             Err(refused) => refused,
         };
+        // Whoever makes one takes the lock first, and is quick about it.
+        if !copy.path().exists() && begun.elapsed() >= PARTING_MAX {
+            return Err(Fault::Stray(holders(copy).next()));
+        }
         if Instant::now() >= end {
             return Err(refused.into());
         }
@@ -95,7 +100,9 @@ pub(super) async fn glance(copy: &CopyFolder) -> Result<Presence, Fault> {
 
 /// Fails where somebody else uses the disk of a copy that nobody here works on.
 async fn are_ours(copy: &CopyFolder) -> Result<(), Fault> {
-    let images = [DiskFile::Base, DiskFile::Overlay].map(|file| copy.file(file));
+    let layers =
+        DiskNumber::all(DiskNumber::MAX.into()).flat_map(|disk| [DiskFile::Base(disk), DiskFile::Overlay(disk)]);
+    let images: Vec<PathBuf> = layers.map(|layer| copy.file(layer)).filter(|image| image.exists()).collect();
     let end = Instant::now() + PARTING_MAX;
     loop {
         let found: Result<(), Occupied> = occupant::are_free(images.iter().map(AsRef::as_ref))?;
@@ -143,6 +150,11 @@ pub(super) async fn spawn(
         }
         match Qmp::connect(&copy.path(), SOCKET).await {
             Ok(qmp) => return Ok(qmp),
+            // Nobody will ever speak to it there; no guest has executed in it.
+            Err(_) if !copy.path().exists() => {
+                child.kill().await?;
+                return Err(Fault::Stray(None));
+            }
             Err(error) if Instant::now() >= end => return Err(error.into()),
             Err(_) => sleep(RETRY).await,
         }
@@ -163,17 +175,21 @@ fn arguments(accelerator: Accelerator, copy: &CopyFolder, what: Definition, mach
     }
     option("-chardev", console(copy, machine.machine.serial));
     option("-serial", "chardev:console".to_owned());
-    option("-blockdev", node("base", DiskFile::Base, None));
-    let top = if copy.file(DiskFile::Overlay).exists() {
-        option("-blockdev", node("overlay", DiskFile::Overlay, Some("base")));
-        "overlay"
-    } else {
-        "base"
+    let top = |disk| {
+        let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+        if copy.file(overlay).exists() { overlay } else { base }
     };
+    for disk in machine.disks() {
+        let base = DiskFile::Base(disk);
+        option("-blockdev", node(base, None));
+        if top(disk) != base {
+            option("-blockdev", node(top(disk), Some(base)));
+        }
+    }
     if copy.file(DiskFile::Memory).exists() {
         option("-incoming", "defer".to_owned());
     }
-    arguments.extend(machine.arguments(accelerator.name(), top));
+    arguments.extend(machine.arguments(accelerator.name(), |disk| top(disk).to_string()));
     arguments
 }
 
@@ -193,13 +209,13 @@ fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-/// The description of a disk layer. The name of a layer says which file it is: `base` or `overlay`.
-pub(super) fn node(name: &str, file: DiskFile, backing: Option<&str>) -> String {
+/// The description of a disk layer over another. The name of a layer says which file it is: `base`, `overlay-2`.
+pub(super) fn node(layer: DiskFile, backing: Option<DiskFile>) -> String {
     // Else QEMU, once it has loaded a memory, throws all of the file out of the page cache, in case another host has
     // written to it: that takes longer the larger the base is, the guest stands still meanwhile, and nobody else writes to
     // a copy's files.
-    let file = json!({ "driver": "file", "filename": file_name(file), "drop-cache": false });
-    json!({ "driver": "qcow2", "node-name": name, "file": file, "backing": backing }).to_string()
+    let file = json!({ "driver": "file", "filename": file_name(layer), "drop-cache": false });
+    json!({ "driver": "qcow2", "node-name": layer, "file": file, "backing": backing }).to_string()
 }
 
 /// Waits for the process to be gone by itself.
@@ -228,6 +244,22 @@ fn kill(copy: &CopyFolder) -> Result<(), Fault> {
 /// The id the copy's QEMU wrote down.
 fn process_id(copy: &CopyFolder) -> Option<i32> {
     std::fs::read_to_string(copy.join(PROCESS_ID)).ok()?.trim().parse().ok()
+}
+
+/// Ends what works on a copy whose folder was taken away: it has no files here any more, and nobody can speak to it.
+pub(super) async fn end_stray(copy: &CopyFolder) -> Result<CopyLock, Fault> {
+    for id in holders(copy).filter_map(Pid::from_raw) {
+        // One that has ended meanwhile is as good.
+        let _gone = kill_process(id, Signal::KILL);
+    }
+    await_end(copy, QUIT_MAX).await?.ok_or_else(stuck)
+}
+
+/// The processes that have the copy's lock as their standard input, wherever their files are.
+fn holders(copy: &CopyFolder) -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lock = copy.lock();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |id| holds(*id, &lock))
 }
 
 /// Ends the copy's QEMU without asking it, if there is one.
@@ -271,8 +303,8 @@ mod tests {
 
     #[test]
     fn no_layer_is_thrown_out_of_the_page_cache_while_the_guest_stands_still() {
-        for (name, file) in [("base", DiskFile::Base), ("overlay", DiskFile::Overlay)] {
-            let node: serde_json::Value = serde_json::from_str(&node(name, file, None)).unwrap();
+        for layer in [DiskFile::BASE, DiskFile::OVERLAY] {
+            let node: serde_json::Value = serde_json::from_str(&node(layer, None)).unwrap();
             assert_eq!(node["file"]["drop-cache"], false, "{node}");
         }
     }

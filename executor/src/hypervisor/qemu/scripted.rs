@@ -17,7 +17,7 @@ pub(super) type Heard = Arc<Mutex<Vec<String>>>;
 pub(super) fn copy(root: &Path) -> CopyFolder {
     let copy = HostFolder::new(root).copy(&"vm".into()).unwrap();
     std::fs::create_dir_all(copy.path()).unwrap();
-    std::fs::write(copy.file(decant_schema::migration::DiskFile::Base), b"base").unwrap();
+    std::fs::write(copy.file(decant_schema::migration::DiskFile::BASE), b"base").unwrap();
     copy
 }
 

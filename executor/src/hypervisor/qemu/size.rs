@@ -1,4 +1,5 @@
-//! How large a guest's disk is: enlarged before a start, and given its old size back by an undo.
+//! How large the disk is that a guest starts from: enlarged before a start, and given its old size back by an undo. Its
+//! flavor says nothing of others.
 //!
 //! The layer the guest writes to is enlarged; a merge enlarges the base with it. What the size was is noted beside it with
 //! the migration that changed it, so that no other migration's undo takes it for its own.
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::CopyLock;
 use super::{Fault, Tools};
-use crate::layout::{CopyFolder, file_name, remove_durably, write_durably};
+use crate::layout::{CopyFolder, remove_durably, write_durably};
 
 const NOTE: &str = "size-before.json";
 
@@ -70,7 +71,7 @@ fn before(copy: &CopyFolder) -> io::Result<Option<Before>> {
 
 /// The layer the guest writes to.
 fn top(copy: &CopyFolder) -> DiskFile {
-    if copy.file(DiskFile::Overlay).exists() { DiskFile::Overlay } else { DiskFile::Base }
+    if copy.file(DiskFile::OVERLAY).exists() { DiskFile::OVERLAY } else { DiskFile::BASE }
 }
 
 async fn virtual_size(tools: &Tools, copy: &CopyFolder) -> Result<u64, Fault> {
@@ -78,7 +79,7 @@ async fn virtual_size(tools: &Tools, copy: &CopyFolder) -> Result<u64, Fault> {
 }
 
 async fn is_written_beyond(tools: &Tools, copy: &CopyFolder, bytes: u64) -> Result<bool, Fault> {
-    let said = tools.image_map(copy, file_name(top(copy))).await?;
+    let said = tools.image_map(copy, top(copy)).await?;
     let stretches: Vec<Stretch> = serde_json::from_slice(&said).map_err(io::Error::from)?;
     let ends_beyond = |stretch: &Stretch| stretch.start.saturating_add(stretch.length) > bytes;
     Ok(stretches.iter().any(|stretch| stretch.data && !stretch.zero && ends_beyond(stretch)))

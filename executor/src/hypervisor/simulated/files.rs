@@ -62,8 +62,8 @@ impl Files {
     /// A file's content in short.
     pub(super) fn digest(&self, file: DiskFile) -> Option<Digest> {
         let text = match file {
-            DiskFile::Base => format!("base {}", self.base?),
-            DiskFile::Overlay => format!("overlay {:?}", self.overlay?),
+            DiskFile::Base(_) => format!("base {}", self.base?),
+            DiskFile::Overlay(_) => format!("overlay {:?}", self.overlay?),
             DiskFile::Memory => format!("memory {}", self.memory?),
             // Every simulated guest is the same machine.
             DiskFile::Machine => "machine".to_owned(),
@@ -74,8 +74,8 @@ impl Files {
     /// Takes over one file of another disk.
     pub(super) fn receive(&mut self, file: DiskFile, from: &Self) {
         match file {
-            DiskFile::Base => self.base = from.base,
-            DiskFile::Overlay => self.overlay = from.overlay,
+            DiskFile::Base(_) => self.base = from.base,
+            DiskFile::Overlay(_) => self.overlay = from.overlay,
             DiskFile::Memory => self.memory = from.memory,
             DiskFile::Machine => {}
         }

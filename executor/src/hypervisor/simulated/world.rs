@@ -180,7 +180,7 @@ impl World {
             Some(guest) => {
                 let frozen = self.is_frozen(host, instance);
                 let (size, memory, mark, ended) = (guest.size, place.files.memory.is_some(), guest.mark, guest.ended);
-                let facts = CopyFacts { size, frozen, memory, mark, ended, mute: false };
+                let facts = CopyFacts { size, disks: 1, frozen, memory, mark, ended, mute: false };
                 if guest.running { Copy::Running(facts) } else { Copy::Stopped(facts) }
             }
         };
@@ -295,7 +295,7 @@ impl World {
         place.defined = Some(Guest { size: spec.size, pool, running: false, ended, ran, mark });
         if self.content(host, instance).is_none() {
             self.place(host, instance).defined = None;
-            return Err(HypervisorError::Incomplete { instance: instance.clone(), file: DiskFile::Base });
+            return Err(HypervisorError::Incomplete { instance: instance.clone(), file: DiskFile::BASE });
         }
         Ok(())
     }

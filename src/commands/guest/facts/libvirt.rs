@@ -5,7 +5,7 @@ use std::path::Path;
 use decant_schema::machine::{DiskBus, Link, MACHINE_TYPE, NicModel};
 use roxmltree::{Document, Node};
 
-use super::{Facts, attribute, child, text};
+use super::{DescribedDisk, Facts, attribute, child, text};
 use crate::cli::NicArgument;
 
 /// Devices that a guest may miss; consoles, controllers, input and memory balloons come with ours or are of no use.
@@ -82,18 +82,17 @@ fn disks(devices: &[Node<'_, '_>], facts: &mut Facts) {
     let is_disk = |device: &&Node<'_, '_>| {
         device.has_tag_name("disk") && attribute(**device, "device").is_none_or(|kind| kind == "disk")
     };
-    let mut disks = devices.iter().filter(is_disk);
-    let target = |disk: Node<'_, '_>, name: &str| Some(attribute(child(disk, "target")?, name)?.to_owned());
-    if let Some(first) = disks.next() {
-        facts.bus = match target(*first, "bus").as_deref() {
+    let described = |disk: &Node<'_, '_>| {
+        let target = |name| attribute(child(*disk, "target")?, name);
+        let bus = match target("bus") {
             Some("virtio") => Some(DiskBus::Virtio),
             Some("scsi") => Some(DiskBus::Scsi),
             Some("ide" | "sata") => Some(DiskBus::Ide),
             _ => None,
         };
-    }
-    let rest = disks.map(|disk| target(*disk, "dev").unwrap_or_else(|| "without a name".to_owned()));
-    facts.notes.extend(rest.map(|name| format!("its disk {name} is left out: one is taken")));
+        DescribedDisk { name: target("dev").map(str::to_owned), bus }
+    };
+    facts.disks = devices.iter().filter(is_disk).map(described).collect();
 }
 
 fn nic(interface: Node<'_, '_>, notes: &mut Vec<String>) -> NicArgument {
@@ -144,11 +143,13 @@ mod tests {
         let facts = libvirt(xml).unwrap();
         assert_eq!(facts.machine_type.as_deref(), Some("pc-q35-7.2"));
         assert_eq!((facts.firmware.as_deref(), facts.cpu.as_deref()), (Some("OVMF_CODE.fd"), Some("Haswell")));
-        assert_eq!(facts.bus, Some(DiskBus::Scsi));
+        let disks = facts.disks.iter().map(|disk| (disk.name.as_deref(), disk.bus));
+        let expected = [(Some("vda"), Some(DiskBus::Scsi)), (Some("vdb"), Some(DiskBus::Virtio))];
+        assert!(disks.eq(expected), "{:?}", facts.disks);
         assert_eq!(facts.nics[0].link, Link::Bridge { bridge: "br0".to_owned() });
         assert_eq!(facts.nics[0].mac.as_deref(), Some("52:54:00:aa:bb:cc"));
         assert_eq!((&facts.nics[1].link, facts.nics[1].model), (&Link::User, NicModel::E1000));
-        for word in ["2097152 KiB", "disk vdb", "52:54:00:00:00:01", "video"] {
+        for word in ["2097152 KiB", "52:54:00:00:00:01", "video"] {
             assert!(facts.notes.iter().any(|note| note.contains(word)), "{word}: {:?}", facts.notes);
         }
     }

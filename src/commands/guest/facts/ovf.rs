@@ -3,7 +3,7 @@
 use decant_schema::machine::{DiskBus, Link, NicModel};
 use roxmltree::{Document, Node};
 
-use super::{Facts, attribute, text};
+use super::{DescribedDisk, Facts, attribute, text};
 use crate::cli::NicArgument;
 
 /// CIM's numbers of resource types (CIM_ResourceAllocationSettingData.ResourceType).
@@ -47,7 +47,7 @@ pub(in super::super) fn ovf(xml: &str) -> Result<Facts, String> {
     let files = envelope.descendants().filter(|node| node.has_tag_name("File"));
     let names: Vec<&str> = files.filter_map(|file| attribute(file, "href")).collect();
     facts.notes.push(format!(
-        "its disks are in {}: give the first by --image, with --image-format vmdk where it is one",
+        "its disks are in {}: give the first by --image, with --image-format vmdk where it is one, and others by --disk",
         names.join(", ")
     ));
     Ok(facts)
@@ -67,17 +67,18 @@ fn size(items: &[Node<'_, '_>], facts: &mut Facts) {
 }
 
 fn disks(items: &[Node<'_, '_>], facts: &mut Facts) {
-    let disks: Vec<&Node<'_, '_>> = items.iter().filter(|item| is(**item, DISK)).collect();
-    let parent = disks.first().and_then(|disk| text(**disk, "Parent"));
-    let controller = parent.and_then(|id| items.iter().find(|item| text(**item, "InstanceID") == Some(id)));
-    facts.bus = controller.and_then(|controller| match text(*controller, "ResourceType") {
-        Some(SCSI) => Some(DiskBus::Scsi),
-        Some(IDE | SATA) => Some(DiskBus::Ide),
-        _ => None,
-    });
-    if disks.len() > 1 {
-        facts.notes.push(format!("of its {} disks one is taken", disks.len()));
-    }
+    let described = |disk: &Node<'_, '_>| {
+        let parent = text(*disk, "Parent");
+        let controller = parent.and_then(|id| items.iter().find(|item| text(**item, "InstanceID") == Some(id)));
+        let bus = controller.and_then(|controller| match text(*controller, "ResourceType") {
+            Some(SCSI) => Some(DiskBus::Scsi),
+            Some(IDE | SATA) => Some(DiskBus::Ide),
+            _ => None,
+        });
+        // What packages call them is for people, and no name here.
+        DescribedDisk { name: None, bus }
+    };
+    facts.disks = items.iter().filter(|item| is(**item, DISK)).map(described).collect();
 }
 
 fn nic(item: Node<'_, '_>, notes: &mut Vec<String>) -> NicArgument {
@@ -111,7 +112,7 @@ mod tests {
                 <rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
             </VirtualHardwareSection></VirtualSystem></Envelope>"#;
         let facts = ovf(xml).unwrap();
-        assert_eq!(facts.bus, Some(DiskBus::Scsi));
+        assert_eq!(facts.disks, [DescribedDisk { name: None, bus: Some(DiskBus::Scsi) }]);
         assert_eq!((facts.nics.len(), facts.nics[0].model), (1, NicModel::Virtio));
         for word in ["1024 MiB and 2 vCPU", "VM Network", "web-disk1.vmdk"] {
             assert!(facts.notes.iter().any(|note| note.contains(word)), "{word}: {:?}", facts.notes);

@@ -50,7 +50,7 @@ async fn a_guest_that_a_merge_left_halted_goes_on_and_one_its_owner_paused_does_
         let folder = tempfile::tempdir().unwrap();
         let copy = copy(folder.path());
         if halted_by_merge {
-            std::fs::write(merged(&copy), b"").unwrap();
+            std::fs::write(merged(&copy, DiskNumber::FIRST), b"").unwrap();
         }
         let answer = |command: &str| match command {
             "query-status" => json!({ "status": "paused" }),
@@ -58,9 +58,9 @@ async fn a_guest_that_a_merge_left_halted_goes_on_and_one_its_owner_paused_does_
             _ => json!([]),
         };
         let (mut qmp, heard) = qemu(&copy, answer).await;
-        switch_to_overlay(&mut qmp, &copy).await.unwrap();
+        switch_to_overlays(&mut qmp, &copy).await.unwrap();
         assert_eq!(heard.lock().unwrap().contains(&"cont".to_owned()), halted_by_merge);
-        assert!(!merged(&copy).exists());
+        assert!(!merged(&copy, DiskNumber::FIRST).exists());
     }
 }
 
@@ -72,11 +72,13 @@ async fn a_merge_is_told_once_to_complete() {
     let answer = move |command: &str| {
         looks += usize::from(command == "query-jobs");
         match command {
-            "query-jobs" => json!([{ "id": MERGE_JOB, "status": if looks < 5 { "ready" } else { "concluded" } }]),
+            "query-jobs" => {
+                json!([{ "id": merge_job(DiskNumber::FIRST), "status": if looks < 5 { "ready" } else { "concluded" } }])
+            }
             _ => json!({}),
         }
     };
     let (mut qmp, heard) = qemu(&copy, answer).await;
-    commit(&mut qmp).await.unwrap();
+    commit(&mut qmp, DiskNumber::FIRST).await.unwrap();
     assert_eq!(heard.lock().unwrap().iter().filter(|command| *command == "job-complete").count(), 1);
 }
