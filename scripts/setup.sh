@@ -20,6 +20,7 @@ need rsync rsync                 # disks from host to host
 need qemu-system-x86 qemu-system-x86_64
 need qemu-utils qemu-img
 need python3 python3             # `make mutants`
+[ -x /usr/sbin/qemu-ga ] || missing+=(qemu-guest-agent) # a test asks it whether it lives; not everybody's PATH has it
 [ -x /usr/bin/time ] || missing+=(time) # the benchmark weighs processes with it; the shell's own word does not
 # Bindings to HiGHS are made by libclang, a library: no command tells whether it is there. libclang-cpp is another one.
 has_libclang() {

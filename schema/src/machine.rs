@@ -55,6 +55,9 @@ pub struct Machine {
     /// Where its serial line leads.
     #[serde(default)]
     pub serial: Serial,
+    /// Whether it has a channel for an agent that runs in it (QEMU's guest agent).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub agent: bool,
     /// What is started.
     #[serde(default)]
     pub boot: Boot,
@@ -200,6 +203,7 @@ impl Machine {
             disks: vec![MachineDisk::named("root")],
             nics: Vec::new(),
             serial: Serial::File,
+            agent: false,
             boot: Boot::HostKernel,
         }
     }
@@ -241,6 +245,7 @@ mod tests {
             uuid: Some(Uuid::from_u128(7)),
             cpu: Some("Haswell-v4".to_owned()),
             nics: vec![nic],
+            agent: true,
             boot: Boot::Kernel { kernel: "linux".to_owned(), initrd: None, cmdline: "root=/dev/vda, ro".to_owned() },
             ..Machine::plain()
         };

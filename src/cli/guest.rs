@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::values::{DiskArgument, NicArgument};
+use super::values::{DiskArgument, HeartbeatArgument, NicArgument};
 use super::{Format, Lease, Site};
 
 /// Look after guests: instances that decant itself runs.
@@ -56,6 +56,9 @@ pub(crate) struct DefineGuest {
     /// How it may move.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Moves::Suspend)]
     pub(crate) mobility: Moves,
+    /// How it shows that it lives, which a confirmation by itself waits for: `agent`, tcp=ADDRESS:PORT, or console=TEXT.
+    #[arg(long, value_name = "SIGN")]
+    pub(crate) heartbeat: Option<HeartbeatArgument>,
     /// Start it once it is made.
     #[arg(long)]
     pub(crate) start: bool,
@@ -100,6 +103,9 @@ pub(crate) struct MachineArguments {
     /// Where its serial line leads.
     #[arg(long, value_enum, value_name = "WHERE", default_value_t = SerialTo::Socket)]
     pub(crate) serial: SerialTo,
+    /// Give it a channel for an agent that runs in it (QEMU's guest agent).
+    #[arg(long)]
+    pub(crate) agent: bool,
     /// A kernel of the host's folder `kernels`; by default it starts from its disk.
     #[arg(long, value_name = "NAME")]
     pub(crate) kernel: Option<String>,
@@ -175,6 +181,9 @@ pub(crate) struct AdoptGuest {
     /// How it may move.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Moves::Suspend)]
     pub(crate) mobility: Moves,
+    /// How it shows that it lives, which a confirmation by itself waits for: `agent`, tcp=ADDRESS:PORT, or console=TEXT.
+    #[arg(long, value_name = "SIGN")]
+    pub(crate) heartbeat: Option<HeartbeatArgument>,
     #[command(flatten)]
     pub(crate) site: Site,
 }

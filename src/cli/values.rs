@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use decant_executor::apply::LEASE_MIN;
+use decant_schema::fleet::Heartbeat;
 use decant_schema::machine::{Link, NicModel};
 use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Timestamp};
@@ -161,6 +162,29 @@ impl FromStr for DiskArgument {
     }
 }
 
+/// How a guest shows that it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeartbeatArgument(pub(crate) Heartbeat);
+
+impl FromStr for HeartbeatArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=').unwrap_or((text, "")) {
+            ("agent", "") => Ok(Self(Heartbeat::Agent)),
+            ("console", contains) if !contains.is_empty() => {
+                Ok(Self(Heartbeat::Console { contains: contains.to_owned() }))
+            }
+            ("tcp", address) => {
+                let address =
+                    address.parse().map_err(|_| "write an address and a port, as tcp=10.0.0.7:22".to_owned())?;
+                Ok(Self(Heartbeat::Tcp { address }))
+            }
+            _ => Err("write agent, tcp=ADDRESS:PORT or console=TEXT".to_owned()),
+        }
+    }
+}
+
 /// A share of a whole, as `10%`; 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Percent(pub(crate) f64);
@@ -273,6 +297,17 @@ mod tests {
         assert_eq!((plain.format, plain.bus), (ImageFormat::Qcow2, None));
         for wrong in ["", ",bus=ide", "a,bus=floppy", "a,format=iso", "a,size=3"] {
             assert!(wrong.parse::<DiskArgument>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_sign_of_life_is_one_of_three() {
+        assert_eq!("agent".parse::<HeartbeatArgument>().unwrap().0, Heartbeat::Agent);
+        let console = Heartbeat::Console { contains: "a=b".to_owned() };
+        assert_eq!("console=a=b".parse::<HeartbeatArgument>().unwrap().0, console);
+        assert!(matches!("tcp=[fd00::7]:22".parse::<HeartbeatArgument>().unwrap().0, Heartbeat::Tcp { .. }));
+        for wrong in ["", "console=", "agent=7", "tcp=here", "pulse"] {
+            assert!(wrong.parse::<HeartbeatArgument>().is_err(), "{wrong}");
         }
     }
 

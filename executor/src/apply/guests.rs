@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use decant_schema::fleet::{Flavor, Fleet, FleetDocument, Host, Instance, InstanceState, Mobility};
+use decant_schema::fleet::{Flavor, Fleet, FleetDocument, Heartbeat, Host, Instance, InstanceState, Mobility};
 use decant_schema::id::{FlavorName, HostName, InstanceId, ResourceClass};
 use decant_schema::machine::Machine;
 use decant_schema::migration::Patience;
@@ -102,6 +102,8 @@ pub struct NewGuest {
     pub flavor: FlavorName,
     /// How it may move.
     pub mobility: Mobility,
+    /// How it shows that it lives, if it does.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// What a guest that was asked to stop did.
@@ -436,7 +438,7 @@ async fn record(store: &Store, guest: &NewGuest) -> Result<(Instance, GuestSize,
         pinned: false,
         boot_s: None,
         shutdown_s: None,
-        heartbeat: None,
+        heartbeat: guest.heartbeat.clone(),
     };
     let mut fleet = store.fleet().await?;
     fleet.instances.push(record.clone());

@@ -5,6 +5,7 @@
 //! down the caller holds its lock, so neither a second QEMU nor a second tool can come between.
 
 mod accelerator;
+mod agent;
 mod anatomy;
 mod confine;
 mod definition;

@@ -287,6 +287,8 @@ pub enum Heartbeat {
         #[schemars(with = "String")]
         address: SocketAddr,
     },
+    /// The agent in the guest answers, on the channel that its machine has for it (QEMU's guest agent).
+    Agent,
 }
 
 fn still() -> Mbps {

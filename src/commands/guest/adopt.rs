@@ -19,6 +19,7 @@ pub(super) fn run(args: &AdoptGuest) -> Result<Exit, Failure> {
         host: host.clone(),
         flavor: FlavorName::from(args.flavor.as_str()),
         mobility: mobility(args.mobility),
+        heartbeat: args.heartbeat.as_ref().map(|heartbeat| heartbeat.0.clone()),
     };
     let state = site::run("adopt the guest", site::GOES_ON, adopt_guest(&store, &drivers, &guest))?;
     let how = if state == InstanceState::Active { "runs" } else { "is down" };

@@ -25,6 +25,7 @@ pub(super) fn run(args: &DefineGuest) -> Result<Exit, Failure> {
         host: host.clone(),
         flavor: FlavorName::from(args.flavor.as_str()),
         mobility: mobility(args.mobility),
+        heartbeat: args.heartbeat.as_ref().map(|heartbeat| heartbeat.0.clone()),
     };
     let defining = define_guest(&store, &drivers, &qemu, &guest, images, &machine);
     site::run("define the guest", site::GOES_ON, defining)?;

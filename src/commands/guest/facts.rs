@@ -22,6 +22,8 @@ pub(super) struct Facts {
     /// The disks, in the order in which it finds them.
     pub(super) disks: Vec<DescribedDisk>,
     pub(super) nics: Vec<NicArgument>,
+    /// Whether it has a channel for QEMU's guest agent.
+    pub(super) agent: bool,
     /// What a person is to know of what became of it: each in words.
     pub(super) notes: Vec<String>,
 }

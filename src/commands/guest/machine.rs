@@ -28,6 +28,7 @@ pub(super) fn of(args: &MachineArguments) -> Result<Machine, Failure> {
             SerialTo::Socket => Serial::Socket,
             SerialTo::File => Serial::File,
         },
+        agent: args.agent || facts.agent,
         boot: boot(args),
         ..plain
     };

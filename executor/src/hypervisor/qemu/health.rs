@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::definition::Definition;
 use super::guest::Activity;
 use super::process::{Presence, look};
-use super::{Fault, Tools, executed, image};
+use super::{Fault, Tools, agent, executed, image};
 use crate::hypervisor::Health;
 use crate::layout::CopyFolder;
 
@@ -47,6 +47,7 @@ pub(super) async fn examine(tools: &Tools, copy: &CopyFolder, heartbeat: Option<
             Ok(Err(error)) => Some(format!("{address} does not accept: {error}")),
             Err(_) => Some(format!("{address} does not answer")),
         },
+        Some(Heartbeat::Agent) => agent::silence(copy).await,
         None => None,
     };
     Ok(Health { disk: lacking, guest, heartbeat })

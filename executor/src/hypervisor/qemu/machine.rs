@@ -12,8 +12,8 @@ use decant_schema::machine::{self, Boot, DiskBus, Firmware, Link, Machine, Machi
 use decant_schema::migration::{DiskFile, DiskNumber};
 use serde_json::{Value, json};
 
-use super::Fault;
 use super::definition::Definition;
+use super::{Fault, agent};
 use crate::layout::{CopyFolder, HostFolder, write_durably};
 
 /// The largest document that is read (bytes): a machine with all devices that fit takes a twentieth of it.
@@ -191,6 +191,13 @@ impl Housed {
             let id = format!("nic{at}");
             option("-netdev", link(&nic.link, &id).to_string());
             option("-device", nic_device(nic, &id).to_string());
+        }
+        if self.machine.agent {
+            option("-device", json!({ "driver": "virtio-serial-pci", "id": "channels" }).to_string());
+            option("-chardev", format!("socket,id=agent,path={},server=on,wait=off", agent::SOCKET));
+            let port =
+                json!({ "driver": "virtserialport", "bus": "channels.0", "chardev": "agent", "name": agent::CHANNEL });
+            option("-device", port.to_string());
         }
         self.start(&mut option);
         arguments

@@ -11,6 +11,9 @@ use crate::cli::NicArgument;
 /// Devices that a guest may miss; consoles, controllers, input and memory balloons come with ours or are of no use.
 const MISSED: [&str; 7] = ["filesystem", "graphics", "hostdev", "redirdev", "smartcard", "tpm", "video"];
 
+/// The channel of QEMU's guest agent.
+const AGENT: &str = "org.qemu.guest_agent.0";
+
 /// What the domain's XML says.
 ///
 /// # Errors
@@ -32,6 +35,10 @@ pub(in super::super) fn libvirt(xml: &str) -> Result<Facts, String> {
         let nic = nic(*interface, &mut facts.notes);
         facts.nics.push(nic);
     }
+    facts.agent = devices.iter().any(|device| {
+        device.has_tag_name("channel")
+            && child(*device, "target").and_then(|target| attribute(target, "name")) == Some(AGENT)
+    });
     let missed = MISSED.iter().filter(|name| devices.iter().any(|device| device.has_tag_name(**name)));
     facts.notes.extend(missed.map(|name| format!("its {name} is left out")));
     Ok(facts)
@@ -138,6 +145,7 @@ mod tests {
               <disk type='file' device='disk'><target dev='vdb' bus='virtio'/></disk>
               <interface type='bridge'><mac address='52:54:00:AA:BB:CC'/><source bridge='br0'/><model type='virtio'/></interface>
               <interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><model type='e1000'/></interface>
+              <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
               <video><model type='vga'/></video>
             </devices></domain>"#;
         let facts = libvirt(xml).unwrap();
@@ -146,6 +154,7 @@ mod tests {
         let disks = facts.disks.iter().map(|disk| (disk.name.as_deref(), disk.bus));
         let expected = [(Some("vda"), Some(DiskBus::Scsi)), (Some("vdb"), Some(DiskBus::Virtio))];
         assert!(disks.eq(expected), "{:?}", facts.disks);
+        assert!(facts.agent);
         assert_eq!(facts.nics[0].link, Link::Bridge { bridge: "br0".to_owned() });
         assert_eq!(facts.nics[0].mac.as_deref(), Some("52:54:00:aa:bb:cc"));
         assert_eq!((&facts.nics[1].link, facts.nics[1].model), (&Link::User, NicModel::E1000));
