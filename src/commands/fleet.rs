@@ -5,6 +5,7 @@ use std::path::Path;
 use decant_executor::apply::add_flavor;
 use decant_schema::fleet::{Flavor, Fleet};
 use decant_schema::id::ResourceClass;
+use jiff::Timestamp;
 
 use super::{documents, site};
 use crate::cli::{FleetCommand, FleetFormat, FleetSource, StoreFile};
@@ -24,7 +25,25 @@ pub(super) fn run(command: &FleetCommand) -> Result<Exit, Failure> {
 
 fn check(path: &Path) -> Result<(), Failure> {
     let fleet = documents::fleet(path)?;
-    output::print(&format!("{}: a fleet of {}\n", documents::name(path), contents(&fleet)))
+    output::print(&format!("{}: a fleet of {}\n", documents::name(path), contents(&fleet)))?;
+    if let Some(warning) = age(fleet.document().captured_at, Timestamp::now()) {
+        output::note(&format!("warning: {}: {warning}", documents::name(path)));
+    }
+    Ok(())
+}
+
+/// What is to be said of when a fleet was read, if that is long ago.
+fn age(read: Timestamp, now: Timestamp) -> Option<String> {
+    if read == Timestamp::UNIX_EPOCH {
+        return Some("nothing says when it was read: it may be long ago".to_owned());
+    }
+    let hours = now.duration_since(read).as_hours();
+    let ago = if hours < 48 {
+        words::count(hours.try_into().ok()?, "hour")
+    } else {
+        words::count((hours / 24).try_into().ok()?, "day")
+    };
+    (hours >= 24).then(|| format!("it was read {ago} ago ({read}): read it again before it is planned with"))
 }
 
 /// What a fleet holds, in a line.
@@ -71,4 +90,21 @@ fn import(from: FleetFormat, input: &Path, output: Option<&Path>) -> Result<(), 
     documents::warn(input, &checked.warnings);
     output::note(&format!("{}: a fleet of {}", documents::name(input), contents(&checked.fleet)));
     output::write_json(output, checked.fleet.document())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_that_was_read_long_ago_is_told_by_its_age() {
+        let now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+        let told = |read: &str| age(read.parse().unwrap(), now);
+        assert_eq!(told("2026-11-24T12:00:01Z"), None);
+        assert_eq!(told("2026-11-26T12:00:00Z"), None, "a clock that is ahead is no age");
+        assert!(told("2026-11-24T11:00:00Z").unwrap().contains("25 hours ago"));
+        assert!(told("2026-11-20T11:00:00Z").unwrap().contains("5 days ago"));
+        assert!(told("1970-01-01T00:00:00Z").unwrap().contains("nothing says"));
+    }
 }

@@ -37,6 +37,7 @@ pub(super) fn check(document: &FleetDocument) -> Verdict {
     }
     if errors.is_empty() {
         advice::hosts(document, &mut warnings);
+        advice::limits(document, &names, &mut warnings);
         advice::instances(document, &names, &mut warnings);
         advice::groups(document, &names, &mut warnings);
     }

@@ -162,6 +162,16 @@ fn a_name_that_is_there_twice_is_numbered_with_a_warning() {
 }
 
 #[test]
+fn an_offline_node_whose_instances_run_is_told_since_they_would_be_started_anew() {
+    let checked = ganeti::import(&with("ERROR_nodeoffline", "running")).unwrap();
+    let expected = "line 6, column 1: e3 is offline, and 1 of its instances are said to run; offline is taken for down, so they \
+                    are started anew elsewhere: if the node is only drained, write N, else a second copy of each starts";
+    assert_eq!(lines(&checked.warnings).lines().next(), Some(expected));
+    let warnings = ganeti::import(GOOD).unwrap().warnings;
+    assert!(!lines(&warnings).contains("e3 is offline"), "what does not run starts no second copy");
+}
+
+#[test]
 fn tags_without_a_meaning_here_are_told() {
     let checked = ganeti::import(&with("htools:iextags:service", "htools:migration:hv")).unwrap();
     let expected =

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::document::{Flavor, FleetDocument, GroupPolicy, Host, Instance, Mobility, ServerGroup};
 use super::names::Names;
 use crate::finding::{Findings, path_to, shown};
+use crate::id::ResourceClass;
 
 pub(super) fn hosts(document: &FleetDocument, warnings: &mut Findings) {
     if document.hosts.is_empty() {
@@ -15,6 +16,42 @@ pub(super) fn hosts(document: &FleetDocument, warnings: &mut Findings) {
             let problem = format!("{} has an empty inventory", shown(host.name.as_str()));
             warnings.add(path_to!["hosts", at, "inventory"], problem, "it can hold nothing: give what it has");
         }
+    }
+}
+
+/// What no host says of itself, though the instances need it said: how many processors one guest may have, and how much
+/// disk there is.
+pub(super) fn limits(document: &FleetDocument, names: &Names<'_>, warnings: &mut Findings) {
+    let vcpus = |instance: &Instance| {
+        let flavor = &document.flavors[names.flavor_at(instance.flavor.as_str())];
+        let amounts = instance.resources.as_ref().unwrap_or(&flavor.resources);
+        amounts.get::<str>(ResourceClass::VCPU).copied().unwrap_or(0)
+    };
+    let cores = |host: &Host| {
+        let inventory = host.inventory.get::<str>(ResourceClass::VCPU)?;
+        inventory.max_unit.is_none().then_some(inventory.total)
+    };
+    if let Some(largest) = document.instances.iter().max_by_key(|instance| vcpus(instance)) {
+        let small = |host: &&Host| cores(host).is_some_and(|cores| cores < vcpus(largest));
+        let smaller: Vec<&Host> = document.hosts.iter().filter(small).collect();
+        if let Some(first) = smaller.first() {
+            let (host, id) = (shown(first.name.as_str()), shown(largest.id.as_str()));
+            let others = if smaller.len() > 1 { format!(" and {} more", smaller.len() - 1) } else { String::new() };
+            let problem =
+                format!("{host}{others} may be given {id} with more vCPU ({}) than it has cores", vcpus(largest));
+            let at = document.hosts.iter().position(|host| host.name == first.name).unwrap_or_default();
+            let remedy =
+                "give max_unit, as a rule total: a hypervisor starts no guest with more vCPU than it has cores";
+            warnings.add(path_to!["hosts", at, "inventory", ResourceClass::VCPU], problem, remedy);
+        }
+    }
+    let with_disks = document.instances.iter().filter(|instance| instance.local_disk_mb.count() > 0).count();
+    let says_disk = |host: &Host| host.inventory.keys().any(|class| class.as_str().contains("DISK"));
+    if with_disks > 0 && !document.hosts.is_empty() && !document.hosts.iter().any(says_disk) {
+        let have = if with_disks == 1 { "has a disk of its own" } else { "have disks of their own" };
+        let problem = format!("no host says how much disk it has, and {with_disks} of the instances {have}");
+        let remedy = "give DISK_GB in inventories and flavors, else more may be sent to a host than its disk holds";
+        warnings.add(path_to!["hosts"], problem, remedy);
     }
 }
 

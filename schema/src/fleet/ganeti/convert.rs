@@ -52,6 +52,16 @@ fn warn(cluster: &Cluster<'_>, text: &str, warnings: &mut Findings) {
             warnings.add_at(path_to![], offset(tag), "it stands where tags are and is read as one".to_owned(), remedy);
         }
     }
+    for (at, node) in cluster.nodes.iter().enumerate().filter(|(_, node)| node.offline) {
+        let runs = |row: &&Row<'_>| row.primary == at && row.state == InstanceState::Active;
+        let running = cluster.instances.iter().filter(runs).count();
+        if running > 0 {
+            let problem = format!("{} is offline, and {running} of its instances are said to run", shown(node.name));
+            let remedy = "offline is taken for down, so they are started anew elsewhere: if the node is only drained, write N, \
+                          else a second copy of each starts";
+            warnings.add_at(path_to![], offset(node.name), problem, remedy.to_owned());
+        }
+    }
     for node in cluster.nodes.iter().filter(|node| node.exclusive_storage) {
         let problem = "it has exclusive storage, which is not planned with".to_owned();
         warnings.add_at(path_to![], offset(node.name), problem, "spindles are left out".to_owned());
