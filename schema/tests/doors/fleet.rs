@@ -267,12 +267,12 @@ fn what_is_odd_is_a_warning() {
         (
             r#""VCPU": 1, "MEMORY_MB": 1024"#,
             r#""VCPU": 96, "MEMORY_MB": 1024"#,
-            "hosts[0].inventory.VCPU (line 8, column 30): cmp-01 and 1 more may be given a with more vCPU (96) than it has cores; give max_unit, as a rule total: a hypervisor starts no guest with more vCPU than it has cores",
+            "hosts[0].inventory.VCPU (line 6, column 30): cmp-01 and 1 more may be given a with more vCPU (96) than it has cores; give max_unit, as a rule total: a hypervisor starts no guest with more vCPU than it has cores",
         ),
         (
             r#""zone": "az1" }"#,
             r#""zone": "az1", "local_disk_mb": 2048 }"#,
-            "hosts (line 5, column 3): no host says how much disk it has, and 1 of the instances has a disk of its own; give DISK_GB in inventories and flavors, else more may be sent to a host than its disk holds",
+            "hosts (line 4, column 12): no host says how much disk it has, and 1 of the instances has a disk of its own; give DISK_GB in inventories and flavors, else more may be sent to a host than its disk holds",
         ),
         (
             r#""storage": ["ceph"],"#,
