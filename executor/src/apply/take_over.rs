@@ -99,7 +99,7 @@ pub async fn take_over(store: &Path, drivers: &Drivers, take: bool) -> Result<Ve
         let known = held.store.generation(&instance.id).await?;
         discrepancies.extend(seen.discrepancies(&instance, known));
         halted.extend(seen.halted(&instance, known, drivers).await?);
-        all.extend(seen.found(&instance));
+        all.extend(seen.found(&instance, known));
     }
     let undecided: Vec<_> = discrepancies.iter().filter(|one| matches!(one, Discrepancy::Undecided { .. })).collect();
     if !undecided.is_empty() {
@@ -143,10 +143,20 @@ async fn without_moving(store: &Store, all: Vec<Found>) -> Result<Vec<Found>, Ap
     Ok(all.into_iter().filter(|found| !goes_on(found)).collect())
 }
 
+/// A copy that is down.
+#[derive(Clone, Debug)]
+struct Down {
+    host: HostName,
+    /// The beginning of the last migration that froze or built it.
+    mark: Generation,
+    /// The beginning of the migration for which the instance executed on that host.
+    executed: Generation,
+}
+
 /// What the hosts have of one instance.
 struct Seen {
     running: Vec<HostName>,
-    stopped: Vec<HostName>,
+    stopped: Vec<Down>,
     /// Those of both that stand on an overlay: a move was under way, or its overlay is not merged yet.
     frozen: Vec<HostName>,
     obeyed: Generation,
@@ -171,19 +181,22 @@ impl Seen {
             }
             match held.copy {
                 Copy::Running(_) => seen.running.push(host.clone()),
-                Copy::Stopped(_) => seen.stopped.push(host.clone()),
+                Copy::Stopped(facts) => {
+                    seen.stopped.push(Down { host: host.clone(), mark: facts.mark, executed: held.executed });
+                }
                 Copy::Nothing | Copy::Incoming => {}
             }
         }
         Ok(seen)
     }
 
-    /// Where the instance is: where it runs, else where the only copy of it is. A copy that is down counts only where its
-    /// own host was looked at, too: it may be one that was left behind.
-    fn place(&self) -> Option<&HostName> {
+    /// Where the instance is: where it runs, else where the only copy of it is, or the one that counts of a forgotten move's
+    /// two. A copy that is down counts only where its own host was looked at, too: it may be one that was left behind.
+    fn place(&self, known: Generation) -> Option<&HostName> {
         match (&self.running[..], &self.stopped[..]) {
             ([one], _) => Some(one),
-            ([], [one]) if self.looked_at_home => Some(one),
+            ([], [one]) if self.looked_at_home => Some(&one.host),
+            ([], several) if self.looked_at_home && self.obeyed > known => latest(several),
             _ => None,
         }
     }
@@ -195,7 +208,7 @@ impl Seen {
         known: Generation,
         drivers: &Drivers,
     ) -> Result<Option<LeftHalted>, ApplyError> {
-        let Some(host) = self.place().filter(|host| self.frozen.contains(host)) else { return Ok(None) };
+        let Some(host) = self.place(known).filter(|host| self.frozen.contains(host)) else { return Ok(None) };
         let Some(driver) = drivers.get(host) else { return Ok(None) };
         if self.obeyed <= known || instance.state != InstanceState::Active {
             return Ok(None);
@@ -209,15 +222,15 @@ impl Seen {
         }))
     }
 
-    fn found(&self, instance: &Instance) -> Option<Found> {
-        let host = self.place().or(Some(&instance.host))?.clone();
+    fn found(&self, instance: &Instance, known: Generation) -> Option<Found> {
+        let host = self.place(known).or(Some(&instance.host))?.clone();
         Some(Found { instance: instance.id.clone(), obeyed: self.obeyed, host })
     }
 
     fn discrepancies(&self, instance: &Instance, known: Generation) -> Vec<Discrepancy> {
         let (id, recorded) = (|| instance.id.clone(), || instance.host.clone());
         let overtaken = self.obeyed > known;
-        let place = match self.place() {
+        let place = match self.place(known) {
             Some(found) if *found != instance.host => {
                 Some(Discrepancy::Elsewhere { instance: id(), recorded: recorded(), found: found.clone() })
             }
@@ -230,11 +243,54 @@ impl Seen {
             // Two copies that are down are a migration's two ends, as long as it is one the store knows.
             None if self.running.is_empty() && !overtaken => None,
             None => {
-                let hosts = self.running.iter().chain(&self.stopped).cloned().collect();
+                let hosts = self.running.iter().chain(self.stopped.iter().map(|down| &down.host)).cloned().collect();
                 Some(Discrepancy::Undecided { instance: id(), hosts })
             }
         };
         let obeyed = overtaken.then(|| Discrepancy::Obeyed { instance: id(), known, obeyed: self.obeyed });
         place.into_iter().chain(obeyed).collect()
+    }
+}
+
+/// The copy that counts of those that a move's two ends have, both down. Where the instance has executed for that move, what it
+/// wrote is nowhere else; where it has not, its target has what its source has, or is not defined. None where copies of the last
+/// move are more than its two ends, or both say that they executed.
+fn latest(stopped: &[Down]) -> Option<&HostName> {
+    let last = stopped.iter().map(|down| down.mark).max().filter(|mark| *mark > Generation::default())?;
+    let ends: Vec<&Down> = stopped.iter().filter(|down| down.mark == last).collect();
+    let executed: Vec<&&Down> = ends.iter().filter(|down| down.executed == last).collect();
+    match (&executed[..], &ends[..]) {
+        ([one], _) => Some(&one.host),
+        ([], [one] | [one, _]) => Some(&one.host),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn down(host: &str, mark: u64, executed: u64) -> Down {
+        Down { host: host.into(), mark: Generation(mark), executed: Generation(executed) }
+    }
+
+    #[test]
+    fn of_two_copies_that_are_down_the_one_counts_that_executed_last() {
+        let host = |copies: &[Down]| latest(copies).map(HostName::to_string);
+        let [source, target] = [down("a", 7, 3), down("b", 7, 7)];
+        assert_eq!(host(&[source.clone(), target.clone()]).as_deref(), Some("b"));
+        assert_eq!(host(&[target.clone(), source.clone()]).as_deref(), Some("b"));
+        // Built and not started: both have the same.
+        assert_eq!(host(&[source.clone(), down("b", 7, 5)]).as_deref(), Some("a"));
+        // One that an older move left behind does not count.
+        assert_eq!(host(&[down("c", 5, 5), target.clone(), source.clone()]).as_deref(), Some("b"));
+        assert_eq!(host(&[down("c", 5, 5), source.clone()]).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_no_mark_tells_is_left_to_a_person() {
+        assert_eq!(latest(&[down("a", 0, 0), down("b", 0, 0)]), None);
+        assert_eq!(latest(&[down("a", 7, 7), down("b", 7, 7)]), None);
+        assert_eq!(latest(&[down("a", 7, 0), down("b", 7, 0), down("c", 7, 0)]), None);
     }
 }
