@@ -5,13 +5,16 @@
 //! down, or an image tool is at work; then we wait.
 
 use std::fs::File;
+use std::io;
 use std::io::ErrorKind::{NotFound, WouldBlock};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use decant_schema::machine::Serial;
 use decant_schema::migration::{DiskFile, DiskNumber};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -238,7 +241,7 @@ pub(super) async fn end(mut qmp: Qmp, copy: &CopyFolder) -> Result<CopyLock, Fau
 fn kill(copy: &CopyFolder) -> Result<(), Fault> {
     let id = process_id(copy).and_then(Pid::from_raw);
     let id = id.ok_or_else(|| Fault::Guest(format!("`{}` holds no process id", PROCESS_ID)))?;
-    Ok(kill_process(id, Signal::KILL).map_err(std::io::Error::from)?)
+    Ok(kill_process(id, Signal::KILL).map_err(io::Error::from)?)
 }
 
 /// The id the copy's QEMU wrote down.
@@ -269,19 +272,32 @@ pub(super) async fn kill_unasked(copy: &CopyFolder) -> Result<bool, Fault> {
     if CopyLock::try_take(&copy.lock())?.is_some() {
         return Ok(false);
     }
-    let Some(id) = process_id(copy).filter(|id| holds(*id, &copy.lock())) else {
-        return Err(Fault::Guest("something else works on it: wait for that to end".to_owned()));
+    let id = process_id(copy).and_then(Pid::from_raw);
+    // Opened before it is looked at: the id may be given away, the process that was opened remains the same.
+    let opened = id.and_then(|id| Some((id, pidfd_open(id, PidfdFlags::empty()).ok()?)));
+    let Some((_, process)) = opened.filter(|(id, _)| holds(id.as_raw_pid(), &copy.lock())) else {
+        // One that has just ended by itself is as good.
+        return match await_end(copy, PARTING_MAX).await? {
+            Some(_) => Ok(false),
+            None => Err(Fault::Guest("something else works on it: wait for that to end".to_owned())),
+        };
     };
-    kill(copy)?;
+    pidfd_send_signal(&process, Signal::KILL).map_err(io::Error::from)?;
     // Not until the lock can be had: whoever waits for it as well may start the next process at once.
     let end = Instant::now() + QUIT_MAX;
-    while holds(id, &copy.lock()) {
+    while !has_ended(&process)? {
         if Instant::now() >= end {
             return Err(stuck());
         }
         sleep(RETRY).await;
     }
     Ok(true)
+}
+
+/// Whether the last thread of a process is gone, and with it all that it held: its first one may be gone long before.
+fn has_ended(process: &OwnedFd) -> io::Result<bool> {
+    let mut ends = [PollFd::new(process, PollFlags::IN)];
+    Ok(poll(&mut ends, Some(&Timespec::default()))? > 0)
 }
 
 /// Whether a process has this file as its standard input.
