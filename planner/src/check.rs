@@ -21,9 +21,11 @@ mod fitting;
 mod itinerary;
 mod knapsack;
 mod least;
+mod levels;
 mod nearness;
 mod pool;
 mod precedence;
+mod reach;
 mod reason;
 mod room;
 mod round;
@@ -96,6 +98,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(weaker);
     violations.extend(account::boasts(plan, &certified));
     violations.extend(account::goals(&scene, plan, &itinerary));
+    violations.extend(account::by_priority(&scene, plan, &certified));
     Verdict {
         unproven: [account::unproven(plan, &certified), remedies.unproven].concat(),
         claims: [account::claims(plan, &certified), remedies.claims].concat(),

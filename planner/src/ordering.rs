@@ -20,6 +20,7 @@
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share), [`timeline`] and [`deadline`].
 
 pub(crate) mod ancestors;
+mod anywhere;
 mod banker;
 mod bound;
 mod carry;
@@ -47,6 +48,7 @@ use decant_schema::units::Mib;
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
+pub(crate) use anywhere::{Better, better};
 use carry::{Haul, seconds};
 pub(crate) use leaving::{emptying_s, late_min};
 use room::{Room, Step};
