@@ -31,6 +31,7 @@ mod rule;
 mod scene;
 mod spare;
 mod timing;
+mod turns;
 mod violation;
 mod window;
 

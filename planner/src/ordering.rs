@@ -48,7 +48,7 @@ use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use carry::{Haul, seconds};
-pub(crate) use leaving::{emptying_s, late_min};
+pub(crate) use leaving::late_min;
 use room::{Room, Step};
 use sequence::Sequence;
 use timeline::Event;

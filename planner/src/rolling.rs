@@ -11,6 +11,7 @@
 
 mod bound;
 mod calendar;
+mod gather;
 mod round;
 mod state;
 mod stitch;
@@ -30,7 +31,8 @@ use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
 use crate::refusal;
 use crate::search::Answer;
 use calendar::Calendar;
-use round::{Chosen, Reach, RoundPlanner};
+use gather::{Set, Tight};
+use round::{Chosen, Known, Reach, RoundPlanner};
 use state::State;
 use stitch::Stitched;
 
@@ -50,6 +52,9 @@ pub(crate) struct Rolled {
 
 /// Time for the rounds, percent of all there is: reasons and remedies come after.
 const ROUNDS_PERCENT: u32 = 80;
+
+/// Of more hosts than these one course is tried before room is gathered: it takes seconds, and gathering gets further.
+const LARGE_HOSTS: usize = 300;
 
 /// Plans the rounds. The problem's request must be one for a rolling maintenance; any other has no hosts to maintain.
 pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
@@ -74,7 +79,8 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let schedule = Schedule {
         duration_s,
         duration_bound_s: 0.0,
-        leaving_bound_s: bound::duration_s(&problem, &served, &options, least.rounds),
+        // The checker says how short it can be.
+        leaving_bound_s: 0.0,
         stepped_aside: Vec::new(),
         stopped_by: None,
         placement,
@@ -136,8 +142,7 @@ struct Course {
     /// When the next round may begin, seconds.
     clock_s: f64,
     end: End,
-    /// Hosts that displacement does not empty, as their part of the fleet stands.
-    stuck: BTreeSet<HostIdx>,
+    known: Known,
     /// Whether it, or another it was compared with, ended because the time to plan was up.
     cut_short: bool,
 }
@@ -145,23 +150,53 @@ struct Course {
 impl Course {
     /// The best of the courses that take hosts in different orders.
     fn best(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
-        let run = |orders: Vec<Vec<HostIdx>>| -> Option<Self> {
+        let usual_orders = round::usual_orders(problem, listed, options);
+        let quick = |orders: &[Vec<HostIdx>]| {
             let ways = orders.iter().flat_map(|order| round::REACHES.map(|reach| (order.clone(), reach)));
-            let ways: Vec<(Vec<HostIdx>, Reach)> = ways.collect();
-            let course = |(order, reach)| Self::run(problem, order, reach, options, limits);
-            let courses: Vec<Self> = ways.into_par_iter().with_max_len(1).map(course).collect();
-            let cut_short = courses.iter().any(|course| course.cut_short);
-            let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
-            best.map(|best| Self { cut_short, ..best })
+            let most = if listed.len() > LARGE_HOSTS { 1 } else { usize::MAX };
+            Self::best_of(problem, ways.take(most).collect(), options, limits)
         };
-        let usual = run(round::usual_orders(problem, listed, options)).expect("there are orders to try");
+        let usual = quick(&usual_orders).expect("there are orders to try");
         if usual.cut_short || usual.is_least(problem, options) {
             return usual;
         }
-        let every = run(round::every_order(listed));
-        let cut_short = every.as_ref().is_some_and(|every| every.cut_short);
-        let better = every.filter(|other| other.worth(problem, options) < usual.worth(problem, options));
-        Self { cut_short, ..better.unwrap_or(usual) }
+        let usual = usual.or_better(quick(&round::every_order(listed)), problem, options);
+        if options.way_back || usual.cut_short || usual.is_least(problem, options) {
+            return usual;
+        }
+        let opening = Self::opening(problem, listed, options, limits);
+        let ways = usual_orders.into_iter().map(|order| (order, Reach::Gathered(&opening))).collect();
+        let best = usual.or_better(Self::best_of(problem, ways, options, limits), problem, options);
+        Self { cut_short: best.cut_short || opening.cut_short, ..best }
+    }
+
+    /// The best of the courses that take hosts in these orders, with these reaches.
+    fn best_of(
+        problem: &Problem,
+        ways: Vec<(Vec<HostIdx>, Reach<'_>)>,
+        options: &RollingOptions,
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
+        let course = |(order, reach)| Self::run(problem, order, reach, options, limits);
+        let courses: Vec<Self> = ways.into_par_iter().with_max_len(1).map(course).collect();
+        let cut_short = courses.iter().any(|course| course.cut_short);
+        let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
+        best.map(|best| Self { cut_short, ..best })
+    }
+
+    /// The other, if it is better.
+    fn or_better(self, other: Option<Self>, problem: &Problem, options: &RollingOptions) -> Self {
+        let Some(other) = other else { return self };
+        let cut_short = self.cut_short || other.cut_short;
+        let better = if other.worth(problem, options) < self.worth(problem, options) { other } else { self };
+        Self { cut_short, ..better }
+    }
+
+    /// A first round that gathers what is free.
+    fn opening(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Set {
+        let state = State::new(problem, listed);
+        let Some((from_s, until_s)) = Calendar::new(options).open_at(0.0) else { return Set::default() };
+        RoundPlanner::new(&state, options, Reach::Generous, from_s..until_s, limits).opening(listed)
     }
 
     /// Whether no other order could do better but for time: whoever had no turn cannot, and the bounds are met.
@@ -188,7 +223,7 @@ impl Course {
     fn run(
         problem: &Problem,
         order: Vec<HostIdx>,
-        reach: Reach,
+        reach: Reach<'_>,
         options: &RollingOptions,
         limits: &Limits<'_>,
     ) -> Self {
@@ -199,18 +234,21 @@ impl Course {
             remaining: order,
             clock_s: 0.0,
             end: End::Done,
-            stuck: BTreeSet::new(),
+            known: Known { stuck: BTreeSet::new(), tight: Tight::new(0) },
             cut_short: false,
         };
         let calendar = Calendar::new(options);
+        let instances: usize = course.remaining.iter().map(|host| problem.hosts[host.at()].instances.len()).sum();
+        let again_max = instances * gather::AGAIN_PERCENT / 100;
         while !course.remaining.is_empty() {
             let Some((from_s, until_s)) = calendar.open_at(course.clock_s) else {
                 course.end = End::Window;
                 break;
             };
             course.clock_s = from_s;
+            course.known.tight.again = again_max.saturating_sub(course.moves_again(problem));
             let round = RoundPlanner::new(&course.state, options, reach, from_s..until_s, limits);
-            match round.choose(&course.remaining, &mut course.stuck) {
+            match round.choose(&course.remaining, &mut course.known) {
                 Ok(chosen) => course.take(chosen, options),
                 // What is left of this interval is of no use; another night there may be time.
                 Err(End::Window) => course.clock_s = until_s,
@@ -237,9 +275,18 @@ impl Course {
         self.remaining.retain(|host| !chosen.hosts.contains(host));
         let parts = part::roots(self.state.now());
         let changed: BTreeSet<usize> = chosen.hosts.iter().map(|host| parts[host.at()]).collect();
-        self.stuck.retain(|host| !changed.contains(&parts[host.at()]));
+        self.known.stuck.retain(|host| !changed.contains(&parts[host.at()]));
         let moves = from..self.stitched.moves.len();
         self.rounds.push(Turn { hosts: chosen.hosts, moves, empty_at_s, returned_at_s });
+    }
+
+    /// How many moves there will be beyond one for each instance, if every one that is still to leave moves once.
+    fn moves_again(&self, problem: &Problem) -> usize {
+        let on = |of: &Problem, host: &HostIdx| of.hosts[host.at()].instances.len();
+        let served = self.rounds.iter().flat_map(|turn| &turn.hosts);
+        let once: usize = served.chain(&self.remaining).map(|host| on(problem, host)).sum();
+        let to_come: usize = self.remaining.iter().map(|host| on(self.state.now(), host)).sum();
+        (self.stitched.moves.len() + to_come).saturating_sub(once)
     }
 
     /// Hosts that had no turn.

@@ -187,7 +187,8 @@ pub(super) fn boasts(plan: &Plan, certified: &Certified) -> Vec<Violation> {
 pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
     for tier in &mut plan.proof.tiers {
         let proven = certified.of(tier.name);
-        let more = tier.name == TierName::Refused && proven <= tier.value;
+        let of_rounds = tier.name == TierName::DurationS && plan.proof.rounds.is_some();
+        let more = (tier.name == TierName::Refused || of_rounds) && proven <= tier.value;
         match tier.bound {
             Some(bound) if !follows(bound, proven) => (tier.bound, tier.planner_bound) = (Some(proven), Some(bound)),
             Some(bound) if more => tier.bound = Some(bound.max(proven)),
