@@ -36,6 +36,11 @@ impl Limits<'_> {
         Self { time: self.time.map(share), ..self }
     }
 
+    /// The same with no time left.
+    pub(crate) fn over(self) -> Self {
+        Self { time: Some(Duration::ZERO), ..self }
+    }
+
     /// The same with so much more time, if it is limited.
     pub(crate) fn and(self, more: Duration) -> Self {
         Self { time: self.time.map(|time| time + more), ..self }

@@ -12,6 +12,7 @@
 mod bound;
 mod calendar;
 mod gather;
+mod refusals;
 mod round;
 mod state;
 mod stitch;
@@ -320,130 +321,6 @@ impl Course {
             .collect();
         refused.sort_unstable();
         refused
-    }
-
-    fn refusals(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Refusal> {
-        let refused = self.refused(problem);
-        if refused.is_empty() {
-            return Vec::new();
-        }
-        let remedies = self.remedies(problem, limits);
-        let answered = |instance: &InstanceIdx| self.refusal(problem, &remedies, *instance);
-        let answers: Vec<Option<Refusal>> = refused.iter().map(answered).collect();
-        let unanswered = refused.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
-        let refused = unanswered.map(|(instance, _)| *instance).collect();
-        let placement = Placement { host: self.state.host.clone(), refused };
-        let mut explained = refusal::explain_all(problem, &placement).into_iter();
-        answers.into_iter().filter_map(|answer| answer.or_else(|| explained.next())).collect()
-    }
-
-    /// Why an instance stays, where that is a matter of its host's turn and not of its own.
-    fn refusal(&self, problem: &Problem, remedies: &[Remedy], instance: InstanceIdx) -> Option<Refusal> {
-        let host = problem.instances[instance.at()].host;
-        let neighbours = &problem.hosts[host.at()].instances;
-        let held = neighbours.iter().find(|other| **other != instance && self.cannot_leave(**other));
-        if self.cannot_leave(instance) {
-            return None;
-        }
-        if let Some(other) = held {
-            return Some(kept_by(problem, instance, *other));
-        }
-        if self.end == End::Time {
-            return Some(out_of_time(problem, instance));
-        }
-        let remedy = remedies.iter().find(|remedy| remedy.hosts.contains(&host));
-        remedy.map(|remedy| remedy.refusal(problem, instance))
-    }
-
-    /// Whether nothing lets an instance leave its host, or no host takes it, whatever the room.
-    fn cannot_leave(&self, instance: InstanceIdx) -> bool {
-        let now = self.state.now();
-        let home = now.instances[instance.at()].host;
-        forbidden(now, instance).is_some() || now.kind(instance).eligible.iter().all(|host| host == home)
-    }
-
-    /// What would give hosts their turn that have none, the cheapest first: each planned again.
-    fn remedies(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Remedy> {
-        let (listed, options) = asked(problem);
-        let mut remedies = Vec::new();
-        if self.cut_short || limits.out_of_time() {
-            return remedies;
-        }
-        if self.end == End::Window {
-            let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options.clone() };
-            let open = Self::best(problem, &listed, &open, limits);
-            let window_s = open.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max).floor() + 1.0;
-            let longer = RollingOptions { window_s, intervals: Vec::new(), ..options.clone() };
-            let hosts = self.gained(&Self::best(problem, &listed, &longer, limits));
-            remedies.push(Remedy { fix: Fix::LongerWindow { window_s }, hosts });
-        }
-        for spare_hosts in (0..options.spare_hosts).rev() {
-            let fewer = RollingOptions { spare_hosts, ..options.clone() };
-            let hosts = self.gained(&Self::best(problem, &listed, &fewer, limits));
-            remedies.push(Remedy { fix: Fix::FewerSpareHosts { spare_hosts }, hosts });
-        }
-        remedies
-    }
-
-    /// Hosts that have no turn here, but in the other course.
-    fn gained(&self, other: &Self) -> BTreeSet<HostIdx> {
-        self.remaining.iter().copied().filter(|host| !other.remaining.contains(host)).collect()
-    }
-}
-
-/// Another condition of the maintenance, and the hosts that then have their turn.
-struct Remedy {
-    fix: Fix,
-    hosts: BTreeSet<HostIdx>,
-}
-
-impl Remedy {
-    /// The refusal of an instance of one of its hosts.
-    fn refusal(&self, problem: &Problem, instance: InstanceIdx) -> Refusal {
-        let refused = match &self.fix {
-            Fix::FewerSpareHosts { spare_hosts } => {
-                let would_fit = format!("{spare_hosts} spare hosts: with more, its host cannot be out");
-                without_turn(problem, instance, "a spare host is kept", would_fit)
-            }
-            Fix::LongerWindow { window_s } => {
-                let would_fit = format!("a window of {window_s:.0} seconds, in which its host has its turn");
-                everywhere(problem, instance, RuleName::Window, would_fit)
-            }
-            _ => everywhere(problem, instance, RuleName::Window, "a longer window".to_owned()),
-        };
-        Refusal { fixes: vec![self.fix.clone()], ..refused }
-    }
-}
-
-/// The refusal of an instance whose host has no turn because another instance cannot leave it.
-fn kept_by(problem: &Problem, instance: InstanceIdx, other: InstanceIdx) -> Refusal {
-    let other = &problem.fleet.instances()[other.at()].id;
-    let would_fit = format!("{other} being able to leave: a host that cannot be emptied has no turn");
-    without_turn(problem, instance, &format!("{other} stays on its host"), would_fit)
-}
-
-/// The refusal of an instance whose host has no turn because the planner had no time left for it.
-fn out_of_time(problem: &Problem, instance: InstanceIdx) -> Refusal {
-    let would_fit = "more time to plan: it was up before its host had a turn".to_owned();
-    without_turn(problem, instance, "the time to plan was up", would_fit)
-}
-
-/// The refusal of an instance whose host has no turn for a reason in words.
-fn without_turn(problem: &Problem, instance: InstanceIdx, why: &str, would_fit: String) -> Refusal {
-    let mut refusal = everywhere(problem, instance, RuleName::Turn, would_fit);
-    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(why.to_owned()));
-    refusal
-}
-
-/// A refusal by a rule that is the same for every host.
-fn everywhere(problem: &Problem, instance: InstanceIdx, rule: RuleName, would_fit: String) -> Refusal {
-    let others = problem.hosts.len() as u64 - 1;
-    Refusal {
-        instance: problem.fleet.instances()[instance.at()].id.clone(),
-        reasons: vec![Reason { rule, hosts: others, hosts_in_all: others, ..refusal::without_order() }],
-        would_fit: Some(would_fit),
-        conflict: None,
-        fixes: Vec::new(),
     }
 }
 

@@ -51,7 +51,7 @@ impl Certified {
 pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
     let pools = Pools::new(scene);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
-        let refused = stuck(&pools).values().sum::<u64>();
+        let refused = counting::unmoved(scene, &pools).len() as u64;
         let turns = Turns::new(scene, plan).filter(|_| plan.refusals.is_empty());
         let duration_s = turns.map_or(0.0, |turns| turns.duration_s());
         return (Certified { refused, duration_s, ..Certified::default() }, Vec::new());
