@@ -21,16 +21,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::id::{HostName, MoveId};
-use decant_schema::plan::{Away, Fix, Reason, Refusal, Round, RoundsBound, RuleName, StoppedBy};
+use decant_schema::plan::{Away, Round, RoundsBound, StoppedBy};
 use decant_schema::request::{RequestKind, RollingOptions};
 use rayon::prelude::*;
 
-use crate::Limits;
 use crate::ordering::Schedule;
-use crate::part;
-use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
-use crate::refusal;
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 use crate::search::Answer;
+use crate::{Limits, balance, part, refusal};
 use calendar::Calendar;
 use gather::{Set, Tight};
 use round::{Chosen, Known, Reach, RoundPlanner};
@@ -65,7 +63,8 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
             problem.instances[instance.at()].task = Task::Leave;
         }
     }
-    let course = Course::best(&problem, &listed, &options, &limits.percent(ROUNDS_PERCENT));
+    let in_time = limits.percent(ROUNDS_PERCENT);
+    let course = Course::best(&problem, &listed, &options, &in_time);
     let served: Vec<HostIdx> = course.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();
     let least = bound::least(&problem, &served, &options);
     let refusals = course.refusals(&problem, limits);
@@ -211,13 +210,29 @@ impl Course {
     }
 
     /// What courses are compared by, the least being the best: the hosts left over, the most important counting most; then
-    /// rounds, moves and time.
+    /// rounds, moves, time, and how unevenly hosts are filled in the end.
     fn worth(&self, problem: &Problem, options: &RollingOptions) -> impl Ord + use<> {
         let mut left: Vec<i32> = self.remaining.iter().map(|host| round::priority(problem, *host, options)).collect();
         left.sort_unstable_by_key(|priority| Reverse(*priority));
-        // Times are not negative, so that they are in the order of their bits.
+        // Neither times nor imbalances are negative, so that they are in the order of their bits.
         let end_s = self.rounds.last().map_or(0.0, |turn| turn.returned_at_s);
-        (left, self.rounds.len(), self.stitched.moves.len(), end_s.to_bits())
+        let end = Placement { host: self.state.host.clone(), refused: Vec::new() };
+        let imbalance = balance::imbalance(problem, &end);
+        (left, self.rounds.len(), self.stitched.moves.len(), end_s.to_bits(), imbalance.to_bits())
+    }
+
+    /// No round yet; these hosts are to have their turn.
+    fn new(problem: &Problem, order: Vec<HostIdx>) -> Self {
+        Self {
+            state: State::new(problem, &order),
+            stitched: Stitched::default(),
+            rounds: Vec::new(),
+            remaining: order,
+            clock_s: 0.0,
+            end: End::Done,
+            known: Known { stuck: BTreeSet::new(), tight: Tight::new(0) },
+            cut_short: false,
+        }
     }
 
     /// The rounds, hosts being taken in this order.
@@ -228,19 +243,10 @@ impl Course {
         options: &RollingOptions,
         limits: &Limits<'_>,
     ) -> Self {
-        let mut course = Self {
-            state: State::new(problem, &order),
-            stitched: Stitched::default(),
-            rounds: Vec::new(),
-            remaining: order,
-            clock_s: 0.0,
-            end: End::Done,
-            known: Known { stuck: BTreeSet::new(), tight: Tight::new(0) },
-            cut_short: false,
-        };
+        let mut course = Self::new(problem, order);
         let calendar = Calendar::new(options);
         let instances: usize = course.remaining.iter().map(|host| problem.hosts[host.at()].instances.len()).sum();
-        let again_max = instances * gather::AGAIN_PERCENT / 100;
+        let again_max = gather::again_max(instances);
         while !course.remaining.is_empty() {
             let Some((from_s, until_s)) = calendar.open_at(course.clock_s) else {
                 course.end = End::Window;

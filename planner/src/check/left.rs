@@ -45,13 +45,7 @@ pub(super) fn judge(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -
 }
 
 /// `alone` is the rule by which an instance stays that could go alone.
-fn of(
-    scene: &Scene<'_>,
-    plan: &Plan,
-    refusals: &[&Refusal],
-    itinerary: &Itinerary<'_>,
-    alone: RuleName,
-) -> Judgement {
+fn of(scene: &Scene<'_>, plan: &Plan, refusals: &[&Refusal], itinerary: &Itinerary<'_>, alone: RuleName) -> Judgement {
     let mut judgement = conflict::judge(scene, refusals, itinerary);
     judgement.violations.splice(0..0, reason::false_reasons(scene, plan, refusals, itinerary, alone));
     judgement

@@ -232,7 +232,8 @@ impl<'a> Judge<'a> {
         };
         let class = scene.classes.iter().position(|class| *class == named).ok_or("it names no class of the fleet")?;
         let failed = reason.best_host.as_ref().and_then(|host| scene.fleet.host_index(host.as_str()));
-        let failed = failed.filter(|at| *at != scene.home[self.at] && scene.host(*at).up).ok_or("no such host fails")?;
+        let failed =
+            failed.filter(|at| *at != scene.home[self.at] && scene.host(*at).up).ok_or("no such host fails")?;
         let (need, left) = self.views.lacking(scene.home[self.at], failed, class);
         truth(reason.need.map(i128::from) == Some(need), || format!("{need} are on the two hosts"))?;
         truth(reason.best.map(i128::from) == Some(left), || format!("the others have {left} left"))?;

@@ -21,7 +21,15 @@ use super::round::{Assignments, LATER, RoundPlanner, priority};
 const GATHERING_PERCENT: usize = 14;
 
 /// Moves beyond one for each instance until the end, percent.
-pub(super) const AGAIN_PERCENT: usize = 18;
+const AGAIN_PERCENT: usize = 18;
+
+/// So few moves are never too many: in a small fleet they are a large share, and take no time.
+const FEW_MOVES: usize = 20;
+
+/// How many moves there may be beyond one for each of so many instances.
+pub(super) fn again_max(instances: usize) -> usize {
+    (instances * AGAIN_PERCENT / 100).max(FEW_MOVES)
+}
 
 /// Hosts tried in a later round after those that find room directly: each takes a placement.
 const TRIED_MAX: usize = 2;
@@ -139,21 +147,22 @@ impl<'a> Gathering<'a> {
             if self.placed(&candidates[..next], &self.quick()).is_some() { holding = next } else { beyond = next }
         }
         let instances: usize = self.receivers.iter().map(|host| self.now.hosts[host.at()].instances.len()).sum();
-        let few = |moves: &Assignments| moves.len() <= instances * GATHERING_PERCENT / 100;
+        let moves_max = (instances * GATHERING_PERCENT / 100).max(FEW_MOVES);
         let mut cut_short = false;
         while holding > 0 && self.taken(&candidates[..holding]) > self.taken(&direct.hosts) {
             let hosts = candidates[..holding].to_vec();
-            let cheapest = || {
+            holding -= 1;
+            if self.leaving(&hosts) > moves_max {
+                continue;
+            }
+            let Some(mut moves) = self.placed(&hosts, &self.quick()) else { continue };
+            if moves.len() > moves_max {
                 let limits = self.planner.limits.percent_of_what_is_left(CHEAPEST_PERCENT);
-                let moves = self.placed(&hosts, &limits).filter(few);
-                (moves, limits.out_of_time())
-            };
-            let quickly = self.placed(&hosts, &self.quick()).filter(few);
-            let (moves, late) = quickly.map_or_else(cheapest, |moves| (Some(moves), false));
-            cut_short |= late;
-            match moves {
-                Some(moves) => return Set { hosts, moves, cut_short },
-                None => holding -= 1,
+                moves = self.placed(&hosts, &limits).unwrap_or(moves);
+                cut_short |= limits.out_of_time();
+            }
+            if moves.len() <= moves_max {
+                return Set { hosts, moves, cut_short };
             }
         }
         Set { cut_short, ..direct }
@@ -170,14 +179,17 @@ impl<'a> Gathering<'a> {
             }
             let hosts = with(more);
             candidates.retain(|host| *host != more);
-            let leaving: usize = hosts.iter().map(|host| self.now.hosts[host.at()].instances.len()).sum();
             match self.placed(&hosts, &self.quick()) {
-                Some(moves) if moves.len() - leaving <= tight.again => set = Set { hosts, moves, ..set },
+                Some(moves) if moves.len() - self.leaving(&hosts) <= tight.again => set = Set { hosts, moves, ..set },
                 Some(_) => break,
                 None => tight.failed = self.taken(&hosts),
             }
         }
         set
+    }
+
+    fn leaving(&self, hosts: &[HostIdx]) -> usize {
+        hosts.iter().map(|host| self.now.hosts[host.at()].instances.len()).sum()
     }
 
     /// Whether every instance of a host may go anywhere at all.

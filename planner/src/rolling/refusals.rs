@@ -31,7 +31,13 @@ impl Course {
         }
         let remedies = self.remedies(problem, limits);
         let of_host = |(nth, (host, instances)): (usize, (&HostIdx, &Vec<InstanceIdx>))| {
-            self.of_host(problem, *host, instances, &remedies, &if nth < EXPLAINED_MAX { *limits } else { limits.over() })
+            self.of_host(
+                problem,
+                *host,
+                instances,
+                &remedies,
+                &if nth < EXPLAINED_MAX { *limits } else { limits.over() },
+            )
         };
         let mut refusals: Vec<(InstanceIdx, Refusal)> = by_host.iter().enumerate().flat_map(of_host).collect();
         refusals.sort_by_key(|(at, _)| *at);
@@ -47,7 +53,8 @@ impl Course {
         remedies: &[Remedy],
         limits: &Limits<'_>,
     ) -> Vec<(InstanceIdx, Refusal)> {
-        let for_all = |refusal: &dyn Fn(InstanceIdx) -> Refusal| instances.iter().map(|at| (*at, refusal(*at))).collect();
+        let for_all =
+            |refusal: &dyn Fn(InstanceIdx) -> Refusal| instances.iter().map(|at| (*at, refusal(*at))).collect();
         if !instances.iter().any(|at| self.cannot_leave(*at)) {
             if self.end == End::Time && !self.is_held(host, limits) {
                 return for_all(&|at| out_of_time(problem, at));
@@ -67,14 +74,10 @@ impl Course {
     }
 
     /// Those that stay in an evacuation of the host alone, and why; all of them, if that is not known.
-    fn explained(
-        &self,
-        host: HostIdx,
-        instances: &[InstanceIdx],
-        limits: &Limits<'_>,
-    ) -> Vec<(InstanceIdx, Refusal)> {
+    fn explained(&self, host: HostIdx, instances: &[InstanceIdx], limits: &Limits<'_>) -> Vec<(InstanceIdx, Refusal)> {
         let evacuation = emptied(self.state.now(), &[host]);
-        let with_refusals = |refused: Vec<InstanceIdx>, refusals: Vec<Refusal>| refused.into_iter().zip(refusals).collect();
+        let with_refusals =
+            |refused: Vec<InstanceIdx>, refusals: Vec<Refusal>| refused.into_iter().zip(refusals).collect();
         if !limits.out_of_time() {
             let Ordered { mut schedule, mut refused, .. } = Ordered::of(&evacuation, limits);
             refused.retain(|at| instances.contains(at));

@@ -62,6 +62,8 @@ enum First {
 pub(super) enum Reach<'a> {
     /// Nowhere, but in the first rounds, where there is no other way to begin.
     Frugal,
+    /// The same, everybody going to the emptiest host instead of the fullest: less fits, but hosts are filled evenly.
+    Even,
     /// To hosts whose turn is still to come, wherever that widens a round: more moves, and fewer rounds.
     Generous,
     /// Nowhere, after a first round that gathered room.
@@ -69,7 +71,7 @@ pub(super) enum Reach<'a> {
 }
 
 /// Those that take no placement, the one of fewer moves first.
-pub(super) const REACHES: [Reach<'_>; 2] = [Reach::Frugal, Reach::Generous];
+pub(super) const REACHES: [Reach<'_>; 3] = [Reach::Frugal, Reach::Even, Reach::Generous];
 
 /// Every order that is tried of many hosts: none is best for all fleets, and each takes little time.
 const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
@@ -184,7 +186,7 @@ impl<'a> RoundPlanner<'a> {
                 opening.clone()
             }
             Reach::Gathered(_) => self.added_to(&direct, remaining, most, &mut known.tight),
-            Reach::Frugal | Reach::Generous => direct.clone(),
+            Reach::Frugal | Reach::Even | Reach::Generous => direct.clone(),
         };
         self.displacing(remaining, &mut wide, most, &mut known.stuck);
         let first = wide.hosts.first().copied();
@@ -206,6 +208,7 @@ impl<'a> RoundPlanner<'a> {
         let done = (0..parts.len()).filter(|at| self.state.done[*at]);
         let begun: BTreeSet<usize> = done.map(|at| parts[at]).collect();
         let mut room = Room::new(now);
+        room.is_even = matches!(self.reach, Reach::Even);
         room.rank = (0..now.hosts.len()).map(|at| self.rank(at)).collect();
         let mut hosts: Vec<HostIdx> = Vec::new();
         for stuck in [false, true] {

@@ -75,7 +75,12 @@ fn numbers(of: &Reason) -> Option<String> {
 /// `: 240 GiB of memory needed, 200 GiB left if cmp-07 fails as well`.
 fn shortage(of: &Reason) -> Option<String> {
     let (name, need, left, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
-    Some(format!(": {} of {} needed, {} left if {host} fails as well", exact(name, need), class(name), exact(name, left)))
+    Some(format!(
+        ": {} of {} needed, {} left if {host} fails as well",
+        exact(name, need),
+        class(name),
+        exact(name, left)
+    ))
 }
 
 /// An amount to the last unit: a near miss must not read as a fit.
