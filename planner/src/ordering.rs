@@ -50,7 +50,7 @@ use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
 pub(crate) use anywhere::{Better, better};
 use carry::{Haul, seconds};
-pub(crate) use leaving::{emptying_s, late_min};
+pub(crate) use leaving::late_min;
 use room::{Room, Step};
 use sequence::Sequence;
 use timeline::Event;

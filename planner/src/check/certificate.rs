@@ -19,6 +19,7 @@ use super::pool::{Kind, Party, Pools, Role};
 use super::reach;
 use super::room::kept;
 use super::scene::Scene;
+use super::turns::Turns;
 use super::violation::Violation;
 use super::window;
 
@@ -55,7 +56,10 @@ impl Certified {
 pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
     let pools = Pools::new(scene);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
-        return (Certified { refused: stuck(&pools).values().sum(), ..Certified::default() }, Vec::new());
+        let refused = counting::unmoved(scene, &pools).len() as u64;
+        let turns = Turns::new(scene, plan).filter(|_| plan.refusals.is_empty());
+        let duration_s = turns.map_or(0.0, |turns| turns.duration_s());
+        return (Certified { refused, duration_s, ..Certified::default() }, Vec::new());
     }
     let certificate = plan.proof.certificate.as_ref();
     let (mut refused, mut weaker) = least_refused(scene, &pools, certificate);
