@@ -142,7 +142,7 @@ impl VisitMut for Rewriter {
             && let Ok(matches) = parse2::<Matches>(call.mac.tokens.clone())
         {
             let (at, written) = (expr.span(), expr.clone());
-            let mut inner = matches.as_match();
+            let mut inner = matches.into_match();
             // Its arms are but two, and the whole is turned round below.
             if let Expr::Match(inner) = &mut inner {
                 self.visit_expr_mut(&mut inner.expr);
@@ -233,7 +233,7 @@ struct Matches {
 }
 
 impl Matches {
-    fn as_match(self) -> Expr {
+    fn into_match(self) -> Expr {
         let Self { value, pattern, guard } = self;
         let guard = guard.map(|guard| quote!(if #guard));
         parse_quote!((match #value { #pattern #guard => true, _ => false }))
