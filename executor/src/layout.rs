@@ -373,9 +373,7 @@ impl CopyFolder {
     /// # Errors
     /// As the file system says.
     pub fn connect_to_console(&self) -> io::Result<UnixStream> {
-        // A socket's address holds 107 bytes; through our own descriptor of the folder any path fits.
-        let folder = File::open(self.path())?;
-        UnixStream::connect(format!("/proc/self/fd/{}/{CONSOLE_SOCKET}", folder.as_raw_fd()))
+        UnixStream::connect(SocketPath::of(&self.path(), CONSOLE_SOCKET)?.path())
     }
 
     /// The generation on record.
@@ -422,6 +420,29 @@ impl CopyFolder {
 
     fn discarded_at(&self, number: usize) -> PathBuf {
         self.root.join("discarded").join(format!("{}.{number}", self.id))
+    }
+}
+
+/// A path by which a socket is reached however long that of its folder is, as long as this is kept: an address holds 107
+/// bytes, and through our own descriptor of the folder any path fits.
+pub(crate) struct SocketPath {
+    path: PathBuf,
+    _folder: File,
+}
+
+impl SocketPath {
+    /// The path to the socket `name` in `folder`, there or not.
+    ///
+    /// # Errors
+    /// As the file system says of the folder.
+    pub(crate) fn of(folder: &Path, name: &str) -> io::Result<Self> {
+        let folder = File::open(folder)?;
+        Ok(Self { path: format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()).into(), _folder: folder })
+    }
+
+    /// The path. Whoever connects must not be given all of this instead: it may let go of it before it has connected.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 

@@ -57,6 +57,7 @@ pub mod hypervisor;
 pub mod lab;
 pub mod layout;
 pub mod mark;
+mod processes;
 pub mod progress;
 mod room;
 pub mod scheduler;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use decant_executor::apply::LEASE_MIN;
 use decant_schema::fleet::Heartbeat;
 use decant_schema::machine::{Link, NicModel};
@@ -148,8 +148,8 @@ impl FromStr for DiskArgument {
             rest.rsplit_once(',').and_then(|(before, option)| Some((before, option.split_once('=')?)))
         {
             match key {
-                "format" => format = Some(ImageFormat::from_str(value, false)?),
-                "bus" => bus = Some(Bus::from_str(value, false)?),
+                "format" => format = Some(one_of("format", value)?),
+                "bus" => bus = Some(one_of("bus", value)?),
                 "name" => name = Some(value.to_owned()),
                 _ => return Err(format!("{key:?} is neither format=, bus= nor name=")),
             }
@@ -160,6 +160,14 @@ impl FromStr for DiskArgument {
         }
         Ok(Self { image: rest.into(), format: format.unwrap_or_default(), bus, name })
     }
+}
+
+/// The value of this name, or which names there are.
+fn one_of<T: ValueEnum>(key: &str, value: &str) -> Result<T, String> {
+    let names =
+        || T::value_variants().iter().filter_map(|known| Some(known.to_possible_value()?.get_name().to_owned()));
+    T::from_str(value, false)
+        .map_err(|_| format!("{key}={value} is not known: write {}", names().collect::<Vec<_>>().join(" or ")))
 }
 
 /// How a guest shows that it lives.
@@ -298,6 +306,7 @@ mod tests {
         for wrong in ["", ",bus=ide", "a,bus=floppy", "a,format=iso", "a,size=3"] {
             assert!(wrong.parse::<DiskArgument>().is_err(), "{wrong}");
         }
+        assert!("a,bus=floppy".parse::<DiskArgument>().unwrap_err().contains("virtio or scsi or ide"));
     }
 
     #[test]

@@ -42,6 +42,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 pub use self::accelerator::{Accelerator, runs_by_kvm};
+pub use self::agent::CHANNEL as AGENT_CHANNEL;
 pub use self::import::{Image, ImageFormat};
 
 use self::anatomy::Uncarried;

@@ -24,6 +24,7 @@ use crate::driver::{Drivers, HostDriver};
 use crate::hypervisor::qemu::{Qemu, Tools};
 use crate::hypervisor::{Disk, GuestSize, GuestSpec, Hypervisor, HypervisorError};
 use crate::layout::{CopyFolder, HostFolder, file_name, make_parent};
+use crate::processes;
 use crate::tool::{self, MissingTool};
 use crate::transfer::rsync::Rsync;
 
@@ -230,8 +231,7 @@ impl Lab {
 
     /// Every QEMU of the lab that exists at this moment, as the kernel's process table shows it.
     pub fn processes(&self) -> Vec<Process> {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| self.process(entry.file_name().to_str()?.parse().ok()?)).collect()
+        processes::ids().filter_map(|id| self.process(id)).collect()
     }
 
     /// The guest a process runs, if it is a QEMU, known by the console it was told to write to.

@@ -4,11 +4,12 @@
 //! nothing else does), so no process is taken for one by a number that was given away since.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use decant_schema::migration::Generation;
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+
+use crate::processes;
 
 /// Ends what holds the lock if nobody waits for it any more: its parent has ended, or was told to do this by an
 /// older generation than `generation`, which is on record here by now. One that somebody still waits for is left.
@@ -17,11 +18,10 @@ use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 /// As the file system says. A process that ends by itself meanwhile is as good as one that was ended.
 pub(super) fn end_outdated(lock: &Path, generation: Generation) -> io::Result<()> {
     let file = lock.metadata()?;
-    let identity = (file.dev(), file.ino());
     let started_by: Option<u64> = std::fs::read_to_string(lock)?.trim().parse().ok();
     let is_older = started_by.is_some_and(|by| Generation(by) < generation);
-    for id in processes().filter(|id| is_open(&descriptor(*id, "0"), identity)) {
-        if is_older || !parent(id).is_some_and(|parent| has_open(parent, identity)) {
+    for id in processes::ids().filter(|id| processes::reads_from(*id, &file)) {
+        if is_older || !parent(id).is_some_and(|parent| processes::has_open(parent, &file)) {
             end(id);
         }
     }
@@ -35,27 +35,9 @@ fn end(id: i32) {
     let _gone = if leads { kill_process_group(id, Signal::KILL) } else { kill_process(id, Signal::KILL) };
 }
 
-fn processes() -> impl Iterator<Item = i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
 fn parent(id: i32) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
-}
-
-fn descriptor(id: i32, name: &str) -> PathBuf {
-    Path::new("/proc").join(id.to_string()).join("fd").join(name)
-}
-
-fn is_open(descriptor: &Path, identity: (u64, u64)) -> bool {
-    descriptor.metadata().is_ok_and(|file| (file.dev(), file.ino()) == identity)
-}
-
-fn has_open(id: i32, identity: (u64, u64)) -> bool {
-    let open = std::fs::read_dir(descriptor(id, "")).into_iter().flatten().flatten();
-    open.into_iter().any(|entry| is_open(&entry.path(), identity))
 }
 
 #[cfg(test)]

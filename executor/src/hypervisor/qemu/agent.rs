@@ -4,7 +4,6 @@
 //! length is read, and nothing but that number counts.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,13 +12,13 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::layout::CopyFolder;
+use crate::layout::{CopyFolder, SocketPath};
 
 /// The channel's socket, in the copy's folder.
 pub(super) const SOCKET: &str = "agent.sock";
 
 /// The name by which an agent finds its channel in the guest.
-pub(super) const CHANNEL: &str = "org.qemu.guest_agent.0";
+pub const CHANNEL: &str = "org.qemu.guest_agent.0";
 
 /// How long an agent may take to answer: one that lives takes milliseconds.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -45,9 +44,8 @@ pub(super) async fn silence(copy: &CopyFolder) -> Option<String> {
 
 /// Whether the agent says the number it was asked for.
 async fn answers(copy: &CopyFolder) -> io::Result<bool> {
-    // A socket's address holds 107 bytes; through our own descriptor of the folder any path fits.
-    let folder = std::fs::File::open(copy.path())?;
-    let mut stream = UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd())).await?;
+    let socket = SocketPath::of(&copy.path(), SOCKET)?;
+    let mut stream = UnixStream::connect(socket.path()).await?;
     // Nobody else's: an answer that an earlier client did not fetch has another.
     let number = Uuid::now_v7().as_u64_pair().1 >> 32;
     let order = json!({ "execute": "guest-sync-delimited", "arguments": { "id": number } });

@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use thiserror::Error;
+
+use crate::processes;
 
 /// Where QEMU's locks on an image lie: one byte for each permission a user has, from 100 on, and one for each it lets
 /// nobody else have, from 200 on (`RAW_LOCK_PERM_BASE` and `RAW_LOCK_SHARED_BASE` in its block/file-posix.c).
@@ -55,14 +56,8 @@ fn is_locked(image: &Path) -> io::Result<bool> {
 fn user_of(image: &Path) -> String {
     let unknown = || "a process that cannot be seen from here".to_owned();
     let Ok(wanted) = std::fs::metadata(image) else { return unknown() };
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let has_it_open = |id: &u32| {
-        let open = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
-        open.filter_map(|file| std::fs::metadata(file.path()).ok())
-            .any(|file| (file.st_dev(), file.st_ino()) == (wanted.st_dev(), wanted.st_ino()))
-    };
-    ids.filter(|id| *id != std::process::id()).find(has_it_open).map_or_else(unknown, |id| {
+    let others = processes::ids().filter(|id| id.unsigned_abs() != std::process::id());
+    others.into_iter().find(|id| processes::has_open(*id, &wanted)).map_or_else(unknown, |id| {
         let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
         format!("{} (process {id})", name.trim())
     })

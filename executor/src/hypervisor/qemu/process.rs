@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::ErrorKind::{NotFound, WouldBlock};
-use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use super::occupant::{self, Occupied};
 use super::qmp::{ANSWER_MAX, Qmp, QmpError};
 use super::{Fault, Tools};
 use crate::layout::{CONSOLE_SOCKET, CopyFolder, file_name, make_parent};
+use crate::processes;
 use crate::tool::MissingTool;
 
 const SOCKET: &str = "qmp.sock";
@@ -257,9 +257,8 @@ pub(super) async fn end_stray(copy: &CopyFolder) -> Result<CopyLock, Fault> {
 
 /// The processes that have the copy's lock as their standard input, wherever their files are.
 fn holders(copy: &CopyFolder) -> impl Iterator<Item = i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let lock = copy.lock();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |id| holds(*id, &lock))
+    processes::ids().filter(move |id| holds(*id, &lock))
 }
 
 /// Ends the copy's QEMU without asking it, if there is one.
@@ -287,9 +286,7 @@ pub(super) async fn kill_unasked(copy: &CopyFolder) -> Result<bool, Fault> {
 
 /// Whether a process has this file as its standard input.
 fn holds(process: i32, lock: &Path) -> bool {
-    let place = |path: &Path| path.metadata().ok().map(|file| (file.st_dev(), file.st_ino()));
-    let input = place(Path::new(&format!("/proc/{process}/fd/0")));
-    input.is_some() && input == place(lock)
+    lock.metadata().is_ok_and(|lock| processes::reads_from(process, &lock))
 }
 
 fn stuck() -> Fault {

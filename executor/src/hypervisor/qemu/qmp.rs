@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+
+use crate::layout::SocketPath;
 
 /// QEMU answers at once unless its disk is stuck; beyond this the guest is not in our hands.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -49,10 +51,8 @@ pub(super) struct Qmp {
 impl Qmp {
     /// Connects to the socket `name` in `folder`, however long the folder's path is.
     pub(super) async fn connect(folder: &Path, name: &str) -> Result<Self, QmpError> {
-        // A socket's address holds 107 bytes; through our own descriptor of the folder any path fits.
-        let folder = std::fs::File::open(folder)?;
-        let address = format!("/proc/self/fd/{}/{name}", folder.as_raw_fd());
-        let stream = BufReader::new(UnixStream::connect(address).await?);
+        let socket = SocketPath::of(folder, name)?;
+        let stream = BufReader::new(UnixStream::connect(socket.path()).await?);
         let mut qmp = Self { stream };
         let silent = |_| QmpError::Silent { command: "greeting".to_owned() };
         let greeting = timeout(ANSWER_MAX, qmp.read()).await.map_err(silent)??;

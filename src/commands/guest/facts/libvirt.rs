@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use decant_executor::hypervisor::qemu::AGENT_CHANNEL;
 use decant_schema::machine::{DiskBus, Link, MACHINE_TYPE, NicModel};
 use roxmltree::{Document, Node};
 
@@ -10,9 +11,6 @@ use crate::cli::NicArgument;
 
 /// Devices that a guest may miss; consoles, controllers, input and memory balloons come with ours or are of no use.
 const MISSED: [&str; 7] = ["filesystem", "graphics", "hostdev", "redirdev", "smartcard", "tpm", "video"];
-
-/// The channel of QEMU's guest agent.
-const AGENT: &str = "org.qemu.guest_agent.0";
 
 /// What the domain's XML says.
 ///
@@ -37,7 +35,7 @@ pub(in super::super) fn libvirt(xml: &str) -> Result<Facts, String> {
     }
     facts.agent = devices.iter().any(|device| {
         device.has_tag_name("channel")
-            && child(*device, "target").and_then(|target| attribute(target, "name")) == Some(AGENT)
+            && child(*device, "target").and_then(|target| attribute(target, "name")) == Some(AGENT_CHANNEL)
     });
     let missed = MISSED.iter().filter(|name| devices.iter().any(|device| device.has_tag_name(**name)));
     facts.notes.extend(missed.map(|name| format!("its {name} is left out")));
