@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use decant_schema::fleet::Resources;
 use decant_schema::id::MoveId;
-use decant_schema::plan::{self, HostUsage, Move, MoveReason, Outcome, Plan, Proof, ProofStatus, Tier, TierName};
+use decant_schema::plan::{
+    self, HostUsage, Move, MoveReason, Outcome, Plan, PriorityTier, Proof, ProofStatus, Tier, TierName,
+};
 use decant_schema::request::{RequestKind, Resize};
 
 use crate::Stamp;
@@ -34,6 +36,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
             stopped_by: answer.stopped_by,
             seconds,
             tiers: in_order(problem, tiers),
+            priorities: by_priority(problem, &answer.schedule.placement.refused),
             rounds: None,
             certificate: answer.certificate,
             certified: false,
@@ -45,6 +48,18 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
         left: Vec::new(),
         away: Vec::new(),
     }
+}
+
+/// The refused by priority, where those asked have several; what is proven of it is for the checker to say.
+fn by_priority(problem: &Problem, refused: &[InstanceIdx]) -> Vec<PriorityTier> {
+    let rolling = matches!(problem.request.kind, RequestKind::Rolling { .. });
+    let levels = problem.priorities();
+    if refused.is_empty() || levels.len() < 2 || rolling {
+        return Vec::new();
+    }
+    let counts = problem.refused_by_priority(refused);
+    let tier = |(priority, refused)| PriorityTier { priority, refused, bound: None };
+    levels.into_iter().zip(counts).map(tier).collect()
 }
 
 /// The sum of the first two tiers; the later ones are goals, not promises.

@@ -2,7 +2,7 @@
 //!
 //! It shares no code with placement and ordering and has its own understanding of every rule, so that a mistake would
 //! have to be made twice to pass. Names and order come first ([`itinerary`]); a plan in which they hold is followed
-//! move by move ([`chain`], [`rule`], [`answer`], [`reason`]), then judged in the worst of all executions that respect `after`
+//! move by move ([`chain`], [`rule`], [`answer`], [`left`]), then judged in the worst of all executions that respect `after`
 //! ([`room`], [`closure`]), then compared with its own figures ([`account`], [`certificate`]).
 //!
 //! The printed times need no replay of their own: where every move starts after those it waits for have ended, they
@@ -21,9 +21,12 @@ mod fitting;
 mod itinerary;
 mod knapsack;
 mod least;
+mod left;
+mod levels;
 mod nearness;
 mod pool;
 mod precedence;
+mod reach;
 mod reason;
 mod room;
 mod round;
@@ -31,13 +34,15 @@ mod rule;
 mod scene;
 mod spare;
 mod timing;
+mod turns;
 mod violation;
 mod window;
 
 use decant_schema::fleet::Fleet;
-use decant_schema::plan::{FORMAT, Plan};
+use decant_schema::plan::{Conflict, FORMAT, Plan, Refusal};
 
 use itinerary::Itinerary;
+use left::Left;
 use scene::Scene;
 pub use violation::{Claim, Moment, Place, Standing, Unproven, Violation};
 
@@ -83,8 +88,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(timing::broken(&scene, &itinerary));
     violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
-    violations.extend(reason::false_reasons(&scene, plan, &itinerary));
-    let remedies = conflict::judge(&scene, plan, &itinerary);
+    let remedies = left::judge(&scene, plan, &itinerary);
     violations.extend(remedies.violations);
     let moments = room::worst_moments(&scene, &itinerary);
     violations.extend(room::overfull(&scene, &itinerary, &moments));
@@ -96,6 +100,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(weaker);
     violations.extend(account::boasts(plan, &certified));
     violations.extend(account::goals(&scene, plan, &itinerary));
+    violations.extend(account::by_priority(&scene, plan, &certified));
     Verdict {
         unproven: [account::unproven(plan, &certified), remedies.unproven].concat(),
         claims: [account::claims(plan, &certified), remedies.claims].concat(),
@@ -112,9 +117,17 @@ pub fn certified(fleet: &Fleet, mut plan: Plan) -> Plan {
     let scene = Scene::new(fleet, &request);
     let (certified, _) = certificate::evaluate(&scene, &plan);
     account::settle(&mut plan, &certified);
-    let conflicts = plan.refusals.iter_mut().filter_map(|refusal| refusal.conflict.as_mut());
-    for conflict in conflicts.filter(|conflict| conflict.irreducible) {
-        conflict.irreducible = conflict::is_irreducible(&scene, conflict);
+    let left = Left::of(&scene, &plan, &Itinerary::new(&scene, &plan));
+    let shown = |refusal: &Refusal, conflict: &Conflict| match &left {
+        Some(left) => left.is_irreducible(refusal, conflict),
+        None => conflict::is_irreducible(&scene, conflict),
+    };
+    let is_shown = |refusal: &Refusal| refusal.conflict.as_ref().is_some_and(|it| it.irreducible && shown(refusal, it));
+    let irreducible: Vec<bool> = plan.refusals.iter().map(is_shown).collect();
+    for (refusal, irreducible) in plan.refusals.iter_mut().zip(irreducible) {
+        if let Some(conflict) = &mut refusal.conflict {
+            conflict.irreducible = irreducible;
+        }
     }
     plan
 }

@@ -30,6 +30,8 @@ pub(crate) struct Room<'a> {
     pub(crate) rank: Vec<u8>,
     /// See `rank`.
     pub(crate) rank_max: u8,
+    /// Whether each goes where most is left, instead of where least is.
+    pub(crate) is_even: bool,
     /// The mean capacity of a host, by class: the yardstick for size.
     mean: Vec<f64>,
 }
@@ -59,6 +61,7 @@ impl<'a> Room<'a> {
             out: HostSet::default(),
             rank: vec![0; hosts.len()],
             rank_max: 0,
+            is_even: false,
             mean,
         }
     }
@@ -264,7 +267,8 @@ impl<'a> Room<'a> {
 
     fn prefer(&self, a: HostIdx, b: HostIdx) -> Ordering {
         let rank = |host: HostIdx| self.rank[host.at()];
-        rank(a).cmp(&rank(b)).then(self.left(a).total_cmp(&self.left(b))).then(a.cmp(&b))
+        let left = self.left(a).total_cmp(&self.left(b));
+        rank(a).cmp(&rank(b)).then(if self.is_even { left.reverse() } else { left }).then(a.cmp(&b))
     }
 
     fn takes(&self, instance: InstanceIdx, host: HostIdx) -> bool {

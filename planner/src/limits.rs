@@ -27,8 +27,18 @@ impl Limits<'_> {
 
     /// The same with half of the time that is left, so that something is left for what comes after.
     pub(crate) fn half_of_what_is_left(self) -> Self {
-        let half = |time: Duration| time - time.saturating_sub((self.elapsed)()) / 2;
-        Self { time: self.time.map(half), ..self }
+        self.percent_of_what_is_left(50)
+    }
+
+    /// The same with so many percent of the time that is left.
+    pub(crate) fn percent_of_what_is_left(self, percent: u32) -> Self {
+        let share = |time: Duration| time - time.saturating_sub((self.elapsed)()) * (100 - percent) / 100;
+        Self { time: self.time.map(share), ..self }
+    }
+
+    /// The same with no time left.
+    pub(crate) fn over(self) -> Self {
+        Self { time: Some(Duration::ZERO), ..self }
     }
 
     /// The same with so much more time, if it is limited.

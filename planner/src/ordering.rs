@@ -20,6 +20,7 @@
 //! The times' model is that of [`carry`] (one move), [`ports`] (what moves share), [`timeline`] and [`deadline`].
 
 pub(crate) mod ancestors;
+mod anywhere;
 mod banker;
 mod bound;
 mod carry;
@@ -47,8 +48,9 @@ use decant_schema::units::Mib;
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 
+pub(crate) use anywhere::{Better, better};
 use carry::{Haul, seconds};
-pub(crate) use leaving::{emptying_s, late_min};
+pub(crate) use leaving::late_min;
 use room::{Room, Step};
 use sequence::Sequence;
 use timeline::Event;

@@ -4,8 +4,8 @@
 //! else need move), then direct fit, then displacement. Every layer keeps a value AND a bound; where they meet, the
 //! pool is done.
 //!
-//! The tiers: how many are refused comes first, whatever their priorities; among placements that refuse equally many,
-//! those of higher priority are refused last. Then the memory of the third parties that move.
+//! The tiers: first the fewest refused of the highest priority, then of the next and so on; the fewest in all before that, if
+//! the request puts their number first. Then the memory of the third parties that move.
 
 mod affinity;
 mod assign;
@@ -144,6 +144,7 @@ pub(crate) fn unmoved(problem: &Problem) -> Placed {
         moved: Vec::new(),
         refused: TierBound { value: pool.asked.len() as u64, bound: 0 },
         left: pool.asked,
+        refuses_the_least: false,
         displaced: TierBound::default(),
         proofs: Vec::new(),
         stopped_by: None,
@@ -181,14 +182,25 @@ fn gather(problem: &Problem, pools: Vec<PoolPlaced>) -> Placed {
     placement.refused.sort_unstable();
     let stopped_by = pools.iter().find_map(|pool| pool.stopped_by);
     let mut placed = Placed { placement, refused, displaced, stopped_by, pools };
-    placed.displaced.bound = placed.displaced_bound(refused.value);
+    placed.displaced.bound = placed.pools.iter().map(|pool| pool.displaced.bound).sum();
     placed
 }
 
 impl Placed {
-    /// The least memory displaced by any placement that refuses at most so many, MiB.
-    pub(crate) fn displaced_bound(&self, refused: u64) -> u64 {
-        self.pools.iter().map(|pool| pool.displaced_bound(self.refusals_of(pool, refused))).sum()
+    /// The least memory displaced by any placement that refuses no less than these are, MiB: whatever is known of this one's
+    /// refusals, or what its prices say of as many others.
+    pub(crate) fn displaced_bound(&self, problem: &Problem, refused: &[InstanceIdx]) -> u64 {
+        let alike = problem.refusal_rank(refused) == problem.refusal_rank(&self.placement.refused);
+        let of = |pool: &PoolPlaced| match alike {
+            true => pool.displaced.bound,
+            false => pool.displaced_at_least(self.refusals_of(pool, refused.len() as u64)),
+        };
+        self.pools.iter().map(of).sum()
+    }
+
+    /// Whether it is known that no placement refuses less, priority by priority.
+    pub(crate) fn refuses_the_least(&self) -> bool {
+        self.pools.iter().all(|pool| pool.refuses_the_least)
     }
 
     /// Prices from which the bounds follow, where they need any, for placements that refuse at most so many.
@@ -212,6 +224,8 @@ impl Placed {
 struct PoolPlaced {
     moved: Vec<(InstanceIdx, HostIdx)>,
     left: Vec<InstanceIdx>,
+    /// Whether it is known that no placement refuses less, priority by priority.
+    refuses_the_least: bool,
     refused: TierBound,
     displaced: TierBound,
     proofs: Vec<Proof>,
@@ -220,14 +234,11 @@ struct PoolPlaced {
 
 impl PoolPlaced {
     fn is_proven(&self) -> bool {
-        self.refused.value == self.refused.bound && self.displaced.value == self.displaced.bound
+        self.refuses_the_least && self.displaced.value == self.displaced.bound
     }
 
-    /// The least memory displaced by any placement that refuses at most so many of the pool, MiB.
-    fn displaced_bound(&self, refused: u64) -> u64 {
-        if refused <= self.refused.value {
-            return self.displaced.bound;
-        }
+    /// What its prices say of the memory displaced by any placement that refuses at most so many of the pool, MiB.
+    fn displaced_at_least(&self, refused: u64) -> u64 {
         let of_memory = self.proofs.iter().filter(|proof| proof.tier() == TierName::DisplacedMemoryMb);
         of_memory.map(|proof| proof.bound(refused)).max().unwrap_or(0)
     }

@@ -6,7 +6,7 @@
 
 mod host_set;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use decant_schema::fleet::{Fleet, GroupPolicy, Host, Instance, InstanceState, Mobility};
@@ -239,6 +239,27 @@ impl Problem {
     /// Whether the rules about one instance and one host let this one be there, whatever the room and the groups.
     pub fn admits(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         self.kind(instance).eligible.contains(host)
+    }
+
+    /// The priorities of those who are asked, each once, the highest first.
+    pub fn priorities(&self) -> Vec<i32> {
+        let asked = self.with_task(Task::Leave).chain(self.with_task(Task::Resize));
+        let priorities: BTreeSet<i32> = asked.map(|at| self.instances[at.at()].priority).collect();
+        priorities.into_iter().rev().collect()
+    }
+
+    /// How many of these are of each of the [`Self::priorities`].
+    pub fn refused_by_priority(&self, refused: &[InstanceIdx]) -> Vec<u64> {
+        let of =
+            |priority: i32| refused.iter().filter(|at| self.instances[at.at()].priority == priority).count() as u64;
+        self.priorities().into_iter().map(of).collect()
+    }
+
+    /// What refusals are compared by, the first the most important: how many of each priority, the highest first; before them
+    /// how many in all, where the request puts that first.
+    pub(crate) fn refusal_rank(&self, refused: &[InstanceIdx]) -> Vec<u64> {
+        let count = self.request.options.count_first.then_some(refused.len() as u64);
+        count.into_iter().chain(self.refused_by_priority(refused)).collect()
     }
 
     /// The hard affinity groups of more than itself that hold this instance.

@@ -16,7 +16,6 @@ mod words;
 use std::collections::BTreeMap;
 
 use decant_schema::plan::{Reason, Refusal, RuleName};
-use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
 use crate::Limits;
@@ -30,13 +29,18 @@ pub fn explain(problem: &Problem, placement: &Placement, refused: InstanceIdx) -
     Explainer::new(problem, placement).explain(refused)
 }
 
-/// Explains every refusal of a placement, in the order of its list.
-pub fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
-    let explainer = Explainer::new(problem, placement);
-    placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
+/// Explains why these instances of a host that is to be emptied stay where nobody goes anywhere.
+pub(crate) fn explain_each_without_turn(problem: &Problem, refused: &[InstanceIdx]) -> Vec<Refusal> {
+    let explainer = Explainer::without_turn(problem);
+    refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
 }
 
-/// Explains every refusal of a schedule as [`explain_all`] does, and says for the first few with whom and what they
+/// The same for the refused of a schedule that is not carried out, with their conflicts and what would help.
+pub(crate) fn explain_without_turn(problem: &Problem, schedule: &Schedule, limits: &Limits<'_>) -> Vec<Refusal> {
+    with_remedies(&Explainer::without_turn(problem), schedule, &[], limits)
+}
+
+/// Explains every refusal of a schedule, and says for the first few with whom and what they
 /// conflict and what would help: both found by planning again, side by side, so that a refusal costs time and a complete
 /// plan none. Of `lacking_time` it is known that more time is what would help.
 pub fn explain_with_remedies(
@@ -45,11 +49,19 @@ pub fn explain_with_remedies(
     lacking_time: &[InstanceIdx],
     limits: &Limits<'_>,
 ) -> Vec<Refusal> {
-    let placement = &schedule.placement;
+    with_remedies(&Explainer::new(problem, &schedule.placement), schedule, lacking_time, limits)
+}
+
+fn with_remedies(
+    explainer: &Explainer<'_>,
+    schedule: &Schedule,
+    lacking_time: &[InstanceIdx],
+    limits: &Limits<'_>,
+) -> Vec<Refusal> {
+    let (problem, placement) = (explainer.problem, &schedule.placement);
     if limits.out_of_time() {
-        return explain_all(problem, placement);
+        return placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect();
     }
-    let explainer = Explainer::new(problem, placement);
     let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| explainer.ruled_out(*refused)).collect();
     let explained = placement.refused.iter().zip(&ruled_out);
     let mut refusals: Vec<Refusal> = explained.map(|(at, ruled_out)| explainer.refusal(*at, ruled_out)).collect();
@@ -101,11 +113,19 @@ struct Explainer<'a> {
     problem: &'a Problem,
     standing: View<'a>,
     end: View<'a>,
+    /// The rule by which an instance stays that has a place in the end.
+    alone: RuleName,
 }
 
 impl<'a> Explainer<'a> {
     fn new(problem: &'a Problem, placement: &Placement) -> Self {
-        Self { problem, standing: View::standing(problem), end: View::end_of(problem, placement) }
+        let (standing, end) = (View::standing(problem), View::end_of(problem, placement));
+        Self { problem, standing, end, alone: RuleName::Order }
+    }
+
+    /// Of a host that has no turn, so that nobody leaves it: what could go alone stays for the others on it.
+    fn without_turn(problem: &'a Problem) -> Self {
+        Self { alone: RuleName::Together, ..Self::new(problem, &problem.standing()) }
     }
 
     fn explain(&self, refused: InstanceIdx) -> Refusal {
@@ -149,11 +169,7 @@ impl<'a> Explainer<'a> {
         let standing = self.standing.obstacles(refused, host);
         let end = self.end.obstacles(refused, host);
         match (standing.first(), end.first()) {
-            // It could go alone; what its host had no turn for is the others on it.
-            (_, None) if matches!(self.problem.request.kind, RequestKind::Rolling { .. }) => {
-                vec![Obstacle::of(RuleName::Together)]
-            }
-            (_, None) => vec![Obstacle::of(RuleName::Order)],
+            (_, None) => vec![Obstacle::of(self.alone)],
             (None, Some(_)) => end.into_iter().map(|taken| Obstacle { rule: RuleName::Together, ..taken }).collect(),
             (Some(now), Some(then)) if then.kinder_than(now) => end,
             (Some(_), Some(_)) => standing,

@@ -11,6 +11,8 @@
 
 mod bound;
 mod calendar;
+mod gather;
+mod refusals;
 mod round;
 mod state;
 mod stitch;
@@ -19,18 +21,17 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use decant_schema::id::{HostName, MoveId};
-use decant_schema::plan::{Away, Fix, Reason, Refusal, Round, RoundsBound, RuleName, StoppedBy};
+use decant_schema::plan::{Away, Round, RoundsBound, StoppedBy};
 use decant_schema::request::{RequestKind, RollingOptions};
 use rayon::prelude::*;
 
-use crate::Limits;
 use crate::ordering::Schedule;
-use crate::part;
-use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task, forbidden};
-use crate::refusal;
+use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
 use crate::search::Answer;
+use crate::{Limits, balance, part, refusal};
 use calendar::Calendar;
-use round::{Chosen, Reach, RoundPlanner};
+use gather::{Set, Tight};
+use round::{Chosen, Known, Reach, RoundPlanner};
 use state::State;
 use stitch::Stitched;
 
@@ -51,6 +52,9 @@ pub(crate) struct Rolled {
 /// Time for the rounds, percent of all there is: reasons and remedies come after.
 const ROUNDS_PERCENT: u32 = 80;
 
+/// Of more hosts than these one course is tried before room is gathered: it takes seconds, and gathering gets further.
+const LARGE_HOSTS: usize = 300;
+
 /// Plans the rounds. The problem's request must be one for a rolling maintenance; any other has no hosts to maintain.
 pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let (listed, options) = asked(&problem);
@@ -59,7 +63,8 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
             problem.instances[instance.at()].task = Task::Leave;
         }
     }
-    let course = Course::best(&problem, &listed, &options, &limits.percent(ROUNDS_PERCENT));
+    let in_time = limits.percent(ROUNDS_PERCENT);
+    let course = Course::best(&problem, &listed, &options, &in_time);
     let served: Vec<HostIdx> = course.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();
     let least = bound::least(&problem, &served, &options);
     let refusals = course.refusals(&problem, limits);
@@ -74,7 +79,8 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
     let schedule = Schedule {
         duration_s,
         duration_bound_s: 0.0,
-        leaving_bound_s: bound::duration_s(&problem, &served, &options, least.rounds),
+        // The checker says how short it can be.
+        leaving_bound_s: 0.0,
         stepped_aside: Vec::new(),
         stopped_by: None,
         placement,
@@ -136,8 +142,7 @@ struct Course {
     /// When the next round may begin, seconds.
     clock_s: f64,
     end: End,
-    /// Hosts that displacement does not empty, as their part of the fleet stands.
-    stuck: BTreeSet<HostIdx>,
+    known: Known,
     /// Whether it, or another it was compared with, ended because the time to plan was up.
     cut_short: bool,
 }
@@ -145,23 +150,53 @@ struct Course {
 impl Course {
     /// The best of the courses that take hosts in different orders.
     fn best(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Self {
-        let run = |orders: Vec<Vec<HostIdx>>| -> Option<Self> {
+        let usual_orders = round::usual_orders(problem, listed, options);
+        let quick = |orders: &[Vec<HostIdx>]| {
             let ways = orders.iter().flat_map(|order| round::REACHES.map(|reach| (order.clone(), reach)));
-            let ways: Vec<(Vec<HostIdx>, Reach)> = ways.collect();
-            let course = |(order, reach)| Self::run(problem, order, reach, options, limits);
-            let courses: Vec<Self> = ways.into_par_iter().with_max_len(1).map(course).collect();
-            let cut_short = courses.iter().any(|course| course.cut_short);
-            let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
-            best.map(|best| Self { cut_short, ..best })
+            let most = if listed.len() > LARGE_HOSTS { 1 } else { usize::MAX };
+            Self::best_of(problem, ways.take(most).collect(), options, limits)
         };
-        let usual = run(round::usual_orders(problem, listed, options)).expect("there are orders to try");
+        let usual = quick(&usual_orders).expect("there are orders to try");
         if usual.cut_short || usual.is_least(problem, options) {
             return usual;
         }
-        let every = run(round::every_order(listed));
-        let cut_short = every.as_ref().is_some_and(|every| every.cut_short);
-        let better = every.filter(|other| other.worth(problem, options) < usual.worth(problem, options));
-        Self { cut_short, ..better.unwrap_or(usual) }
+        let usual = usual.or_better(quick(&round::every_order(listed)), problem, options);
+        if options.way_back || usual.cut_short || usual.is_least(problem, options) {
+            return usual;
+        }
+        let opening = Self::opening(problem, listed, options, limits);
+        let ways = usual_orders.into_iter().map(|order| (order, Reach::Gathered(&opening))).collect();
+        let best = usual.or_better(Self::best_of(problem, ways, options, limits), problem, options);
+        Self { cut_short: best.cut_short || opening.cut_short, ..best }
+    }
+
+    /// The best of the courses that take hosts in these orders, with these reaches.
+    fn best_of(
+        problem: &Problem,
+        ways: Vec<(Vec<HostIdx>, Reach<'_>)>,
+        options: &RollingOptions,
+        limits: &Limits<'_>,
+    ) -> Option<Self> {
+        let course = |(order, reach)| Self::run(problem, order, reach, options, limits);
+        let courses: Vec<Self> = ways.into_par_iter().with_max_len(1).map(course).collect();
+        let cut_short = courses.iter().any(|course| course.cut_short);
+        let best = courses.into_iter().min_by(|a, b| a.worth(problem, options).cmp(&b.worth(problem, options)));
+        best.map(|best| Self { cut_short, ..best })
+    }
+
+    /// The other, if it is better.
+    fn or_better(self, other: Option<Self>, problem: &Problem, options: &RollingOptions) -> Self {
+        let Some(other) = other else { return self };
+        let cut_short = self.cut_short || other.cut_short;
+        let better = if other.worth(problem, options) < self.worth(problem, options) { other } else { self };
+        Self { cut_short, ..better }
+    }
+
+    /// A first round that gathers what is free.
+    fn opening(problem: &Problem, listed: &[HostIdx], options: &RollingOptions, limits: &Limits<'_>) -> Set {
+        let state = State::new(problem, listed);
+        let Some((from_s, until_s)) = Calendar::new(options).open_at(0.0) else { return Set::default() };
+        RoundPlanner::new(&state, options, Reach::Generous, from_s..until_s, limits).opening(listed)
     }
 
     /// Whether no other order could do better but for time: whoever had no turn cannot, and the bounds are met.
@@ -175,42 +210,52 @@ impl Course {
     }
 
     /// What courses are compared by, the least being the best: the hosts left over, the most important counting most; then
-    /// rounds, moves and time.
+    /// rounds, moves, time, and how unevenly hosts are filled in the end.
     fn worth(&self, problem: &Problem, options: &RollingOptions) -> impl Ord + use<> {
         let mut left: Vec<i32> = self.remaining.iter().map(|host| round::priority(problem, *host, options)).collect();
         left.sort_unstable_by_key(|priority| Reverse(*priority));
-        // Times are not negative, so that they are in the order of their bits.
+        // Neither times nor imbalances are negative, so that they are in the order of their bits.
         let end_s = self.rounds.last().map_or(0.0, |turn| turn.returned_at_s);
-        (left, self.rounds.len(), self.stitched.moves.len(), end_s.to_bits())
+        let end = Placement { host: self.state.host.clone(), refused: Vec::new() };
+        let imbalance = balance::imbalance(problem, &end);
+        (left, self.rounds.len(), self.stitched.moves.len(), end_s.to_bits(), imbalance.to_bits())
     }
 
-    /// The rounds, hosts being taken in this order.
-    fn run(
-        problem: &Problem,
-        order: Vec<HostIdx>,
-        reach: Reach,
-        options: &RollingOptions,
-        limits: &Limits<'_>,
-    ) -> Self {
-        let mut course = Self {
+    /// No round yet; these hosts are to have their turn.
+    fn new(problem: &Problem, order: Vec<HostIdx>) -> Self {
+        Self {
             state: State::new(problem, &order),
             stitched: Stitched::default(),
             rounds: Vec::new(),
             remaining: order,
             clock_s: 0.0,
             end: End::Done,
-            stuck: BTreeSet::new(),
+            known: Known { stuck: BTreeSet::new(), tight: Tight::new(0) },
             cut_short: false,
-        };
+        }
+    }
+
+    /// The rounds, hosts being taken in this order.
+    fn run(
+        problem: &Problem,
+        order: Vec<HostIdx>,
+        reach: Reach<'_>,
+        options: &RollingOptions,
+        limits: &Limits<'_>,
+    ) -> Self {
+        let mut course = Self::new(problem, order);
         let calendar = Calendar::new(options);
+        let instances: usize = course.remaining.iter().map(|host| problem.hosts[host.at()].instances.len()).sum();
+        let again_max = gather::again_max(instances);
         while !course.remaining.is_empty() {
             let Some((from_s, until_s)) = calendar.open_at(course.clock_s) else {
                 course.end = End::Window;
                 break;
             };
             course.clock_s = from_s;
+            course.known.tight.again = again_max.saturating_sub(course.moves_again(problem));
             let round = RoundPlanner::new(&course.state, options, reach, from_s..until_s, limits);
-            match round.choose(&course.remaining, &mut course.stuck) {
+            match round.choose(&course.remaining, &mut course.known) {
                 Ok(chosen) => course.take(chosen, options),
                 // What is left of this interval is of no use; another night there may be time.
                 Err(End::Window) => course.clock_s = until_s,
@@ -237,9 +282,18 @@ impl Course {
         self.remaining.retain(|host| !chosen.hosts.contains(host));
         let parts = part::roots(self.state.now());
         let changed: BTreeSet<usize> = chosen.hosts.iter().map(|host| parts[host.at()]).collect();
-        self.stuck.retain(|host| !changed.contains(&parts[host.at()]));
+        self.known.stuck.retain(|host| !changed.contains(&parts[host.at()]));
         let moves = from..self.stitched.moves.len();
         self.rounds.push(Turn { hosts: chosen.hosts, moves, empty_at_s, returned_at_s });
+    }
+
+    /// How many moves there will be beyond one for each instance, if every one that is still to leave moves once.
+    fn moves_again(&self, problem: &Problem) -> usize {
+        let on = |of: &Problem, host: &HostIdx| of.hosts[host.at()].instances.len();
+        let served = self.rounds.iter().flat_map(|turn| &turn.hosts);
+        let once: usize = served.chain(&self.remaining).map(|host| on(problem, host)).sum();
+        let to_come: usize = self.remaining.iter().map(|host| on(self.state.now(), host)).sum();
+        (self.stitched.moves.len() + to_come).saturating_sub(once)
     }
 
     /// Hosts that had no turn.
@@ -273,130 +327,6 @@ impl Course {
             .collect();
         refused.sort_unstable();
         refused
-    }
-
-    fn refusals(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Refusal> {
-        let refused = self.refused(problem);
-        if refused.is_empty() {
-            return Vec::new();
-        }
-        let remedies = self.remedies(problem, limits);
-        let answered = |instance: &InstanceIdx| self.refusal(problem, &remedies, *instance);
-        let answers: Vec<Option<Refusal>> = refused.iter().map(answered).collect();
-        let unanswered = refused.iter().zip(&answers).filter(|(_, answer)| answer.is_none());
-        let refused = unanswered.map(|(instance, _)| *instance).collect();
-        let placement = Placement { host: self.state.host.clone(), refused };
-        let mut explained = refusal::explain_all(problem, &placement).into_iter();
-        answers.into_iter().filter_map(|answer| answer.or_else(|| explained.next())).collect()
-    }
-
-    /// Why an instance stays, where that is a matter of its host's turn and not of its own.
-    fn refusal(&self, problem: &Problem, remedies: &[Remedy], instance: InstanceIdx) -> Option<Refusal> {
-        let host = problem.instances[instance.at()].host;
-        let neighbours = &problem.hosts[host.at()].instances;
-        let held = neighbours.iter().find(|other| **other != instance && self.cannot_leave(**other));
-        if self.cannot_leave(instance) {
-            return None;
-        }
-        if let Some(other) = held {
-            return Some(kept_by(problem, instance, *other));
-        }
-        if self.end == End::Time {
-            return Some(out_of_time(problem, instance));
-        }
-        let remedy = remedies.iter().find(|remedy| remedy.hosts.contains(&host));
-        remedy.map(|remedy| remedy.refusal(problem, instance))
-    }
-
-    /// Whether nothing lets an instance leave its host, or no host takes it, whatever the room.
-    fn cannot_leave(&self, instance: InstanceIdx) -> bool {
-        let now = self.state.now();
-        let home = now.instances[instance.at()].host;
-        forbidden(now, instance).is_some() || now.kind(instance).eligible.iter().all(|host| host == home)
-    }
-
-    /// What would give hosts their turn that have none, the cheapest first: each planned again.
-    fn remedies(&self, problem: &Problem, limits: &Limits<'_>) -> Vec<Remedy> {
-        let (listed, options) = asked(problem);
-        let mut remedies = Vec::new();
-        if self.cut_short || limits.out_of_time() {
-            return remedies;
-        }
-        if self.end == End::Window {
-            let open = RollingOptions { window_s: f64::INFINITY, intervals: Vec::new(), ..options.clone() };
-            let open = Self::best(problem, &listed, &open, limits);
-            let window_s = open.stitched.moves.iter().map(|line| line.start_s).fold(0.0, f64::max).floor() + 1.0;
-            let longer = RollingOptions { window_s, intervals: Vec::new(), ..options.clone() };
-            let hosts = self.gained(&Self::best(problem, &listed, &longer, limits));
-            remedies.push(Remedy { fix: Fix::LongerWindow { window_s }, hosts });
-        }
-        for spare_hosts in (0..options.spare_hosts).rev() {
-            let fewer = RollingOptions { spare_hosts, ..options.clone() };
-            let hosts = self.gained(&Self::best(problem, &listed, &fewer, limits));
-            remedies.push(Remedy { fix: Fix::FewerSpareHosts { spare_hosts }, hosts });
-        }
-        remedies
-    }
-
-    /// Hosts that have no turn here, but in the other course.
-    fn gained(&self, other: &Self) -> BTreeSet<HostIdx> {
-        self.remaining.iter().copied().filter(|host| !other.remaining.contains(host)).collect()
-    }
-}
-
-/// Another condition of the maintenance, and the hosts that then have their turn.
-struct Remedy {
-    fix: Fix,
-    hosts: BTreeSet<HostIdx>,
-}
-
-impl Remedy {
-    /// The refusal of an instance of one of its hosts.
-    fn refusal(&self, problem: &Problem, instance: InstanceIdx) -> Refusal {
-        let refused = match &self.fix {
-            Fix::FewerSpareHosts { spare_hosts } => {
-                let would_fit = format!("{spare_hosts} spare hosts: with more, its host cannot be out");
-                without_turn(problem, instance, "a spare host is kept", would_fit)
-            }
-            Fix::LongerWindow { window_s } => {
-                let would_fit = format!("a window of {window_s:.0} seconds, in which its host has its turn");
-                everywhere(problem, instance, RuleName::Window, would_fit)
-            }
-            _ => everywhere(problem, instance, RuleName::Window, "a longer window".to_owned()),
-        };
-        Refusal { fixes: vec![self.fix.clone()], ..refused }
-    }
-}
-
-/// The refusal of an instance whose host has no turn because another instance cannot leave it.
-fn kept_by(problem: &Problem, instance: InstanceIdx, other: InstanceIdx) -> Refusal {
-    let other = &problem.fleet.instances()[other.at()].id;
-    let would_fit = format!("{other} being able to leave: a host that cannot be emptied has no turn");
-    without_turn(problem, instance, &format!("{other} stays on its host"), would_fit)
-}
-
-/// The refusal of an instance whose host has no turn because the planner had no time left for it.
-fn out_of_time(problem: &Problem, instance: InstanceIdx) -> Refusal {
-    let would_fit = "more time to plan: it was up before its host had a turn".to_owned();
-    without_turn(problem, instance, "the time to plan was up", would_fit)
-}
-
-/// The refusal of an instance whose host has no turn for a reason in words.
-fn without_turn(problem: &Problem, instance: InstanceIdx, why: &str, would_fit: String) -> Refusal {
-    let mut refusal = everywhere(problem, instance, RuleName::Turn, would_fit);
-    refusal.reasons.iter_mut().for_each(|reason| reason.subject = Some(why.to_owned()));
-    refusal
-}
-
-/// A refusal by a rule that is the same for every host.
-fn everywhere(problem: &Problem, instance: InstanceIdx, rule: RuleName, would_fit: String) -> Refusal {
-    let others = problem.hosts.len() as u64 - 1;
-    Refusal {
-        instance: problem.fleet.instances()[instance.at()].id.clone(),
-        reasons: vec![Reason { rule, hosts: others, hosts_in_all: others, ..refusal::without_order() }],
-        would_fit: Some(would_fit),
-        conflict: None,
-        fixes: Vec::new(),
     }
 }
 

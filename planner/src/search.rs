@@ -7,7 +7,8 @@
 
 use decant_schema::plan::{Certificate, Refusal, StoppedBy};
 
-use crate::ordering::{self, Schedule};
+use crate::assemble::displaced_memory;
+use crate::ordering::{self, Better, Schedule};
 use crate::placement::{self, NoGood, Placed};
 use crate::problem::{InstanceIdx, Problem, Task};
 use crate::{Limits, refusal, window};
@@ -44,19 +45,21 @@ pub(crate) struct Ordered {
 /// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, &limits.percent(PLACING_PERCENT), &[]);
-    let whole = Ordered::from(problem, first.clone(), limits);
+    let (whole, best) = Ordered::from(problem, first.clone(), limits).or_better(problem, &first, limits);
     let fitted = window::fit(problem, whole, limits);
     let lacking_time = fitted.lacking_time();
     let window::Fitted { ordered, late, needed_s } = fitted;
     let Ordered { mut schedule, refused, stopped_by } = ordered;
     let count = refused.len() as u64;
+    let fewest = best.is_some() && (problem.request.options.count_first || problem.priorities().len() < 2);
     schedule.placement.refused = refused;
+    let best = best.filter(|_| late.is_empty());
     let mut refusals = refusal::explain_with_remedies(problem, &schedule, &lacking_time, limits);
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,
-        refused_bound: first.refused.bound.max(ordering::late_min(problem)),
-        displaced_bound: Some(first.displaced_bound(count)),
+        refused_bound: if fewest { count } else { first.refused.bound.max(ordering::late_min(problem)) },
+        displaced_bound: Some(best.unwrap_or_else(|| first.displaced_bound(problem, &schedule.placement.refused))),
         certificate: first.certificate(count),
         stopped_by,
         schedule,
@@ -90,10 +93,10 @@ impl Ordered {
         let mut in_part: Option<Self> = None;
         loop {
             match with_order(&eased, start, limits) {
-                Attempt::AsPlaced(found) => return Self::new(found, &unordered).or_fewer_refused(in_part),
+                Attempt::AsPlaced(found) => return Self::new(found, &unordered).or_less_refused(problem, in_part),
                 Attempt::InPart { salvaged, stuck } => {
                     if let Some(salvaged) = salvaged.map(|found| Self::new(found, &unordered)) {
-                        let best = salvaged.or_fewer_refused(in_part);
+                        let best = salvaged.or_less_refused(problem, in_part);
                         if limits.out_of_time() {
                             return best;
                         }
@@ -107,6 +110,32 @@ impl Ordered {
         }
     }
 
+    /// Where the best placements have no order, or a dear one: the best end that any order leads to, if there is a better one
+    /// within reach. With it what it displaces, MiB, if nothing is better.
+    fn or_better(self, problem: &Problem, placed: &Placed, limits: &Limits<'_>) -> (Self, Option<u64>) {
+        let rank = |refused: &[InstanceIdx]| problem.refusal_rank(refused);
+        let displaced = displaced_memory(problem, &self.schedule);
+        let known = (rank(&self.refused), displaced);
+        let least = if placed.refuses_the_least() { rank(&placed.placement.refused) } else { rank(&[]) };
+        let is_best = placed.refuses_the_least() && known == (least.clone(), placed.displaced.bound);
+        let nothing_else_counts = problem.request.options.window_s.is_none() && limits.effort > 0;
+        if is_best || !nothing_else_counts {
+            return (self, is_best.then_some(displaced));
+        }
+        let Some(Better { found, exhausted }) = ordering::better(problem, known, &least, limits) else {
+            return (self, None);
+        };
+        let better =
+            found.and_then(|it| Some((ordering::along(problem, &it.placement, &it.way)?, it.placement.refused)));
+        let stopped_by = self.stopped_by.filter(|_| !exhausted);
+        let best = match better {
+            Some((schedule, refused)) => Self { schedule, refused, stopped_by },
+            None => Self { stopped_by, ..self },
+        };
+        let displaced = displaced_memory(problem, &best.schedule);
+        (best, exhausted.then_some(displaced))
+    }
+
     /// A placement with its order, where these were given up before.
     fn new((placed, schedule): Found, unordered: &[InstanceIdx]) -> Self {
         let nodes = (!unordered.is_empty()).then_some(StoppedBy::Nodes);
@@ -117,9 +146,9 @@ impl Ordered {
         Self { schedule, refused, stopped_by }
     }
 
-    fn or_fewer_refused(self, other: Option<Self>) -> Self {
+    fn or_less_refused(self, problem: &Problem, other: Option<Self>) -> Self {
         match other {
-            Some(other) if other.refused.len() < self.refused.len() => other,
+            Some(other) if problem.refusal_rank(&other.refused) < problem.refusal_rank(&self.refused) => other,
             _ => self,
         }
     }
@@ -154,15 +183,17 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Attempt
         }
         placed = placement::place_again(problem, limits, &no_goods, &placed);
     };
-    let refused = |found: &Found| found.0.refused.value;
+    let rank = |placed: &Placed| problem.refusal_rank(&placed.placement.refused);
+    let refused = |found: &Found| rank(&found.0);
+    let least = rank(&first);
     let ordered = match ordered {
-        Ok(found) if refused(&found) <= first.refused.value => return Attempt::AsPlaced(found),
+        Ok(found) if refused(&found) <= least => return Attempt::AsPlaced(found),
         other => other,
     };
     match (ordered, salvaged(problem, &first)) {
         (Ok(found), Some(salvaged)) if refused(&salvaged) < refused(&found) => Attempt::AsPlaced(salvaged),
         (Ok(found), _) => Attempt::AsPlaced(found),
-        (Err(_), Some(salvaged)) if refused(&salvaged) <= first.refused.value => Attempt::AsPlaced(salvaged),
+        (Err(_), Some(salvaged)) if refused(&salvaged) <= least => Attempt::AsPlaced(salvaged),
         (Err(unorderable), salvaged) => {
             let stuck = unorderable.stuck.iter().map(|stuck| stuck.instance).collect();
             Attempt::InPart { salvaged, stuck }

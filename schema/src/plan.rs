@@ -116,6 +116,10 @@ pub struct Proof {
     pub seconds: f64,
     /// The goals, the first the most important.
     pub tiers: Vec<Tier>,
+    /// The refused by priority, the highest first, where instances are refused and those asked have several. In this order
+    /// they are compared before their number, or after it if the request says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<PriorityTier>,
     /// How few rounds and moves there can be, in a rolling plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounds: Option<RoundsBound>,
@@ -127,6 +131,18 @@ pub struct Proof {
     /// planner's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub certified: bool,
+}
+
+/// How many of a priority a plan refuses, and what is proven of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriorityTier {
+    /// The priority.
+    pub priority: i32,
+    /// How many of it stay.
+    pub refused: u64,
+    /// Proven: no plan that is as good in what counts before refuses fewer of it. Null: nothing is proven.
+    pub bound: Option<u64>,
 }
 
 /// What no rolling plan that gives the same hosts their turn can do with less of.
@@ -154,7 +170,8 @@ pub enum ProofStatus {
     Optimal,
     /// A plan and bounds that do not meet in the first two tiers.
     Gap,
-    /// Some instances are refused, and refusing this many is proven necessary.
+    /// Some instances are refused, and that is proven necessary: no plan refuses less, priority by priority; or none fewer,
+    /// where the number counts first or all are of one priority.
     Infeasible,
 }
 

@@ -168,6 +168,10 @@ pub struct Options {
     /// Which goal comes first; each at most once, those not listed follow in the usual order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tier_order: Vec<TierName>,
+    /// How many are refused counts before how important they are; else nobody is refused for any number of less important
+    /// ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub count_first: bool,
     /// Moves may start only within this many seconds; null: no window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_s: Option<f64>,
@@ -191,6 +195,7 @@ impl Default for Options {
             headroom_percent: 0.0,
             seed: 1,
             tier_order: Vec::new(),
+            count_first: false,
             window_s: None,
         }
     }

@@ -173,6 +173,9 @@ pub(crate) struct PlanningOptions {
     /// duration, imbalance.
     #[arg(long, value_enum, value_name = "GOALS", value_delimiter = ',', env = "DECANT_GOALS")]
     pub(crate) goals: Vec<Goal>,
+    /// Refuse as few as possible, whatever their priorities; else nobody is refused for any number of less important ones.
+    #[arg(long, env = "DECANT_COUNT_FIRST")]
+    pub(crate) count_first: bool,
     /// Feeds every random choice: the same fleet, request, seed and limits give the same plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "DECANT_SEED")]
     pub(crate) seed: u64,

@@ -156,6 +156,7 @@ pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Optio
         pins: names.instances("--pin", &args.pin).into_iter().collect(),
         headroom_percent: args.headroom.0,
         seed: args.seed,
+        count_first: args.count_first,
         tier_order: args.goals.iter().copied().map(TierName::from).collect(),
         ..Options::default()
     }

@@ -2,7 +2,9 @@
 
 use decant_schema::fleet::Resources;
 use decant_schema::id::ResourceClass;
-use decant_schema::plan::{Away, MoveMode, MoveReason, Outcome, Plan, ProofStatus, StoppedBy, Tier, TierName};
+use decant_schema::plan::{
+    Away, MoveMode, MoveReason, Outcome, Plan, PriorityTier, ProofStatus, StoppedBy, Tier, TierName,
+};
 use decant_schema::request::{Options, RequestKind, RollingOptions};
 use jiff::{SignedDuration, Timestamp};
 
@@ -156,6 +158,9 @@ pub(crate) fn conditions(options: &Options) -> Vec<String> {
         let goals: Vec<&str> = options.tier_order.iter().map(|tier| tier_name(*tier)).collect();
         said.push(format!("first of all {}", goals.join(", then ")));
     }
+    if options.count_first {
+        said.push("as few as possible stay, before who they are".to_owned());
+    }
     if options.seed != Options::default().seed {
         said.push(format!("seed {}", options.seed));
     }
@@ -182,20 +187,27 @@ pub(crate) fn outcome(plan: &Plan) -> String {
 
 /// What is proven, in a sentence.
 pub(crate) fn proof(plan: &Plan) -> String {
-    let tiers = &plan.proof.tiers;
     let sentence = match plan.proof.status {
         ProofStatus::Optimal if plan.proof.certified => {
             "Proven optimal: no plan displaces less memory of other instances".to_owned()
         }
-        ProofStatus::Infeasible if plan.proof.certified => "Proven necessary: no plan refuses fewer".to_owned(),
+        ProofStatus::Infeasible if plan.proof.certified => format!("Proven necessary: {}", refuses_least(plan)),
         ProofStatus::Optimal => "Not proven; by the planner's word no plan displaces less memory".to_owned(),
-        ProofStatus::Infeasible => "Not proven; by the planner's word no plan refuses fewer".to_owned(),
-        ProofStatus::Gap => format!("Not proven optimal: {}", gap_of(tiers)),
+        ProofStatus::Infeasible => format!("Not proven; by the planner's word {}", refuses_least(plan)),
+        ProofStatus::Gap => format!("Not proven optimal: {}", gap_of(plan)),
     };
     match plan.proof.stopped_by {
         None => sentence,
         Some(StoppedBy::Time) => format!("{sentence}; the time limit stopped the search (--time-limit allows more)"),
         Some(StoppedBy::Nodes) => format!("{sentence}; the search budget was used up"),
+    }
+}
+
+/// That no plan refuses less, as refusals of the plan are compared.
+fn refuses_least(plan: &Plan) -> &'static str {
+    match plan.proof.priorities.is_empty() || plan.request.options.count_first {
+        true => "no plan refuses fewer",
+        false => "no plan refuses less, the higher priorities first",
     }
 }
 
@@ -224,9 +236,18 @@ pub(crate) fn away(plan: &Plan) -> Option<String> {
         .then(|| format!("Not brought back: {}", some_of(plan.away.iter().map(why), plan.away.len())))
 }
 
-/// The first tier whose value is above its bound.
-fn gap_of(tiers: &[Tier]) -> String {
-    let open = tiers.iter().find(|tier| tier.bound.is_none_or(|bound| tier.value > bound));
+/// What is first open: a priority of which more may be refused than need be, or a tier whose value is above its bound.
+fn gap_of(plan: &Plan) -> String {
+    let by_priority = plan.proof.priorities.iter().find(|of| of.bound != Some(of.refused));
+    if let Some(PriorityTier { priority, refused, bound }) = by_priority.filter(|_| !plan.request.options.count_first) {
+        return match bound {
+            None => format!("{refused} of priority {priority} are refused, and nothing is proven of the least"),
+            Some(bound) => {
+                format!("{refused} of priority {priority} are refused, and the least possible is at least {bound}")
+            }
+        };
+    }
+    let open = plan.proof.tiers.iter().find(|tier| tier.bound.is_none_or(|bound| tier.value > bound));
     match open {
         None => "every goal meets its bound".to_owned(),
         Some(Tier { name, value, bound: None, .. }) => {
@@ -237,6 +258,49 @@ fn gap_of(tiers: &[Tier]) -> String {
             format!("{} is {value}, and the least possible is at least {bound}", tier_name(*name))
         }
     }
+}
+
+/// A goal of a plan, what is reached, what is proven of the least, and how far apart they are.
+pub(crate) struct Goal {
+    pub(crate) name: String,
+    pub(crate) reached: String,
+    pub(crate) least: String,
+    pub(crate) gap: String,
+}
+
+/// The goals of a plan, the first the most important; the refused of each priority beside all the refused.
+pub(crate) fn goals(plan: &Plan) -> Vec<Goal> {
+    let of_priority = |of: &PriorityTier| Goal {
+        name: format!("refused of priority {}", of.priority),
+        reached: of.refused.to_string(),
+        least: of
+            .bound
+            .filter(|_| plan.proof.certified)
+            .map_or_else(|| "unknown".to_owned(), |bound| bound.to_string()),
+        gap: match of.bound.filter(|_| plan.proof.certified) {
+            None => "not proven".to_owned(),
+            Some(bound) if bound == of.refused => "proven least".to_owned(),
+            Some(bound) => format!("at most {} fewer", of.refused.saturating_sub(bound)),
+        },
+    };
+    let of_tier = |tier: &Tier| Goal {
+        name: tier_name(tier.name).to_owned(),
+        reached: tier_value(tier.name, tier.value),
+        least: proven_least(plan, tier),
+        gap: gap(plan, tier),
+    };
+    let mut goals = Vec::new();
+    for tier in &plan.proof.tiers {
+        let priorities = plan.proof.priorities.iter().filter(|_| tier.name == TierName::Refused).map(of_priority);
+        if plan.request.options.count_first {
+            goals.push(of_tier(tier));
+            goals.extend(priorities);
+        } else {
+            goals.extend(priorities);
+            goals.push(of_tier(tier));
+        }
+    }
+    goals
 }
 
 /// A goal as people call it.
@@ -268,13 +332,13 @@ pub(crate) fn tier_value(name: TierName, value: f64) -> String {
 const SAME: f64 = 1e-5;
 
 /// What is proven of the least of a goal, as a figure.
-pub(crate) fn proven_least(plan: &Plan, tier: &Tier) -> String {
+fn proven_least(plan: &Plan, tier: &Tier) -> String {
     let proven = tier.bound.filter(|_| plan.proof.certified);
     proven.map_or_else(|| "unknown".to_owned(), |bound| tier_value(tier.name, bound))
 }
 
 /// How far a value is above its proven bound, and what the planner says beyond that.
-pub(crate) fn gap(plan: &Plan, tier: &Tier) -> String {
+fn gap(plan: &Plan, tier: &Tier) -> String {
     let (proven, word) = match plan.proof.certified {
         true => (tier.bound, tier.planner_bound),
         false => (None, tier.planner_bound.or(tier.bound)),

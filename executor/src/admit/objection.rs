@@ -230,4 +230,19 @@ mod tests {
         assert_eq!(said(&line, &plan, &[2], &both), [refused]);
         assert_eq!(said(&line, std::slice::from_ref(&line), &[], &both), [refused]);
     }
+
+    #[test]
+    fn a_rebuild_leaves_a_host_that_is_down_and_no_other() {
+        let line = Move { mode: MoveMode::Rebuild, ..moved(1, "x", "a", "b") };
+        let mut around = around("anti-affinity", "c");
+        assert_eq!(said(&line, std::slice::from_ref(&line), &[], &around), ["rebuild from a: it is up"]);
+        around.source.as_mut().unwrap().up = false;
+        assert_eq!(said(&line, std::slice::from_ref(&line), &[], &around), [""; 0]);
+    }
+
+    #[test]
+    fn where_others_go_says_nothing_of_a_group() {
+        let plan = [moved(1, "x", "a", "b"), moved(2, "z", "a", "c"), moved(3, "y", "a", "b")];
+        assert_eq!(said(&plan[0], &plan, &[], &around("affinity", "a")), [""; 0]);
+    }
 }

@@ -143,3 +143,19 @@ fn one_that_waits_for_a_person_uses_nobodys_network() {
     let working = decide(&plan, &[(1, MigrationState::Migrating)], &limits);
     assert_eq!(working.waits[&MoveId(2)], Wait::FleetBusy);
 }
+
+#[test]
+fn a_host_is_busy_as_a_target_too_and_once_with_a_move_that_stays_on_it() {
+    let limits = |per_host| AdmitLimits { per_host, ..MANY };
+    let to_one = decide(&plan(&[("a", "b", &[]), ("c", "b", &[])]), &[], &limits(1));
+    assert_eq!(to_one.waits[&MoveId(2)], Wait::HostBusy { host: "b".into() });
+    let in_place = decide(&plan(&[("a", "a", &[]), ("a", "b", &[])]), &[], &limits(2));
+    assert_eq!(in_place.start, ids(&[1, 2]));
+}
+
+#[test]
+fn what_a_move_waits_for_is_named_once_and_in_order() {
+    let mut plan = plan(&[("a", "b", &[]), ("c", "d", &[]), ("b", "e", &[2, 1])]);
+    plan.moves[2].instance = plan.moves[0].instance.clone();
+    assert_eq!(decide(&plan, &[], &MANY).waits[&MoveId(3)], Wait::Before { moves: ids(&[1, 2]) });
+}

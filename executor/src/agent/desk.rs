@@ -54,3 +54,6 @@ impl Desk {
         self.works.insert(instance, Underway { generation, lease, task });
     }
 }
+
+#[cfg(test)]
+mod tests;

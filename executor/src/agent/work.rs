@@ -427,3 +427,6 @@ fn with_copied(report: Report, copied: Manifest) -> Report {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

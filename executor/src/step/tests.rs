@@ -394,6 +394,7 @@ fn both_ways_in_lead_to_the_source_and_the_rest_is_refused() {
     assert_eq!(enter(&"a".into(), &passed_on), Ok(Entry::Begin), "what the target passes on, the source begins");
     assert_eq!(enter(&"a".into(), &prep(Some("b"))), Ok(Entry::Begin));
     assert_eq!(enter(&"a".into(), &prep(None)), Err(PrepRefusal::NoTarget { source_host: "a".into() }));
+    assert_eq!(enter(&"b".into(), &prep(Some("b"))), Ok(Entry::Proxy(prep(Some("b")))), "told twice, the same");
     let neither = enter(&"c".into(), &prep(Some("b"))).unwrap_err();
     assert_eq!(neither.to_string(), "c is neither the source a nor the target b; ask one of them");
 }
@@ -405,4 +406,22 @@ fn a_report_is_awaited_from_whose_turn_it_is_and_about_this_generation() {
     for (host, generation) in [("b", 7), ("a", 6), ("a", 8)] {
         assert!(!is_awaited(&source_s_turn, &host.into(), Generation(generation)), "{host}, {generation}");
     }
+}
+
+#[test]
+fn what_failed_is_not_asked_for_again_at_once() {
+    let cause = Cause::Failed { host: "a".into(), work: Work::DestroySource, detail: "disk full".to_owned() };
+    let given = MigrationState::VerifyMigration { confirm: Confirm::Given };
+    let migration = migration(MoveMode::Cold, "b", given.clone());
+    let followed = step(&migration, MigrationEvent::Reported(Report::Failed { cause }), NOW);
+    assert_eq!(followed, Ok((given, Vec::new())), "its lease ends, and then it is");
+}
+
+#[test]
+fn what_arrived_in_one_layer_is_not_merged() {
+    let given = MigrationState::VerifyMigration { confirm: Confirm::Given };
+    let mut shared = migration(MoveMode::Cold, "b", given);
+    shared.subject.storage = Some("pool".into());
+    let (state, _) = step(&shared, MigrationEvent::Reported(Report::SourceDestroyed), NOW).unwrap();
+    assert_eq!(state, MigrationState::Finished { outcome: MigrationOutcome::Confirmed });
 }

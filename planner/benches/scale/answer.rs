@@ -124,6 +124,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
             stopped_by: None,
             seconds: 0.0,
             tiers: Vec::new(),
+            priorities: Vec::new(),
             rounds: None,
             certificate: None,
             certified: false,

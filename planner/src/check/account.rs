@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use decant_schema::fleet::Resources;
-use decant_schema::plan::{Outcome, Plan, ProofStatus, TierName};
+use decant_schema::plan::{Outcome, Plan, ProofStatus, Refusal, TierName};
 use decant_schema::request::RequestKind;
 
 use super::certificate::Certified;
@@ -187,15 +187,51 @@ pub(super) fn boasts(plan: &Plan, certified: &Certified) -> Vec<Violation> {
 pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
     for tier in &mut plan.proof.tiers {
         let proven = certified.of(tier.name);
-        let more = tier.name == TierName::Refused && proven <= tier.value;
+        let of_rounds = tier.name == TierName::DurationS && plan.proof.rounds.is_some();
+        let exact = matches!(tier.name, TierName::Refused | TierName::DisplacedMemoryMb);
+        let more = of_rounds || exact && proven <= tier.value;
         match tier.bound {
             Some(bound) if !follows(bound, proven) => (tier.bound, tier.planner_bound) = (Some(proven), Some(bound)),
             Some(bound) if more => tier.bound = Some(bound.max(proven)),
             Some(_) | None => {}
         }
     }
+    for of in &mut plan.proof.priorities {
+        let known = certified.by_priority.iter().find(|(priority, _)| *priority == of.priority);
+        of.bound = known.and_then(|(_, proven)| *proven);
+    }
     plan.proof.status = status_of(plan);
+    let displaces_least = plan.proof.tiers.iter().any(|tier| {
+        tier.name == TierName::DisplacedMemoryMb && tier.bound.is_some_and(|bound| close(bound, tier.value))
+    });
+    if plan.proof.status != ProofStatus::Gap && displaces_least {
+        // Whatever stopped the search, there was nothing left to find.
+        plan.proof.stopped_by = None;
+    }
     plan.proof.certified = true;
+}
+
+/// The refused by priority, where the plan says of them what is not so or, being certified, what is not proven.
+pub(super) fn by_priority(scene: &Scene<'_>, plan: &Plan, certified: &Certified) -> Vec<Violation> {
+    let refused = |priority: i32| {
+        let of = |refusal: &&Refusal| {
+            let at = scene.fleet.instance_index(refusal.instance.as_str());
+            at.is_some_and(|at| scene.instance(at).priority == priority)
+        };
+        plan.refusals.iter().filter(of).count() as u64
+    };
+    let levels = &certified.by_priority;
+    let said = &plan.proof.priorities;
+    if !said.is_empty() && !said.iter().map(|of| of.priority).eq(levels.iter().map(|(priority, _)| *priority)) {
+        return vec![Violation::Priorities];
+    }
+    let wrong = said.iter().zip(levels).flat_map(|(said, (priority, proven))| {
+        let (priority, found, actual) = (*priority, said.refused, refused(*priority));
+        let count = (found != actual).then_some(Violation::PriorityCount { priority, found, actual });
+        let bound = said.bound.filter(|bound| proven.is_none_or(|proven| *bound > proven));
+        count.into_iter().chain(bound.map(|bound| Violation::PriorityBound { priority, bound, proven: *proven }))
+    });
+    wrong.collect()
 }
 
 fn outcome(plan: &Plan) -> Option<Violation> {
@@ -220,7 +256,12 @@ fn status_of(plan: &Plan) -> ProofStatus {
             .iter()
             .any(|tier| tier.name == name && tier.bound.is_some_and(|bound| close(bound, tier.value)))
     };
-    match (plan.refusals.is_empty(), met(TierName::Refused)) {
+    let by_priority = plan.proof.priorities.iter().all(|of| of.bound == Some(of.refused));
+    let refused = match plan.proof.priorities.is_empty() || plan.request.options.count_first {
+        true => met(TierName::Refused),
+        false => by_priority,
+    };
+    match (plan.refusals.is_empty(), refused) {
         (true, true) if met(TierName::DisplacedMemoryMb) => ProofStatus::Optimal,
         (false, true) => ProofStatus::Infeasible,
         (true | false, _) => ProofStatus::Gap,

@@ -14,17 +14,23 @@ use super::counting;
 use super::earning::{Case, Choice, pays_least};
 use super::knapsack::{Arrival, Tables, Worth, gcd};
 use super::least;
+use super::levels::{self, Levels, Rank};
 use super::pool::{Kind, Party, Pools, Role};
+use super::reach;
 use super::room::kept;
 use super::scene::Scene;
+use super::turns::Turns;
 use super::violation::Violation;
 use super::window;
 
 /// Lower bounds of the goals.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Certified {
     /// Requested instances that no plan moves.
     pub(super) refused: u64,
+    /// By priority, the highest first: requested instances of it that every plan refuses which refuses as few of those
+    /// before; null where nothing is known.
+    pub(super) by_priority: Vec<(i32, Option<u64>)>,
     /// Memory that every plan with as few refusals displaces, MiB.
     pub(super) displaced_mb: u64,
     /// Seconds no complete plan beats.
@@ -50,10 +56,16 @@ impl Certified {
 pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
     let pools = Pools::new(scene);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
-        return (Certified { refused: stuck(&pools).values().sum(), ..Certified::default() }, Vec::new());
+        let refused = counting::unmoved(scene, &pools).len() as u64;
+        let turns = Turns::new(scene, plan).filter(|_| plan.refusals.is_empty());
+        let duration_s = turns.map_or(0.0, |turns| turns.duration_s());
+        return (Certified { refused, duration_s, ..Certified::default() }, Vec::new());
     }
     let certificate = plan.proof.certificate.as_ref();
-    let (refused, mut weaker) = least_refused(scene, &pools, certificate);
+    let (mut refused, mut weaker) = least_refused(scene, &pools, certificate);
+    let levels = Levels::new(scene);
+    let planned = levels::refused(scene, &pools, plan);
+    let least = least_by_priority(scene, &pools, &levels, &planned, &mut refused);
     let mut displaced: BTreeMap<usize, u64> = BTreeMap::new();
     for of_pool in of_tier(certificate, TierName::DisplacedMemoryMb) {
         let pool = pools.pool[position(scene, of_pool)];
@@ -63,14 +75,66 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
         *known = proven.max(*known);
         weaker.extend(claims_more(of_pool, *known));
     }
+    exhaust_displaced(scene, &pools, &levels, plan, (&planned, &least), &mut displaced);
+    let stuck = whom(&pools, Role::is_hopeless);
     let refused: u64 = refused.values().sum();
     let refused = refused.max(window::too_late(scene));
-    let mut certified = Certified { refused, displaced_mb: displaced.values().sum(), ..Certified::default() };
+    let reached = levels.rank(scene, planned.values().flatten().copied());
+    let at_best = levels.at_best(scene, pools.parties.iter().flatten(), refused);
+    let bounds = match reached == at_best {
+        true => levels.of_each(&at_best).iter().copied().map(Some).collect(),
+        false => levels.bounds(scene, &planned, &least, &stuck),
+    };
+    let by_priority = levels.priorities.iter().copied().zip(bounds).collect();
+    let displaced_mb = displaced.values().sum();
+    let mut certified = Certified { refused, by_priority, displaced_mb, ..Certified::default() };
     // What is refused takes no time and fills no other host.
     if plan.refusals.is_empty() {
         (certified.duration_s, certified.imbalance) = (least::duration_s(scene), least::imbalance(scene, plan));
     }
     (certified, weaker)
+}
+
+/// By pool in which a plan refuses somebody, as far as it is known: the least that can be refused. Where the plan refuses more
+/// than is proven so far, the pool is exhausted, and what that proves of the number joins `refused`.
+fn least_by_priority(
+    scene: &Scene<'_>,
+    pools: &Pools,
+    levels: &Levels,
+    planned: &BTreeMap<usize, Vec<usize>>,
+    refused: &mut BTreeMap<usize, u64>,
+) -> BTreeMap<usize, Rank> {
+    let mut least = BTreeMap::new();
+    for (pool, these) in planned {
+        let known = refused.entry(*pool).or_default();
+        let at_best = levels.at_best(scene, pools.parties_of(*pool), *known);
+        if levels.rank(scene, these.iter().copied()) == at_best {
+            least.insert(*pool, at_best);
+        } else if let Some(found) = reach::least_refused(scene, pools, levels, *pool) {
+            *known = found.count.max(*known);
+            least.insert(*pool, found.rank);
+        }
+    }
+    least
+}
+
+/// Exhausts pools in which a plan refuses the least and displaces more than is proven so far.
+fn exhaust_displaced(
+    scene: &Scene<'_>,
+    pools: &Pools,
+    levels: &Levels,
+    plan: &Plan,
+    (planned, least): (&BTreeMap<usize, Vec<usize>>, &BTreeMap<usize, Rank>),
+    displaced: &mut BTreeMap<usize, u64>,
+) {
+    for (pool, reached) in levels::displaced(scene, pools, plan) {
+        let refused = levels.rank(scene, planned.get(&pool).into_iter().flatten().copied());
+        let refuses_least = !planned.contains_key(&pool) || least.get(&pool) == Some(&refused);
+        let known = displaced.entry(pool).or_default();
+        if *known < reached && refuses_least {
+            *known = reach::least_displaced(scene, pools, levels, pool, &refused, reached).max(*known);
+        }
+    }
 }
 
 /// How many requested instances no plan moves, as far as this certificate proves, and what of it claims more.
@@ -115,12 +179,17 @@ fn position(scene: &Scene<'_>, of_pool: &PoolCertificate) -> usize {
 
 /// By pool: instances for which nothing can be done. Every plan refuses them.
 fn stuck(pools: &Pools) -> BTreeMap<usize, u64> {
-    let mut stuck = BTreeMap::new();
+    whom(pools, Role::is_hopeless).into_iter().map(|(pool, these)| (pool, these.len() as u64)).collect()
+}
+
+/// By pool: the instances in such a role.
+fn whom(pools: &Pools, role: impl Fn(Role) -> bool) -> BTreeMap<usize, Vec<usize>> {
+    let mut whom: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (host, parties) in pools.parties.iter().enumerate() {
-        let count = parties.iter().filter(|party| party.role.is_hopeless()).count();
-        *stuck.entry(pools.pool[host]).or_default() += count as u64;
+        let these = parties.iter().filter(|party| role(party.role)).map(|party| party.instance);
+        whom.entry(pools.pool[host]).or_default().extend(these);
     }
-    stuck
+    whom
 }
 
 /// The most refusals of a pool in any plan as good in the goals before displaced memory: what the plan refuses, less

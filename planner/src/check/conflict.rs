@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use decant_schema::fleet::{Fleet, GroupPolicy};
-use decant_schema::plan::{Conflict, Fix, Plan, Reason, Refusal, RuleName};
+use decant_schema::plan::{Conflict, Fix, Reason, Refusal, RuleName};
 use decant_schema::request::{Request, RequestKind};
 
 use super::certificate::refused_min;
@@ -29,6 +29,12 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
+    pub(super) fn join(&mut self, other: Self) {
+        self.violations.extend(other.violations);
+        self.unproven.extend(other.unproven);
+        self.claims.extend(other.claims);
+    }
+
     fn note(&mut self, what: String, found: Result<bool, Violation>, word: impl FnOnce() -> Unproven) {
         let standing = match found {
             Ok(true) => Standing::Proven,
@@ -46,10 +52,10 @@ impl Judgement {
 }
 
 /// Conflicts and fixes that cannot be so, and those that nothing shows.
-pub(super) fn judge(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Judgement {
+pub(super) fn judge(scene: &Scene<'_>, refusals: &[&Refusal], itinerary: &Itinerary<'_>) -> Judgement {
     let mut judgement = Judgement::default();
     let end = End { usage: usage_at_end(scene, itinerary), place: itinerary.ends(scene) };
-    for refusal in &plan.refusals {
+    for refusal in refusals {
         let instance = &refusal.instance;
         if let Some(conflict) = &refusal.conflict {
             let found = is_proven(scene, refusal, conflict);

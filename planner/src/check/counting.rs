@@ -44,6 +44,34 @@ pub(super) fn crowded_out(scene: &Scene<'_>, pools: &Pools) -> BTreeMap<usize, u
     disjoint(found)
 }
 
+/// Of a rolling maintenance: instances on its hosts that no plan ever moves. Nothing can be done for them, or their
+/// anti-affinity group has all the places there are on hosts that may ever hold one of it, so that none is free to go to.
+pub(super) fn unmoved(scene: &Scene<'_>, pools: &Pools) -> BTreeSet<usize> {
+    let parties = || pools.parties.iter().flatten();
+    let asked = |at: &usize| scene.asked(*at).is_some();
+    let hopeless = parties().filter(|party| party.role.is_hopeless()).map(|party| party.instance);
+    let mut unmoved: BTreeSet<usize> = hopeless.filter(asked).collect();
+    let versions: BTreeSet<_> = scene.fleet.hosts().iter().map(|host| host.hypervisor_version).collect();
+    // Rounds change hypervisors, and with them where instances may be.
+    if versions.len() > 1 {
+        return unmoved;
+    }
+    let admitted: BTreeMap<usize, &Vec<usize>> =
+        parties().map(|party| (party.instance, &pools.admitted[pools.kinds[party.kind].admitted])).collect();
+    for group in scene.fleet.server_groups().iter().filter(|group| group.policy == GroupPolicy::AntiAffinity) {
+        let members: BTreeSet<usize> =
+            group.members.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
+        let elsewhere = members.iter().filter_map(|at| admitted.get(at)).flat_map(|hosts| hosts.iter().copied());
+        let hosts: BTreeSet<usize> = members.iter().map(|at| scene.home[*at]).chain(elsewhere).collect();
+        let there = |host: usize| members.iter().filter(|at| scene.home[**at] == host).count();
+        let places: usize = hosts.iter().map(|host| there(*host).max(group.max_per_host as usize)).sum();
+        if members.len() >= places {
+            unmoved.extend(members.into_iter().filter(asked));
+        }
+    }
+    unmoved
+}
+
 /// The sum of what groups of different evacuees count, the most first.
 fn disjoint(mut found: Vec<(u64, usize, BTreeSet<usize>)>) -> BTreeMap<usize, u64> {
     found.sort_by(|a, b| b.cmp(a));

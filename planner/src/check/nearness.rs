@@ -6,7 +6,6 @@
 
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::RuleName;
-use decant_schema::request::RequestKind;
 
 use super::itinerary::Itinerary;
 use super::room::{kept, usage_at_end};
@@ -43,6 +42,8 @@ pub(super) struct Views<'a> {
     members: Vec<Vec<usize>>,
     /// By instance: the positions of its groups.
     groups: Vec<Vec<usize>>,
+    /// The rule by which an instance stays that has a place in the end.
+    alone: RuleName,
 }
 
 struct View {
@@ -53,7 +54,7 @@ struct View {
 }
 
 impl<'a> Views<'a> {
-    pub(super) fn new(scene: &'a Scene<'a>, itinerary: &Itinerary<'_>) -> Self {
+    pub(super) fn new(scene: &'a Scene<'a>, itinerary: &Itinerary<'_>, alone: RuleName) -> Self {
         let stands = |(at, home): (usize, &usize)| (scene.asked(at) != Some(Asked::Leave)).then_some(*home);
         let before = View { usage: scene.usage.clone(), place: scene.home.iter().enumerate().map(stands).collect() };
         let place = itinerary.ends(scene).into_iter().map(Some).collect();
@@ -65,18 +66,14 @@ impl<'a> Views<'a> {
             members.push(of_group.collect::<Vec<usize>>());
             members[group].iter().for_each(|member| groups[*member].push(group));
         }
-        Self { scene, before, after, members, groups }
+        Self { scene, before, after, members, groups, alone }
     }
 
     /// What room and groups put between an instance and a host that no other rule keeps it from.
     pub(super) fn obstacles(&self, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {
         let [before, after] = [&self.before, &self.after].map(|view| self.of(view, wish, at, host));
         match (before.first(), after.first()) {
-            // It could go alone; what its host had no turn for is the others on it.
-            (_, None) if matches!(self.scene.request.kind, RequestKind::Rolling { .. }) => {
-                vec![Obstacle::of(RuleName::Together)]
-            }
-            (_, None) => vec![Obstacle::of(RuleName::Order)],
+            (_, None) => vec![Obstacle::of(self.alone)],
             (None, _) => after.into_iter().map(|it| Obstacle { rule: RuleName::Together, ..it }).collect(),
             (Some(now), Some(then)) if then.kindness() > now.kindness() => after,
             _ => before,
@@ -86,6 +83,20 @@ impl<'a> Views<'a> {
     /// The same as things stand, for a host that another rule keeps the instance from.
     pub(super) fn standing(&self, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {
         self.of(&self.before, wish, at, host)
+    }
+
+    /// What is on two hosts after the plan, and what all others have left then.
+    pub(super) fn lacking(&self, out: usize, failed: usize, class: usize) -> (i128, i128) {
+        let scene = self.scene;
+        let unlisted = |host: usize| scene.dense(&scene.host(host).other_usage)[class];
+        let claimed = |host: usize| self.after.usage[host][class] - unlisted(host);
+        let receives = |host: &usize| {
+            let facts = scene.host(*host);
+            facts.up && facts.enabled && !scene.options().exclude_hosts.contains(&facts.name)
+        };
+        let others = (0..scene.capacity.len()).filter(|host| *host != out && *host != failed).filter(receives);
+        let left = others.map(|host| (scene.capacity[host][class] - self.after.usage[host][class]).max(0)).sum();
+        (claimed(out) + claimed(failed), left)
     }
 
     fn of(&self, view: &View, wish: &Wish<'_>, at: usize, host: usize) -> Vec<Obstacle> {

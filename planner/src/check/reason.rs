@@ -11,16 +11,22 @@ use decant_schema::request::RequestKind;
 use rayon::prelude::*;
 
 use super::itinerary::Itinerary;
+use super::left::is_about_turn;
 use super::nearness::{Obstacle, Views};
 use super::rule::{Wish, immobile, objections, objections_at_end, staying};
 use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
-/// Reasons that are not so.
-pub(super) fn false_reasons(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) -> Vec<Violation> {
-    let views = Views::new(scene, itinerary);
-    let found: Vec<Vec<Violation>> = plan
-        .refusals
+/// Reasons that are not so. `alone` is the rule by which an instance stays that has a place in the end.
+pub(super) fn false_reasons(
+    scene: &Scene<'_>,
+    plan: &Plan,
+    refusals: &[&Refusal],
+    itinerary: &Itinerary<'_>,
+    alone: RuleName,
+) -> Vec<Violation> {
+    let views = Views::new(scene, itinerary, alone);
+    let found: Vec<Vec<Violation>> = refusals
         .par_iter()
         .filter_map(|refusal| {
             let at = scene.fleet.instance_index(refusal.instance.as_str())?;
@@ -197,6 +203,7 @@ impl<'a> Judge<'a> {
             (RuleName::Window, None) => truth(rounds.window_s.is_finite(), || "there is no window".into()),
             (RuleName::Turn, Some("a spare host is kept")) => {
                 truth(rounds.spare_hosts > 0, || "no spare host is asked for".into())
+                    .and_then(|()| self.true_shortage(reason))
             }
             (RuleName::Turn, Some("the time to plan was up")) => {
                 truth(plan.proof.stopped_by == Some(StoppedBy::Time), || "the plan was not cut short".into())
@@ -204,7 +211,9 @@ impl<'a> Judge<'a> {
             (RuleName::Turn, Some(subject)) => {
                 let other = subject.strip_suffix(" stays on its host")?;
                 let at = scene.fleet.instance_index(other).filter(|at| scene.home[*at] == scene.home[self.at]);
-                let stays = at.is_some_and(|at| at != self.at && cannot_leave(scene, plan, at));
+                let of_its_own = |refusal: &Refusal| refusal.instance.as_str() == other && !is_about_turn(refusal);
+                let held = |at: usize| cannot_leave(scene, plan, at) || plan.refusals.iter().any(of_its_own);
+                let stays = at.is_some_and(|at| at != self.at && held(at));
                 truth(stays, || "nobody like that stays on its host".into())
             }
             _ => return None,
@@ -212,6 +221,23 @@ impl<'a> Judge<'a> {
         let others = scene.fleet.hosts().len() as u64 - 1;
         let whole = reason.hosts == others && reason.hosts_in_all == others;
         Some(holds.and_then(|()| truth(whole, || format!("it is the same for all {others} hosts"))))
+    }
+
+    /// Figures of what lacks while its host is out and another fails, where there are any.
+    fn true_shortage(&self, reason: &Reason) -> Result<(), String> {
+        let scene = self.scene;
+        let Some(named) = &reason.class else {
+            let none = reason.need.is_none() && reason.best.is_none() && reason.best_host.is_none();
+            return truth(none, || "its figures are of no class".into());
+        };
+        let class = scene.classes.iter().position(|class| *class == named).ok_or("it names no class of the fleet")?;
+        let failed = reason.best_host.as_ref().and_then(|host| scene.fleet.host_index(host.as_str()));
+        let failed =
+            failed.filter(|at| *at != scene.home[self.at] && scene.host(*at).up).ok_or("no such host fails")?;
+        let (need, left) = self.views.lacking(scene.home[self.at], failed, class);
+        truth(reason.need.map(i128::from) == Some(need), || format!("{need} are on the two hosts"))?;
+        truth(reason.best.map(i128::from) == Some(left), || format!("the others have {left} left"))?;
+        truth(need > left, || "there is enough".into())
     }
 
     fn true_group(&self, reason: &Reason, policy: GroupPolicy) -> Result<(), String> {

@@ -7,9 +7,9 @@ use decant_schema::plan::{Away, Plan, Round, RuleName};
 use decant_schema::request::{RequestKind, RollingOptions};
 
 use super::itinerary::{Itinerary, Step};
-use super::pool::Pools;
 use super::precedence::{BLOCK, Followers};
 use super::scene::Scene;
+use super::turns::Turns;
 use super::violation::Violation;
 use super::{rule, spare};
 
@@ -22,7 +22,7 @@ pub(super) fn broken(scene: &Scene<'_>, plan: &Plan, itinerary: &Itinerary<'_>) 
     let mut violations = coverage(scene, plan);
     violations.extend(timing(plan, options));
     violations.extend(closed(plan, options));
-    violations.extend(boast(scene, plan, options));
+    violations.extend(Turns::new(scene, plan).and_then(|turns| turns.boast(plan)));
     violations.extend(spare::missing(scene, plan, itinerary, options));
     violations.extend(not_home(scene, plan, itinerary, options));
     violations.extend(unordered(scene, plan, itinerary));
@@ -142,54 +142,6 @@ fn closed(plan: &Plan, options: &RollingOptions) -> Vec<Violation> {
     let is_open = |at_s: f64| open.iter().any(|interval| (interval.from_s..interval.until_s).contains(&at_s));
     let closed = plan.moves.iter().filter(|line| !is_open(line.start_s));
     closed.map(|line| Violation::OutsideIntervals { id: line.id, start_s: line.start_s }).collect()
-}
-
-/// A bound on rounds or moves that is not one.
-fn boast(scene: &Scene<'_>, plan: &Plan, options: &RollingOptions) -> Option<Violation> {
-    let claimed = plan.proof.rounds?;
-    let served: BTreeSet<usize> = plan
-        .rounds
-        .iter()
-        .flat_map(|round| &round.hosts)
-        .filter_map(|host| scene.fleet.host_index(host.as_str()))
-        .collect();
-    let leaving = scene.home.iter().filter(|home| served.contains(home)).count();
-    let turns = options.max_out.map_or(1, |most| served.len().div_ceil(most.max(1) as usize));
-    let pools = pools(scene);
-    let most = (0..scene.classes.len()).map(|class| rounds_for_room(scene, &pools, &served, class));
-    let most = most.max().unwrap_or(0);
-    let rounds = if served.is_empty() { 0 } else { most.max(turns as i128) };
-    let beyond = i128::from(claimed.rounds) > rounds || claimed.moves > leaving as u64;
-    beyond.then_some(Violation::RoundsBound { rounds: claimed.rounds, moves: claimed.moves })
-}
-
-/// By host: its pool. All hosts are one where hypervisors differ, since rounds change them.
-fn pools(scene: &Scene<'_>) -> Vec<usize> {
-    let versions: BTreeSet<_> = scene.fleet.hosts().iter().map(|host| host.hypervisor_version).collect();
-    if versions.len() > 1 { vec![0; scene.fleet.hosts().len()] } else { Pools::new(scene).pool }
-}
-
-/// Rounds that the room for a class asks for: all that must be out once, by what can be out at a time, in the pool where
-/// that takes longest.
-fn rounds_for_room(scene: &Scene<'_>, pools: &[usize], served: &BTreeSet<usize>, class: usize) -> i128 {
-    let receives = |at: usize| {
-        let host = scene.host(at);
-        host.up && host.enabled && !scene.options().exclude_hosts.contains(&host.name)
-    };
-    let unlisted = |at: usize| scene.dense(&scene.host(at).other_usage)[class];
-    let claimed = |at: usize| scene.usage[at][class] - unlisted(at);
-    let room = |at: usize| {
-        let most = if receives(at) { scene.capacity[at][class] - unlisted(at) } else { 0 };
-        most.max(claimed(at))
-    };
-    let rounds = |pool: usize| {
-        let hosts = (0..pools.len()).filter(|at| pools[*at] == pool);
-        let at_a_time: i128 = hosts.map(|at| room(at) - claimed(at)).sum();
-        let in_all: i128 = served.iter().filter(|at| pools[**at] == pool).map(|at| room(*at)).sum();
-        if at_a_time > 0 { (in_all + at_a_time - 1) / at_a_time } else { 0 }
-    };
-    let pools: BTreeSet<usize> = pools.iter().copied().collect();
-    pools.into_iter().map(rounds).max().unwrap_or(0)
 }
 
 fn out(round: &Round, at_s: f64) -> bool {

@@ -108,7 +108,7 @@ pub(super) fn objections_at_end(
 }
 
 /// A host at a moment of a plan: once back from its round it has the newest hypervisor of the fleet.
-fn maintained<'a>(scene: &Scene<'a>, plan: &Plan, at: usize, moment_s: f64) -> Cow<'a, Host> {
+pub(super) fn maintained<'a>(scene: &Scene<'a>, plan: &Plan, at: usize, moment_s: f64) -> Cow<'a, Host> {
     let host = scene.host(at);
     let back = |round: &Round| round.returned_at_s <= moment_s && round.hosts.contains(&host.name);
     if host.hypervisor_version.is_none() || !plan.rounds.iter().any(back) {

@@ -113,6 +113,15 @@ pub enum Violation {
     BoundAboveValue { tier: TierName, bound: f64, value: f64 },
     #[error("the bound of {} is {bound} and is said to be proven; proven is {proven}", tier_label(*.tier))]
     BoundUnproven { tier: TierName, bound: f64, proven: f64 },
+    #[error("the refused by priority are not those of the priorities asked of, the highest first")]
+    Priorities,
+    #[error("{found} of priority {priority} are said to be refused, but {actual} are")]
+    PriorityCount { priority: i32, found: u64, actual: u64 },
+    #[error(
+        "at least {bound} of priority {priority} are said to be refused by every plan; proven is {}",
+        .proven.map_or_else(|| "nothing".to_owned(), |proven| proven.to_string())
+    )]
+    PriorityBound { priority: i32, bound: u64, proven: Option<u64> },
     #[error("the certificate of the pool of {host} claims {claimed} for {}, but yields {proven}", tier_label(*.tier))]
     CertificateWeaker { host: HostName, tier: TierName, claimed: u64, proven: u64 },
     #[error("the outcome is {found:?}, but the plan is {expected:?}")]

@@ -52,10 +52,9 @@ impl Departure {
         let carried = running && matches!(instance.mobility, Mobility::Live | Mobility::Suspend);
         let disk = if instance.storage.is_some() { 0 } else { (instance.local_disk_mb + instance.overlay_mb).count() };
         let size = disk + if carried { scene.memory(at) } else { 0 };
-        let rate = scene.host(scene.home[at]).network_mbps.unwrap_or(defaults.network_mbps).count().max(1);
         let restart_s = instance.shutdown_s.unwrap_or(defaults.shutdown_s) + instance.boot_s.unwrap_or(defaults.boot_s);
         Self {
-            network_s: size as f64 * 8.388_608 / rate as f64,
+            network_s: size as f64 * 8.388_608 / rate(scene, scene.home[at]),
             settle_s: if running && !carried { restart_s } else { 0.0 },
         }
     }
@@ -64,6 +63,13 @@ impl Departure {
     pub(super) fn all_s(&self) -> f64 {
         self.network_s + self.settle_s
     }
+}
+
+/// The network of a host, megabit/s.
+#[expect(clippy::cast_precision_loss, reason = "rates are within 2^53")]
+pub(super) fn rate(scene: &Scene<'_>, host: usize) -> f64 {
+    let of_fleet = scene.fleet.document().defaults.network_mbps;
+    scene.host(host).network_mbps.unwrap_or(of_fleet).count().max(1) as f64
 }
 
 pub(super) fn slots(scene: &Scene<'_>, host: usize) -> u32 {

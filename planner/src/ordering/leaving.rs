@@ -28,17 +28,6 @@ pub(super) fn bound_s(problem: &Problem, leaving: &[InstanceIdx], displaced: i64
     seconds(bounds.into_iter().max().unwrap_or(0))
 }
 
-/// Seconds in which nothing empties this host, wherever its instances go: its own network and slots are busy with them for
-/// as long. Nothing where it is down, since what is rebuilt elsewhere takes neither.
-pub(crate) fn emptying_s(problem: &Problem, host: HostIdx) -> f64 {
-    let facts = &problem.hosts[host.at()];
-    let hauls = facts.instances.iter().filter(|_| facts.up).map(|at| Haul::away(problem, *at));
-    let (network, slots) = hauls.fold((0, 0), |(network, slots): (Micros, Micros), haul| {
-        (network + shared(&haul), slots + shared(&haul) + haul.settle)
-    });
-    seconds(network.max(slots / u64::from(facts.max_migrations.max(1))))
-}
-
 /// How many of those that must leave start after the request's window in every plan. When it closes, as many may be under
 /// way from a host as it has slots, and in all as the fleet has; what started before them has ended, and kept the
 /// host's network and the slots busy until then.

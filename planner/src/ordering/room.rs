@@ -140,6 +140,15 @@ impl<'p> Room<'p> {
         self.fits(step) && classes.into_iter().all(|class| self.takes(step, class) <= spare(class).max(0))
     }
 
+    /// Whether the host where an instance came, or where it has grown, keeps the headroom it must in what that took.
+    pub(super) fn keeps_headroom_for(&self, instance: InstanceIdx, grows: bool) -> bool {
+        let (host, kind) = (self.host(instance), self.problem.kind(instance));
+        let facts = &self.problem.hosts[host.at()];
+        let took = |class: usize| kind.need[class] - if grows { kind.claim[class] } else { 0 };
+        let spare = |class: usize| self.free(host)[class] + facts.free[class].min(0) - facts.keep[class];
+        (0..self.problem.classes.len()).all(|class| took(class) <= 0 || spare(class) >= 0)
+    }
+
     /// Whether a move goes to no older hypervisor, or is not live: on a way with stops, every leg must.
     pub(super) fn climbs(&self, step: Step) -> bool {
         let version = |host: HostIdx| self.problem.fleet.hosts()[host.at()].hypervisor_version;

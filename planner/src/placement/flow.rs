@@ -25,8 +25,8 @@ pub(super) struct Scope<'p> {
 /// What is to be least among the refused.
 #[derive(Clone, Copy)]
 pub(super) enum Goal<'w> {
-    /// Their number; of as many the fewest of the highest priority, then of the next.
-    Number,
+    /// The fewest of the highest priority, then of the next; their number before, where the request says so.
+    Refusals,
     /// The room they need, a unit of each class weighing so much.
     Need(&'w [f64]),
 }
@@ -58,13 +58,17 @@ pub(super) fn decide<'a>(
     let Some(refusing) = first.values else {
         return Found { optimal: first.ended == Ended::Infeasible, ..none };
     };
-    built.keep_refused(first.objective);
+    let priorities = built.priorities();
+    // Where nobody need be refused, priorities do not matter; where there is one alone, it is settled by the number.
+    let by_priority = matches!(goal, Goal::Refusals) && first.objective > 0.5 && priorities.len() > 1;
+    let count_first = tally.ground.problem.request.options.count_first;
+    if !by_priority || count_first {
+        built.keep_refused(first.objective);
+    }
     let mut optimal = first.ended == Ended::Optimal;
     let mut refusing = refusing;
-    if matches!(goal, Goal::Number) && first.objective > 0.5 {
-        // The more important of as many come first, from the highest priority down; one alone is settled by their number.
-        let priorities = built.priorities();
-        for priority in priorities.iter().copied().filter(|_| priorities.len() > 1) {
+    if by_priority {
+        for priority in priorities {
             built.count_refused_of(priority);
             built.mip.offer(&as_offer(&refusing));
             let of_priority = built.mip.solve_integer(effort);
@@ -76,7 +80,8 @@ pub(super) fn decide<'a>(
     }
     built.count_memory();
     // The placement as it is displaces little, if it refuses as few as unimportant; any other that does is not chosen for that.
-    let as_refused = built.refused_by_priority(&now) <= built.refused_by_priority(&as_offer(&refusing));
+    let rank = |values: &[(Position, f64)]| built.refusal_rank(values, !by_priority || count_first);
+    let as_refused = rank(&now) <= rank(&as_offer(&refusing));
     built.mip.offer(&if as_refused { now } else { as_offer(&refusing) });
     let second = built.mip.solve_integer(effort);
     let optimal = optimal && second.ended == Ended::Optimal;

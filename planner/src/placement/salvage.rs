@@ -45,10 +45,13 @@ fn salvage_pool(ground: &Ground<'_>, pool: &Pool, before: &PoolPlaced, order: &W
     let left: Vec<InstanceIdx> = pool.asked.iter().copied().filter(|at| !tally.is_moved(*at)).collect();
     let refused = TierBound { value: left.len() as u64, ..before.refused };
     let displaced = TierBound { value: tally.displaced(), ..before.displaced };
-    let proven = refused.value == refused.bound && displaced.value == displaced.bound;
+    let rank = |left: &[InstanceIdx]| ground.problem.refusal_rank(left);
+    let refuses_the_least = before.refuses_the_least && rank(&left) == rank(&before.left);
+    let proven = refuses_the_least && displaced.value == displaced.bound;
     let stopped_by = before.stopped_by.or(Some(StoppedBy::Nodes)).filter(|_| !proven);
     let moved = tally.moved().collect();
-    let placed = PoolPlaced { moved, left, refused, displaced, proofs: before.proofs.clone(), stopped_by };
+    let placed =
+        PoolPlaced { moved, left, refuses_the_least, refused, displaced, proofs: before.proofs.clone(), stopped_by };
     (placed, way)
 }
 

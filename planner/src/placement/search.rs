@@ -65,10 +65,10 @@ enum Purpose {
 /// What placements are compared by, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Value {
+    /// How many are refused of each priority, the highest first; before them how many in all, where the request says so.
+    rank: Vec<u32>,
     /// How many are refused.
     refused: u64,
-    /// How many of each priority, the highest first.
-    by_priority: Vec<u32>,
     /// The memory displaced, MiB.
     displaced: u64,
 }
@@ -80,12 +80,12 @@ pub(super) struct Search<'a> {
     limits: &'a Limits<'a>,
     units: Vec<Unit>,
     best: Tally<'a>,
-    /// No placement refuses fewer, and none that refuses as few displaces less memory, MiB.
+    /// No placement refuses fewer, and none that refuses as little as the best does displaces less memory, MiB.
     bound: (u64, u64),
     /// The priorities of those asked, each once, the highest first.
     priorities: Vec<i32>,
-    /// The refused by priority where a search to the end found that no other as few are less important.
-    least_important: Option<Vec<u32>>,
+    /// The least rank of refusals, where a search to the end has found it.
+    least_rank: Option<Vec<u32>>,
     proofs: Vec<Proof>,
     /// Whether column generation has had its say about the bounds.
     is_bounded: bool,
@@ -113,7 +113,7 @@ impl<'a> Search<'a> {
             best: Tally::new(ground),
             bound: (hopeless + crowded::crowded_out(ground, pool), 0),
             priorities,
-            least_important: None,
+            least_rank: None,
             proofs: Vec::new(),
             is_bounded: false,
             patterns: None,
@@ -153,12 +153,18 @@ impl<'a> Search<'a> {
         self.repair(&mut tally, unmatched);
         self.offer(tally);
         self.stopped_by = before.stopped_by;
-        self.refuses(&self.best) <= before.refused.value
+        self.rank(&self.left(&self.best)) <= self.rank(&before.left)
     }
 
-    /// Whether the best meets the bounds, and as few can't be less important.
+    /// Whether nobody need be refused who is not, nor any of those displaced who move.
     pub(super) fn is_proven(&self) -> bool {
-        self.meets_bounds() && self.refuses_the_least_important()
+        self.refuses_the_least() && self.best.displaced() == self.bound.1
+    }
+
+    fn refuses_the_least(&self) -> bool {
+        let Value { rank, refused, .. } = self.value(&self.best);
+        self.least_rank.as_ref() == Some(&rank)
+            || (refused == self.bound.0 && rank == self.rank(&self.least_important(refused)))
     }
 
     /// How many are proven to be refused so far.
@@ -167,23 +173,17 @@ impl<'a> Search<'a> {
     }
 
     fn meets_bounds(&self) -> bool {
-        let value = self.value(&self.best);
-        (value.refused, value.displaced) == self.bound
+        let Value { refused, displaced, .. } = self.value(&self.best);
+        (refused, displaced) == self.bound
     }
 
-    /// Whether nobody refused is more important than another who could be instead, as far as that is known.
-    fn refuses_the_least_important(&self) -> bool {
-        if self.priorities.len() < 2 {
-            return true;
-        }
-        let Value { refused, by_priority, .. } = self.value(&self.best);
+    /// So many of those asked who could be refused instead of others for all that is known without looking: those without any
+    /// host, then the least important.
+    fn least_important(&self, count: u64) -> Vec<InstanceIdx> {
         let hopeless = |at: &&InstanceIdx| !has_anywhere(self.ground, **at);
-        let (stuck, others): (Vec<InstanceIdx>, Vec<InstanceIdx>) = self.pool.asked.iter().partition(hopeless);
-        let mut others = others;
+        let (stuck, mut others): (Vec<InstanceIdx>, Vec<InstanceIdx>) = self.pool.asked.iter().partition(hopeless);
         others.sort_by_key(|at| self.ground.problem.instances[at.at()].priority);
-        let least: Vec<InstanceIdx> =
-            stuck.into_iter().chain(others).take(usize::try_from(refused).unwrap_or(usize::MAX)).collect();
-        by_priority == self.by_priority(&least) || self.least_important.as_ref() == Some(&by_priority)
+        stuck.into_iter().chain(others).take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
     }
 
     /// Whether nothing better is sought: there is none, or no time; at no effort, any that refuses nobody will do, or a
@@ -195,23 +195,24 @@ impl<'a> Search<'a> {
 
     fn value(&self, tally: &Tally<'_>) -> Value {
         let left = self.left(tally);
-        Value { refused: left.len() as u64, by_priority: self.by_priority(&left), displaced: tally.displaced() }
+        Value { rank: self.rank(&left), refused: left.len() as u64, displaced: tally.displaced() }
     }
 
     fn refuses(&self, tally: &Tally<'_>) -> u64 {
         self.left(tally).len() as u64
     }
 
-    /// How many of these are of each priority, the highest first.
-    fn by_priority(&self, these: &[InstanceIdx]) -> Vec<u32> {
-        let mut counts = vec![0; self.priorities.len()];
+    /// What refusing these is compared by; see [`Value::rank`].
+    fn rank(&self, these: &[InstanceIdx]) -> Vec<u32> {
+        let mut counts = vec![0; self.priorities.len() + 1];
         for at in these {
             let priority = self.ground.problem.instances[at.at()].priority;
-            if let Ok(rank) = self.priorities.binary_search_by(|known| priority.cmp(known)) {
-                counts[rank] += 1;
+            counts[0] += 1;
+            if let Ok(level) = self.priorities.binary_search_by(|known| priority.cmp(known)) {
+                counts[level + 1] += 1;
             }
         }
-        counts
+        if self.ground.problem.request.options.count_first { counts } else { counts.split_off(1) }
     }
 
     /// Those that are asked and stay.
@@ -444,14 +445,16 @@ impl<'a> Search<'a> {
     pub(super) fn decide_exactly(&mut self) {
         let scope = flow::Scope { hosts: &self.pool.hosts, asked: &self.pool.asked };
         let effort = self.limits.search(NODES, f64::NEG_INFINITY);
-        let found = flow::decide(&Tally::new(self.ground), &scope, Goal::Number, COLUMNS, effort);
+        let found = flow::decide(&Tally::new(self.ground), &scope, Goal::Refusals, COLUMNS, effort);
         let whole = found.optimal;
         if let Some(tally) = found.tally {
             self.offer(tally);
             if whole && !self.ground.has_bans() {
-                let Value { refused, by_priority, displaced } = self.value(&self.best);
-                self.bound = (refused, displaced);
-                self.least_important = Some(by_priority);
+                let Value { rank, refused, displaced } = self.value(&self.best);
+                // With several priorities the least rank may take more refusals than there need be.
+                let fewest = self.priorities.len() < 2 || self.ground.problem.request.options.count_first;
+                self.bound = (if fewest { refused } else { self.bound.0 }, displaced);
+                self.least_rank = Some(rank);
             }
         }
         if !whole && self.meets_bounds() {
@@ -524,7 +527,7 @@ impl<'a> Search<'a> {
             return false;
         }
         let hosts = neighbourhood::hosts(&self.best, self.pool, &self.left(&self.best), size, &mut self.random);
-        self.decide(&self.best, &hosts, Goal::Number).is_some_and(|found| self.offer(found))
+        self.decide(&self.best, &hosts, Goal::Refusals).is_some_and(|found| self.offer(found))
     }
 
     /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.
@@ -539,7 +542,9 @@ impl<'a> Search<'a> {
         let Value { refused, displaced, .. } = self.value(&self.best);
         let time = self.limits.out_of_time().then_some(StoppedBy::Time);
         let proven = self.is_proven();
+        let refuses_the_least = self.refuses_the_least();
         PoolPlaced {
+            refuses_the_least,
             moved: self.best.moved().collect(),
             left: self.left(&self.best),
             refused: TierBound { value: refused, bound: self.bound.0 },

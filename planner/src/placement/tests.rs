@@ -136,7 +136,8 @@ fn who_refuses_more_need_not_displace_as_much() {
     let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
     let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
     let placed = place(&problem, &Limits::UNTIMED, &[]);
-    assert_eq!((placed.displaced_bound(0), placed.displaced_bound(1)), (2, 0));
+    let refusing = [crate::problem::InstanceIdx::new(0)];
+    assert_eq!((placed.displaced_bound(&problem, &[]), placed.displaced_bound(&problem, &refusing)), (2, 0));
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn a_neighbourhood_decides_anew_where_those_go_that_have_a_place_already() {
     in_the_way.put(j, b);
     let scope = flow::Scope { hosts: &pool.hosts, asked: &pool.asked };
     let effort = Limits::UNTIMED.search(100, f64::NEG_INFINITY);
-    let found = flow::decide(&in_the_way, &scope, flow::Goal::Number, 100, effort).tally.expect("a placement");
+    let found = flow::decide(&in_the_way, &scope, flow::Goal::Refusals, 100, effort).tally.expect("a placement");
     assert_eq!((found.goes_to(i), found.goes_to(j)), (Some(b), Some(c)));
 }
 

@@ -1,12 +1,12 @@
-//! How few rounds and moves there can be, see [`RoundsBound`]; and how short they can be.
+//! How few rounds and moves there can be, see [`RoundsBound`].
 
 use std::collections::BTreeMap;
 
 use decant_schema::plan::RoundsBound;
 use decant_schema::request::RollingOptions;
 
+use crate::part;
 use crate::problem::{HostIdx, Problem};
-use crate::{ordering, part};
 
 /// The bound for plans that give these hosts their turn; nothing is asked in the problem.
 pub(super) fn least(problem: &Problem, hosts: &[HostIdx], options: &RollingOptions) -> RoundsBound {
@@ -15,19 +15,6 @@ pub(super) fn least(problem: &Problem, hosts: &[HostIdx], options: &RollingOptio
     let by_room = (0..problem.classes.len()).map(|class| by_room(problem, &parts, hosts, class)).max().unwrap_or(0);
     let instances = hosts.iter().map(|host| problem.hosts[host.at()].instances.len() as u64);
     RoundsBound { rounds: if hosts.is_empty() { 0 } else { by_leave.max(by_room) }, moves: instances.sum() }
-}
-
-/// Seconds until the last of these hosts can be back, where there are at least so many rounds.
-///
-/// Outages are equally long, and no more hosts can be out at any moment than in one round. Of the moments that lie a whole
-/// number of outages before the start of the last one, every outage holds exactly one; so they are at least as many as
-/// the rounds, and the first outage starts as many outages, but one, before the last. It does not start before its host
-/// can be empty.
-pub(super) fn duration_s(problem: &Problem, hosts: &[HostIdx], options: &RollingOptions, rounds: u64) -> f64 {
-    let emptying: Vec<f64> = hosts.iter().map(|host| ordering::emptying_s(problem, *host)).collect();
-    let (quickest, longest) = emptying.iter().fold((f64::INFINITY, 0.0_f64), |(q, l), s| (q.min(*s), l.max(*s)));
-    let outages = (0..rounds).map(|_| options.outage_s).sum::<f64>();
-    if hosts.is_empty() { 0.0 } else { (longest + options.outage_s).max(quickest + outages) }
 }
 
 /// For every host one that stands for its part of the fleet, which nobody leaves in any round. Where hypervisors differ,

@@ -10,10 +10,11 @@ use crate::capacity::{emptied, spares};
 use crate::fit::Room;
 use crate::ordering::{self, Schedule};
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem};
-use crate::{Limits, part, placement};
+use crate::{Limits, part};
 
 use super::End;
 use super::calendar::Calendar;
+use super::gather::{Set, Tight, placed};
 use super::state::State;
 
 /// Hosts of a part of the fleet for which displacement is tried when none can be emptied directly: each takes a placement.
@@ -27,7 +28,7 @@ const DONE: u8 = 0;
 /// A target that has no turn.
 const OUTSIDE: u8 = 1;
 /// A target whose turn is still to come: who goes there moves again.
-const LATER: u8 = 2;
+pub(super) const LATER: u8 = 2;
 
 /// A round that was chosen.
 pub(super) struct Chosen {
@@ -57,16 +58,20 @@ enum First {
 }
 
 /// Where those go for whom there is no room on hosts that are done or have no turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+#[derive(Clone, Copy)]
+pub(super) enum Reach<'a> {
     /// Nowhere, but in the first rounds, where there is no other way to begin.
     Frugal,
+    /// The same, everybody going to the emptiest host instead of the fullest: less fits, but hosts are filled evenly.
+    Even,
     /// To hosts whose turn is still to come, wherever that widens a round: more moves, and fewer rounds.
     Generous,
+    /// Nowhere, after a first round that gathered room.
+    Gathered(&'a Set),
 }
 
-/// Both, the one of fewer moves first.
-pub(super) const REACHES: [Reach; 2] = [Reach::Frugal, Reach::Generous];
+/// Those that take no placement, the one of fewer moves first.
+pub(super) const REACHES: [Reach<'_>; 3] = [Reach::Frugal, Reach::Even, Reach::Generous];
 
 /// Every order that is tried of many hosts: none is best for all fleets, and each takes little time.
 const ORDERS: [First; 3] = [First::LeastUsed, First::MostUsed, First::LargestInstance];
@@ -120,40 +125,46 @@ struct Failed {
     end: End,
 }
 
-/// Plans one round on the fleet as it stands then.
-pub(super) struct RoundPlanner<'a> {
-    state: &'a State,
-    options: &'a RollingOptions,
-    reach: Reach,
-    open: Range<f64>,
-    calendar: Calendar,
-    limits: &'a Limits<'a>,
+/// What is known from the rounds before.
+pub(super) struct Known {
+    /// Hosts that displacement does not empty, as their part of the fleet stands.
+    pub(super) stuck: BTreeSet<HostIdx>,
+    pub(super) tight: Tight,
 }
 
-type Assignments = Vec<(InstanceIdx, HostIdx)>;
+/// Plans one round on the fleet as it stands then.
+pub(super) struct RoundPlanner<'a> {
+    pub(super) state: &'a State,
+    pub(super) options: &'a RollingOptions,
+    reach: Reach<'a>,
+    open: Range<f64>,
+    calendar: Calendar,
+    pub(super) limits: &'a Limits<'a>,
+}
+
+pub(super) type Assignments = Vec<(InstanceIdx, HostIdx)>;
 
 impl<'a> RoundPlanner<'a> {
     /// A round whose moves start within `open`, seconds from the beginning.
     pub(super) fn new(
         state: &'a State,
         options: &'a RollingOptions,
-        reach: Reach,
+        reach: Reach<'a>,
         open: Range<f64>,
         limits: &'a Limits<'a>,
     ) -> Self {
         Self { state, options, reach, open, calendar: Calendar::new(options), limits }
     }
 
-    /// As many of the remaining hosts as there is room, time and leave for. `stuck` are those that displacement does not
-    /// empty; more are added as they are found.
-    pub(super) fn choose(&self, remaining: &[HostIdx], stuck: &mut BTreeSet<HostIdx>) -> Result<Chosen, End> {
+    /// As many of the remaining hosts as there is room, time and leave for. More becomes known on the way.
+    pub(super) fn choose(&self, remaining: &[HostIdx], known: &mut Known) -> Result<Chosen, End> {
         let mut end = End::Stuck;
         let mut others = remaining.to_vec();
         for _ in 0..PASSED_OVER_MAX {
             if self.limits.out_of_time() {
                 return Err(End::Time);
             }
-            match self.of_these(&others, stuck) {
+            match self.of_these(&others, known) {
                 Ok(chosen) => return Ok(chosen),
                 Err(Failed { first: None, .. }) => break,
                 // Where one has no turn now, those that matter less may.
@@ -167,29 +178,37 @@ impl<'a> RoundPlanner<'a> {
     }
 
     /// A round of these, the first of which matter most.
-    fn of_these(&self, remaining: &[HostIdx], stuck: &mut BTreeSet<HostIdx>) -> Result<Chosen, Failed> {
+    fn of_these(&self, remaining: &[HostIdx], known: &mut Known) -> Result<Chosen, Failed> {
         let most = self.options.max_out.map_or(usize::MAX, |most| most as usize);
-        let (hosts, placed) = self.direct(remaining, most);
-        let (more, moves) = self.displacing(remaining, &hosts, most, stuck);
-        let first = hosts.first().or(more.first()).copied();
+        let direct = self.direct(remaining, most);
+        let mut wide = match self.reach {
+            Reach::Gathered(opening) if !self.state.done.contains(&true) && most >= opening.hosts.len() => {
+                opening.clone()
+            }
+            Reach::Gathered(_) => self.added_to(&direct, remaining, most, &mut known.tight),
+            Reach::Frugal | Reach::Even | Reach::Generous => direct.clone(),
+        };
+        self.displacing(remaining, &mut wide, most, &mut known.stuck);
+        let first = wide.hosts.first().copied();
         let mut chosen = Err(End::Stuck);
-        if !more.is_empty() {
-            chosen = self.all_of(&[&hosts[..], &more].concat(), &[&placed[..], &moves].concat());
+        if wide.hosts != direct.hosts {
+            chosen = self.all_of(&wide);
         }
-        if chosen.is_err() && !hosts.is_empty() {
-            chosen = self.as_many_as_hold(&hosts, &placed);
+        if chosen.is_err() && !direct.hosts.is_empty() {
+            chosen = self.as_many_as_hold(&direct);
         }
         chosen.map_err(|end| Failed { first, end })
     }
 
     /// The hosts, in their order, whose instances find room as things stand. Hosts whose turn is still to come take
     /// somebody in where that widens rounds; in a part of the fleet that has not begun or would go without a host, too.
-    fn direct(&self, remaining: &[HostIdx], most: usize) -> (Vec<HostIdx>, Assignments) {
+    pub(super) fn direct(&self, remaining: &[HostIdx], most: usize) -> Set {
         let now = self.state.now();
         let parts = part::roots(now);
         let done = (0..parts.len()).filter(|at| self.state.done[*at]);
         let begun: BTreeSet<usize> = done.map(|at| parts[at]).collect();
         let mut room = Room::new(now);
+        room.is_even = matches!(self.reach, Reach::Even);
         room.rank = (0..now.hosts.len()).map(|at| self.rank(at)).collect();
         let mut hosts: Vec<HostIdx> = Vec::new();
         for stuck in [false, true] {
@@ -200,7 +219,7 @@ impl<'a> RoundPlanner<'a> {
                 if hosts.len() == most || receives || stuck && served.contains(&part) {
                     continue;
                 }
-                let later = stuck || self.reach == Reach::Generous || !begun.contains(&part);
+                let later = stuck || matches!(self.reach, Reach::Generous) || !begun.contains(&part);
                 room.rank_max = if later { LATER } else { OUTSIDE };
                 room.out.insert(*host);
                 if room.fit(&now.hosts[host.at()].instances) {
@@ -210,11 +229,11 @@ impl<'a> RoundPlanner<'a> {
                 }
             }
         }
-        (hosts, room.placed().to_vec())
+        Set { hosts, moves: room.placed().to_vec(), cut_short: false }
     }
 
     /// With the way back, nobody stays where he goes, so that one target is as good as another.
-    fn rank(&self, host: usize) -> u8 {
+    pub(super) fn rank(&self, host: usize) -> u8 {
         match (self.options.way_back || self.state.done[host], self.state.listed[host]) {
             (true, _) => DONE,
             (false, false) => OUTSIDE,
@@ -223,7 +242,7 @@ impl<'a> RoundPlanner<'a> {
     }
 
     /// The fleet as it is now with these hosts to be emptied before the interval closes.
-    fn emptied(&self, hosts: &[HostIdx]) -> Problem {
+    pub(super) fn emptied(&self, hosts: &[HostIdx]) -> Problem {
         let mut problem = emptied(self.state.now(), hosts);
         problem.request.options.window_s = Some(self.open.end - self.open.start);
         problem
@@ -231,7 +250,8 @@ impl<'a> RoundPlanner<'a> {
 
     /// The first so many of these hosts that can be out together: in the window, with the spare hosts kept. Why not even
     /// the first, if it cannot. Of many hosts the number is bisected: ordering a round takes longer than filling it.
-    fn as_many_as_hold(&self, hosts: &[HostIdx], placed: &Assignments) -> Result<Chosen, End> {
+    fn as_many_as_hold(&self, set: &Set) -> Result<Chosen, End> {
+        let hosts = &set.hosts;
         let (mut holding, mut beyond, mut next) = (0, hosts.len() + 1, hosts.len());
         let mut best = Err(End::Stuck);
         while next > holding {
@@ -239,7 +259,8 @@ impl<'a> RoundPlanner<'a> {
                 return best.map_err(|_| End::Time);
             }
             let of_these = |(at, _): &&(InstanceIdx, HostIdx)| hosts[..next].contains(&self.home(*at));
-            match self.all_of(&hosts[..next], &placed.iter().filter(of_these).copied().collect::<Assignments>()) {
+            let moves = set.moves.iter().filter(of_these).copied().collect();
+            match self.all_of(&Set { hosts: hosts[..next].to_vec(), moves, cut_short: false }) {
                 Ok(chosen) => (holding, best) = (next, Ok(chosen)),
                 Err(why) => {
                     beyond = next;
@@ -251,18 +272,18 @@ impl<'a> RoundPlanner<'a> {
         best
     }
 
-    fn home(&self, instance: InstanceIdx) -> HostIdx {
+    pub(super) fn home(&self, instance: InstanceIdx) -> HostIdx {
         self.state.now().instances[instance.at()].host
     }
 
     /// All of these hosts out together, everybody where they were placed.
-    fn all_of(&self, hosts: &[HostIdx], placed: &[(InstanceIdx, HostIdx)]) -> Result<Chosen, End> {
-        let problem = self.emptied(hosts);
+    fn all_of(&self, set: &Set) -> Result<Chosen, End> {
+        let problem = self.emptied(&set.hosts);
         let mut placement = problem.standing();
-        for (instance, target) in placed {
+        for (instance, target) in &set.moves {
             placement.host[instance.at()] = *target;
         }
-        self.checked(&problem, hosts.to_vec(), &placement)
+        self.checked(&problem, set.hosts.clone(), &placement)
     }
 
     fn checked(&self, problem: &Problem, hosts: Vec<HostIdx>, placement: &Placement) -> Result<Chosen, End> {
@@ -295,46 +316,29 @@ impl<'a> RoundPlanner<'a> {
         Ok(Back { schedule, begins_s })
     }
 
-    /// One host more for each part of the fleet that would go without, if third parties make room for its instances.
-    fn displacing(
-        &self,
-        remaining: &[HostIdx],
-        hosts: &[HostIdx],
-        most: usize,
-        stuck: &mut BTreeSet<HostIdx>,
-    ) -> (Vec<HostIdx>, Assignments) {
+    /// Adds one host for each part of the fleet that would go without, if third parties make room for its instances. A
+    /// quick look does: hundreds of hosts are tried, and what one of them displaces in vain is little beside rounds that
+    /// are not reached.
+    fn displacing(&self, remaining: &[HostIdx], set: &mut Set, most: usize, stuck: &mut BTreeSet<HostIdx>) {
         let parts = part::roots(self.state.now());
-        let mut served: BTreeSet<usize> = hosts.iter().map(|host| parts[host.at()]).collect();
+        let mut served: BTreeSet<usize> = set.hosts.iter().map(|host| parts[host.at()]).collect();
         let mut tried: BTreeMap<usize, usize> = BTreeMap::new();
-        let (mut more, mut moves) = (Vec::new(), Assignments::new());
         for host in remaining {
             let part = parts[host.at()];
             let tries = tried.entry(part).or_default();
-            let enough = hosts.len() + more.len() >= most || *tries == DISPLACEMENTS_MAX;
+            let enough = set.hosts.len() >= most || *tries == DISPLACEMENTS_MAX;
             if enough || served.contains(&part) || stuck.contains(host) || self.limits.out_of_time() {
                 continue;
             }
             *tries += 1;
-            match self.displaced_for(*host) {
-                Some(of_host) => {
+            match placed(&self.emptied(&[*host]), &Limits { effort: 0, ..*self.limits }) {
+                Some(moves) => {
                     served.insert(part);
-                    more.push(*host);
-                    moves.extend(of_host);
+                    set.hosts.push(*host);
+                    set.moves.extend(moves);
                 }
                 None => _ = stuck.insert(*host),
             }
         }
-        (more, moves)
-    }
-
-    /// Where everybody goes so that a host is emptied by displacing others; `None` if none is found. A quick look does:
-    /// hundreds of hosts are tried, and what one of them displaces in vain is little beside rounds that are not reached.
-    fn displaced_for(&self, host: HostIdx) -> Option<Assignments> {
-        let problem = self.emptied(&[host]);
-        let placed = placement::place(&problem, &Limits { effort: 0, ..*self.limits }, &[]);
-        let all = placed.placement.host.iter().enumerate().map(|(at, host)| (InstanceIdx::new(at), *host));
-        let moves = all.filter(|(at, host)| problem.instances[at.at()].host != *host).collect();
-        let holds = placed.refused.value == 0 && ordering::order(&problem, &placed.placement, self.limits).is_ok();
-        holds.then_some(moves)
     }
 }

@@ -106,7 +106,8 @@ fn no_plan_of_a_tiny_fleet_refuses_or_displaces_more_than_brute_force() {
     let mut compared = 0;
     for seed in 2000..2400 {
         let shape = Shape { hosts: 3, instances_per_host: 3, fill_percent: 100, flavors: 3 };
-        let (fleet, request) = case(seed, shape);
+        let (fleet, mut request) = case(seed, shape);
+        request.options.count_first = true;
         let evacuation = matches!(request.kind, RequestKind::Evacuate { .. });
         if !evacuation || fleet.instances().len() > 7 {
             continue;

@@ -121,7 +121,8 @@ fn no_plan_refuses_or_displaces_more_than_the_exact_model() {
         let hosts = 5 + (seed % 4) as usize;
         let fill_percent = [80, 92, 98][(seed % 3) as usize];
         let shape = Shape { hosts, instances_per_host: 8, fill_percent, flavors: 4 };
-        let (fleet, request) = case(seed, shape);
+        let (fleet, mut request) = case(seed, shape);
+        request.options.count_first = true;
         let plan = planned(&fleet, &request);
         let found = (whole(reached(&plan, TierName::Refused)), whole(reached(&plan, TierName::DisplacedMemoryMb)));
         let best = optimum(&Facts::new(&fleet, &request));

@@ -13,3 +13,5 @@ mod planned;
 mod random;
 mod rejects;
 mod remedies;
+mod sequences;
+mod tiers;

@@ -58,12 +58,12 @@ fn goals(plan: &Plan) -> Markup {
             table.narrow {
                 thead { tr { th { "Goal" } th.number { "Reached" } th.number { "Proven least" } th { "" } } }
                 tbody {
-                    @for tier in &plan.proof.tiers {
+                    @for goal in words::goals(plan) {
                         tr {
-                            td { (words::tier_name(tier.name)) }
-                            td.number { (words::tier_value(tier.name, tier.value)) }
-                            td.number { (words::proven_least(plan, tier)) }
-                            td { (words::gap(plan, tier)) }
+                            td { (goal.name) }
+                            td.number { (goal.reached) }
+                            td.number { (goal.least) }
+                            td { (goal.gap) }
                         }
                     }
                 }

@@ -40,13 +40,8 @@ fn header(plan: &Plan, view: PlanView<'_>) -> String {
         let _ = writeln!(text, "{transfer} cross the network in about {duration}.");
     }
     let mut goals = table(["goal", "reached", "proven least", ""]);
-    for tier in &plan.proof.tiers {
-        goals.add_row([
-            Cell::new(words::tier_name(tier.name)),
-            right(words::tier_value(tier.name, tier.value)),
-            right(words::proven_least(plan, tier)),
-            Cell::new(words::gap(plan, tier)),
-        ]);
+    for goal in words::goals(plan) {
+        goals.add_row([Cell::new(goal.name), right(goal.reached), right(goal.least), Cell::new(goal.gap)]);
     }
     let goals = drawn(goals, &[1, 2]);
     let _ = writeln!(text, "{goals}\nPlanned in {:.2} s.", plan.proof.seconds);

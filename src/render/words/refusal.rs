@@ -46,7 +46,9 @@ pub(crate) fn reason(of: &Reason) -> String {
                 numbers(of).unwrap_or_default()
             )
         }
-        RuleName::Turn => with_subject("its host has no turn", subject),
+        RuleName::Turn => {
+            format!("{}{}", with_subject("its host has no turn", subject), shortage(of).unwrap_or_default())
+        }
         RuleName::Together => with_subject("it fits alone, but not together with the others", subject),
         RuleName::Window => with_subject("there is no time left for it in the window", subject),
     }
@@ -68,6 +70,17 @@ fn numbers(of: &Reason) -> Option<String> {
     let best = of.best.map(|best| format!("the best has {}{holder}", exact(name, best)));
     let said: Vec<_> = need.into_iter().chain(best).collect();
     (!said.is_empty()).then(|| format!(": {}", said.join(", ")))
+}
+
+/// `: 240 GiB of memory needed, 200 GiB left if cmp-07 fails as well`.
+fn shortage(of: &Reason) -> Option<String> {
+    let (name, need, left, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    Some(format!(
+        ": {} of {} needed, {} left if {host} fails as well",
+        exact(name, need),
+        class(name),
+        exact(name, left)
+    ))
 }
 
 /// An amount to the last unit: a near miss must not read as a fit.

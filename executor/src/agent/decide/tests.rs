@@ -303,3 +303,30 @@ fn an_undo_starts_nothing_that_nobody_has_seen_run() {
     assert!(starts(false, BEGUN, Copy::Stopped), "it was frozen, so it was seen to run");
     assert!(starts(false, never, Copy::Running), "it may only be halted");
 }
+
+#[test]
+fn a_guest_that_has_its_size_already_is_not_stopped_for_it() {
+    let mut order = order(Work::Build { manifest: Manifest::new() });
+    order.subject.new = attributes("a", 8);
+    let effects = effects(decide(&order, &found(Copy::Running(facts()), 0)));
+    assert_eq!(effects, [Effect::Start(BEGUN)]);
+}
+
+#[test]
+fn only_what_starts_or_removes_something_waits_for_a_new_lease() {
+    let goes_on = [
+        Effect::Freeze(BEGUN),
+        Effect::Copy(DiskFile::Base),
+        Effect::Shutdown,
+        Effect::Suspend,
+        Effect::Verify,
+        Effect::Merge,
+    ];
+    assert!(goes_on.iter().all(|effect| !effect.needs_lease()));
+}
+
+#[test]
+fn only_a_copy_that_is_about_to_be_relied_on_is_examined() {
+    let works = [Work::Snapshot, Work::CopyBase, Work::StopAndCopy, Work::DestroySource, Work::Merge];
+    assert!(works.into_iter().all(|work| !relies(&order(work))));
+}

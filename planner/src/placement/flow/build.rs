@@ -161,16 +161,16 @@ impl Built {
         self.types.iter().flat_map(|of| of.values_in(tally)).map(|(column, count)| (column, count as f64)).collect()
     }
 
-    /// What these values refuse: what it costs, and how many of each priority, the highest first; in thousandths, so that
-    /// what a solver calls whole compares as that.
+    /// What these values refuse: how many of each priority, the highest first, and before them, if asked for, what it costs; in
+    /// thousandths, so that what a solver calls whole compares as that.
     #[expect(clippy::cast_possible_truncation, reason = "numbers of instances")]
-    pub(super) fn refused_by_priority(&self, values: &[(Position, f64)]) -> Vec<i64> {
+    pub(super) fn refusal_rank(&self, values: &[(Position, f64)], cost_first: bool) -> Vec<i64> {
         let values: BTreeMap<Position, f64> = values.iter().copied().collect();
         let count = |refused: &Refusals| values.get(&refused.column).copied().unwrap_or(0.0);
         let cost = self.refused().map(|refused| refused.cost * count(refused)).sum::<f64>();
         let of = |priority: i32| self.refused().filter(|refused| refused.priority == priority).map(count).sum::<f64>();
         let counts = self.priorities().into_iter().map(of);
-        std::iter::once(cost).chain(counts).map(|sum| (sum * 1000.0).round() as i64).collect()
+        cost_first.then_some(cost).into_iter().chain(counts).map(|sum| (sum * 1000.0).round() as i64).collect()
     }
 }
 
@@ -369,7 +369,7 @@ impl<'t, 'a> Builder<'t, 'a> {
             }
         }
         let cost = match self.goal {
-            Goal::Number => 1.0,
+            Goal::Refusals => 1.0,
             Goal::Need(weights) => self.share(weights, draft.kind),
         };
         let column = |(priority, many)| Refusals { column: self.integer(many as f64, &[(row, 1.0)]), cost, priority };
