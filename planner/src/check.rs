@@ -41,6 +41,7 @@ mod window;
 use decant_schema::fleet::Fleet;
 use decant_schema::plan::{Conflict, FORMAT, Plan, Refusal};
 
+use crate::Limits;
 use itinerary::Itinerary;
 use left::Left;
 use scene::Scene;
@@ -96,7 +97,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(room::affinity(&scene, &itinerary));
     violations.extend(round::broken(&scene, plan, &itinerary));
     violations.extend(account::hosts(&scene, plan, &itinerary, &room::fullest(&scene, &moments)));
-    let (certified, weaker) = certificate::evaluate(&scene, plan);
+    let (certified, weaker) = certificate::evaluate(&scene, plan, &Limits::UNTIMED);
     violations.extend(weaker);
     violations.extend(account::boasts(plan, &certified));
     violations.extend(account::goals(&scene, plan, &itinerary));
@@ -110,19 +111,32 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     }
 }
 
-/// Says of a plan's bounds and conflicts what the checker can show of them, so that nothing is called proven that is the
-/// planner's word; that stays beside it, by its name.
-pub fn certified(fleet: &Fleet, mut plan: Plan) -> Plan {
+/// Says of a plan's bounds what the checker can show of them, so that nothing is called proven that is the planner's word;
+/// that stays beside it, by its name. What there is no time to show is not proven.
+pub(crate) fn certified(fleet: &Fleet, mut plan: Plan, limits: &Limits<'_>) -> Plan {
     let request = plan.request.clone();
     let scene = Scene::new(fleet, &request);
-    let (certified, _) = certificate::evaluate(&scene, &plan);
+    let (certified, _) = certificate::evaluate(&scene, &plan, limits);
     account::settle(&mut plan, &certified);
+    plan
+}
+
+/// Calls no conflict of a plan irreducible that is so by the planner's word.
+pub(crate) fn with_certified_conflicts(fleet: &Fleet, mut plan: Plan, limits: &Limits<'_>) -> Plan {
+    if plan.refusals.iter().all(|refusal| refusal.conflict.is_none()) {
+        return plan;
+    }
+    let request = plan.request.clone();
+    let scene = Scene::new(fleet, &request);
     let left = Left::of(&scene, &plan, &Itinerary::new(&scene, &plan));
     let shown = |refusal: &Refusal, conflict: &Conflict| match &left {
         Some(left) => left.is_irreducible(refusal, conflict),
         None => conflict::is_irreducible(&scene, conflict),
     };
-    let is_shown = |refusal: &Refusal| refusal.conflict.as_ref().is_some_and(|it| it.irreducible && shown(refusal, it));
+    let is_shown = |refusal: &Refusal| {
+        let claimed = refusal.conflict.as_ref().filter(|it| it.irreducible);
+        claimed.is_some_and(|it| !limits.out_of_time() && shown(refusal, it))
+    };
     let irreducible: Vec<bool> = plan.refusals.iter().map(is_shown).collect();
     for (refusal, irreducible) in plan.refusals.iter_mut().zip(irreducible) {
         if let Some(conflict) = &mut refusal.conflict {

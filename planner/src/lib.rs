@@ -42,7 +42,11 @@ use uuid::Uuid;
 pub use admit::admit;
 pub use limits::Limits;
 
-use problem::Problem;
+use ordering::Schedule;
+use problem::{InstanceIdx, Problem};
+
+/// Part of the time by which an answer may be late until which the checker certifies it, percent.
+const CERTIFYING: u32 = 90;
 
 /// What tells one plan from another: given by the caller, since the planner knows neither time nor chance.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,22 @@ pub struct Stamp {
     pub created_at: Timestamp,
 }
 
+/// Answers a request about a fleet: every instance it asks of gets a move or a refusal with numbers, with whom and what it
+/// conflicts, and what would help. It is [`find`] and [`Found::explained`] in one.
+///
+/// # Errors
+/// As [`find`].
+pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'_>) -> Result<Plan, Vec<Finding>> {
+    Ok(find(fleet, request, stamp, limits)?.explained(limits))
+}
+
+/// A plan that is found and proven, before its refusals are explained further.
+pub struct Found {
+    plan: Plan,
+    /// What is to be explained: nothing where nobody is refused, or where it is explained already.
+    open: Option<(Problem, Schedule, Vec<InstanceIdx>)>,
+}
+
 /// Answers a request about a fleet: every instance it asks of gets a move or a refusal with numbers.
 ///
 /// The same fleet, request and limits give the same plan, but for the stamp and the seconds it took, as long as no
@@ -60,7 +80,7 @@ pub struct Stamp {
 ///
 /// # Errors
 /// Every name the fleet does not know and every number out of range, at once.
-pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'_>) -> Result<Plan, Vec<Finding>> {
+pub fn find(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'_>) -> Result<Found, Vec<Finding>> {
     let findings = admit(&fleet, &request);
     if !findings.is_empty() {
         return Err(findings);
@@ -77,9 +97,34 @@ pub fn plan(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
             plan.outcome = Outcome::Partial;
         }
         plan.proof.rounds = Some(rolled.least);
-        return Ok(check::certified(&fleet, plan));
+        let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING));
+        return Ok(Found { plan: check::with_certified_conflicts(&fleet, plan, limits), open: None });
     }
     let answer = search::search(&problem, limits);
+    let (schedule, lacking_time) = (answer.schedule.clone(), answer.lacking_time.clone());
     let plan = assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64());
-    Ok(check::certified(&fleet, plan))
+    let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING));
+    let open = (!plan.refusals.is_empty()).then_some((problem, schedule, lacking_time));
+    Ok(Found { plan, open })
+}
+
+impl Found {
+    /// The plan so far: it can be carried out as it is.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whether there is something to explain.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The plan with what its refusals conflict with and what would help, in the share of the limit that is for it.
+    pub fn explained(self, limits: &Limits<'_>) -> Plan {
+        let Self { mut plan, open } = self;
+        let Some((problem, schedule, lacking_time)) = open else { return plan };
+        let limits = limits.for_explanations();
+        refusal::add_remedies(&problem, &schedule, &lacking_time, &mut plan.refusals, &limits);
+        check::with_certified_conflicts(&problem.fleet, plan, &limits)
+    }
 }

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use crate::mip::Effort;
 
+/// By how much an answer may be late: a fifth of the limit, and half a second for what cannot be left out.
+const LATE_DIVISOR: u32 = 5;
+const LATE: Duration = Duration::from_millis(500);
+
+/// Once a plan is found, a fifth of the limit is for saying why somebody stays and what would help.
+const EXPLAINING_DIVISOR: u32 = 5;
+
 /// How much the planner may spend. Search budgets count nodes and iterations, so that the same input gives the same
 /// plan; the wall clock is a safety net, and a plan it cut short says so.
 #[derive(Clone, Copy)]
@@ -41,9 +48,15 @@ impl Limits<'_> {
         Self { time: Some(Duration::ZERO), ..self }
     }
 
-    /// The same with so much more time, if it is limited.
-    pub(crate) fn and(self, more: Duration) -> Self {
-        Self { time: self.time.map(|time| time + more), ..self }
+    /// The same with so many percent of the time by which an answer may be late: what is begun is brought to an end in it.
+    pub(crate) fn late_by(self, percent: u32) -> Self {
+        let late = |time: Duration| time + (time / LATE_DIVISOR + LATE) * percent / 100;
+        Self { time: self.time.map(late), ..self }
+    }
+
+    /// The same for reasons, fixes and conflicts, which have a share of their own from now on.
+    pub(crate) fn for_explanations(self) -> Self {
+        Self { time: self.time.map(|time| (self.elapsed)() + time / EXPLAINING_DIVISOR), ..self }
     }
 
     /// What an integer model may spend: so many nodes at the usual effort, and no more time than there is.

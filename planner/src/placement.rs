@@ -26,7 +26,6 @@ mod tally;
 mod tests;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use decant_schema::plan::{Certificate, PoolCertificate, StoppedBy, TierName};
 use rayon::prelude::*;
@@ -40,11 +39,9 @@ pub(crate) use salvage::{Way, salvage};
 use search::Search;
 use tally::Ground;
 
-/// Hosts looked at, once for each instance, when time is out already: a second or two.
-const LATE_VISITS: usize = 1 << 18;
-
-/// Time beyond the limit in which drafts may end: without one, a pool refuses dozens that it need not.
-const DRAFTS: Duration = Duration::from_millis(400);
+/// Part of the time by which an answer may be late in which drafts may end, percent: without one, a pool refuses dozens that
+/// it need not.
+const DRAFTS: u32 = 20;
 
 /// What a tier reaches and what is proven of it: no placement at the values of the tiers before reaches less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +79,7 @@ pub fn place(problem: &Problem, limits: &Limits<'_>, no_goods: &[NoGood]) -> Pla
     let ground = Ground::new(problem, bans(problem, no_goods));
     let pools = pools::pools(&ground);
     // Every pool has a draft before any is refined: whenever the clock stops the search, there is a plan for all.
-    let drafting = limits.and(DRAFTS);
+    let drafting = limits.late_by(DRAFTS);
     let drafts: Vec<Search<'_>> =
         pools.par_iter().with_max_len(1).map(|pool| draft(Search::new(&ground, pool, &drafting))).collect();
     gather(problem, drafts.into_par_iter().with_max_len(1).map(|draft| refine(draft.within(limits))).collect())
@@ -242,11 +239,6 @@ impl PoolPlaced {
         let of_memory = self.proofs.iter().filter(|proof| proof.tier() == TierName::DisplacedMemoryMb);
         of_memory.map(|proof| proof.bound(refused)).max().unwrap_or(0)
     }
-}
-
-/// How many of a pool are placed when time is out already.
-fn visits_left(pool: &Pool) -> usize {
-    LATE_VISITS / pool.hosts.len()
 }
 
 /// The quick layers, until one has proven enough.

@@ -35,50 +35,30 @@ pub(crate) fn explain_each_without_turn(problem: &Problem, refused: &[InstanceId
     refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
 }
 
-/// The same for the refused of a schedule that is not carried out, with their conflicts and what would help.
-pub(crate) fn explain_without_turn(problem: &Problem, schedule: &Schedule, limits: &Limits<'_>) -> Vec<Refusal> {
-    with_remedies(&Explainer::without_turn(problem), schedule, &[], limits)
+/// Explains every refusal of a placement, in the order of its list.
+pub(crate) fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
+    Explainer::new(problem, placement).explain_all(placement)
 }
 
-/// Explains every refusal of a schedule, and says for the first few with whom and what they
-/// conflict and what would help: both found by planning again, side by side, so that a refusal costs time and a complete
-/// plan none. Of `lacking_time` it is known that more time is what would help.
-pub fn explain_with_remedies(
+/// The same for the refused of a schedule that is not carried out, with their conflicts and what would help.
+pub(crate) fn explain_without_turn(problem: &Problem, schedule: &Schedule, limits: &Limits<'_>) -> Vec<Refusal> {
+    let explainer = Explainer::without_turn(problem);
+    let mut refusals = explainer.explain_all(&schedule.placement);
+    explainer.add_remedies(schedule, &[], &mut refusals, limits);
+    refusals
+}
+
+/// Says for the first few refusals of a schedule with whom and what they conflict and what would help: both found by planning
+/// again, side by side, so that a refusal costs time and a complete plan none. `refusals` are those of [`explain_all`]. Of
+/// `lacking_time` it is known that more time is what would help.
+pub(crate) fn add_remedies(
     problem: &Problem,
     schedule: &Schedule,
     lacking_time: &[InstanceIdx],
+    refusals: &mut [Refusal],
     limits: &Limits<'_>,
-) -> Vec<Refusal> {
-    with_remedies(&Explainer::new(problem, &schedule.placement), schedule, lacking_time, limits)
-}
-
-fn with_remedies(
-    explainer: &Explainer<'_>,
-    schedule: &Schedule,
-    lacking_time: &[InstanceIdx],
-    limits: &Limits<'_>,
-) -> Vec<Refusal> {
-    let (problem, placement) = (explainer.problem, &schedule.placement);
-    if limits.out_of_time() {
-        return placement.refused.par_iter().map(|refused| explainer.explain(*refused)).collect();
-    }
-    let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| explainer.ruled_out(*refused)).collect();
-    let explained = placement.refused.iter().zip(&ruled_out);
-    let mut refusals: Vec<Refusal> = explained.map(|(at, ruled_out)| explainer.refusal(*at, ruled_out)).collect();
-    let all = placement.refused.iter().zip(&ruled_out).zip(&mut refusals);
-    let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
-    let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
-    let of: Vec<InstanceIdx> = sought.iter().map(|case| case.instance).collect();
-    // On one thread conflicts come after fixes, which leave them time.
-    let of_fixes = if rayon::current_num_threads() > 1 { *limits } else { limits.half_of_what_is_left() };
-    let ((), conflicts) = rayon::join(
-        || fixes::add(problem, placement.refused.len(), &mut sought, &of_fixes),
-        || conflict::of_all(problem, schedule, &of, limits),
-    );
-    for (case, conflict) in sought.into_iter().zip(conflicts) {
-        case.refusal.conflict = conflict;
-    }
-    refusals
+) {
+    Explainer::new(problem, &schedule.placement).add_remedies(schedule, lacking_time, refusals, limits);
 }
 
 /// A refused instance for which remedies are sought.
@@ -126,6 +106,39 @@ impl<'a> Explainer<'a> {
     /// Of a host that has no turn, so that nobody leaves it: what could go alone stays for the others on it.
     fn without_turn(problem: &'a Problem) -> Self {
         Self { alone: RuleName::Together, ..Self::new(problem, &problem.standing()) }
+    }
+
+    /// Why all of these stay, in the order of their list.
+    fn explain_all(&self, placement: &Placement) -> Vec<Refusal> {
+        placement.refused.par_iter().map(|refused| self.explain(*refused)).collect()
+    }
+
+    /// As [`add_remedies`] says.
+    fn add_remedies(
+        &self,
+        schedule: &Schedule,
+        lacking_time: &[InstanceIdx],
+        refusals: &mut [Refusal],
+        limits: &Limits<'_>,
+    ) {
+        if limits.out_of_time() {
+            return;
+        }
+        let (problem, placement) = (self.problem, &schedule.placement);
+        let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| self.ruled_out(*refused)).collect();
+        let all = placement.refused.iter().zip(&ruled_out).zip(refusals);
+        let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
+        let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
+        let of: Vec<InstanceIdx> = sought.iter().map(|case| case.instance).collect();
+        // On one thread conflicts come after fixes, which leave them time.
+        let of_fixes = if rayon::current_num_threads() > 1 { *limits } else { limits.half_of_what_is_left() };
+        let ((), conflicts) = rayon::join(
+            || fixes::add(problem, placement.refused.len(), &mut sought, &of_fixes),
+            || conflict::of_all(problem, schedule, &of, limits),
+        );
+        for (case, conflict) in sought.into_iter().zip(conflicts) {
+            case.refusal.conflict = conflict;
+        }
     }
 
     fn explain(&self, refused: InstanceIdx) -> Refusal {

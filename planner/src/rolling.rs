@@ -86,8 +86,15 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
         placement,
         moves: stitch::with_reasons(&problem, course.stitched.moves),
     };
-    let answer =
-        Answer { schedule, refusals, refused_bound: 0, displaced_bound: Some(0), certificate: None, stopped_by };
+    let answer = Answer {
+        schedule,
+        refusals,
+        refused_bound: 0,
+        displaced_bound: Some(0),
+        certificate: None,
+        stopped_by,
+        lacking_time: Vec::new(),
+    };
     Rolled { problem, answer, rounds, left, away, least }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     pub(crate) displaced_bound: Option<u64>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) stopped_by: Option<StoppedBy>,
+    /// Of whom it is known that a longer window is what would help.
+    pub(crate) lacking_time: Vec<InstanceIdx>,
 }
 
 /// Moves in an order that exists, whenever they start.
@@ -42,7 +44,8 @@ pub(crate) struct Ordered {
     stopped_by: Option<StoppedBy>,
 }
 
-/// Answers a problem. The bounds are those of the problem as asked, whatever had to be given up for an order.
+/// Answers a problem; of what would help those that stay, only a longer window is known so far. The bounds are those of the
+/// problem as asked, whatever had to be given up for an order.
 pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let first = placement::place(problem, &limits.percent(PLACING_PERCENT), &[]);
     let (whole, best) = Ordered::from(problem, first.clone(), limits).or_better(problem, &first, limits);
@@ -54,7 +57,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let fewest = best.is_some() && (problem.request.options.count_first || problem.priorities().len() < 2);
     schedule.placement.refused = refused;
     let best = best.filter(|_| late.is_empty());
-    let mut refusals = refusal::explain_with_remedies(problem, &schedule, &lacking_time, limits);
+    let mut refusals = refusal::explain_all(problem, &schedule.placement);
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {
         refusals,
@@ -62,6 +65,7 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
         displaced_bound: Some(best.unwrap_or_else(|| first.displaced_bound(problem, &schedule.placement.refused))),
         certificate: first.certificate(count),
         stopped_by,
+        lacking_time,
         schedule,
     }
 }
@@ -190,7 +194,7 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Attempt
         Ok(found) if refused(&found) <= least => return Attempt::AsPlaced(found),
         other => other,
     };
-    match (ordered, salvaged(problem, &first)) {
+    match (ordered, salvaged(problem, &first, limits)) {
         (Ok(found), Some(salvaged)) if refused(&salvaged) < refused(&found) => Attempt::AsPlaced(salvaged),
         (Ok(found), _) => Attempt::AsPlaced(found),
         (Err(_), Some(salvaged)) if refused(&salvaged) <= least => Attempt::AsPlaced(salvaged),
@@ -202,8 +206,9 @@ fn with_order(problem: &Problem, placed: Placed, limits: &Limits<'_>) -> Attempt
 }
 
 /// What of a placement can be carried out, with whoever that leaves placed after it.
-fn salvaged(problem: &Problem, placed: &Placed) -> Option<Found> {
-    let (salvaged, way) = placement::salvage(problem, placed, &ordering::as_far_as_it_goes(problem, &placed.placement));
+fn salvaged(problem: &Problem, placed: &Placed, limits: &Limits<'_>) -> Option<Found> {
+    let (salvaged, way) =
+        placement::salvage(problem, placed, &ordering::as_far_as_it_goes(problem, &placed.placement), limits);
     let schedule = ordering::along(problem, &salvaged.placement, &way)?;
     Some((salvaged, schedule))
 }

@@ -154,7 +154,8 @@ pub(crate) struct PlanningOptions {
     /// What standard output carries: a summary for people, or the document.
     #[arg(long, value_enum, default_value_t = Format::Human, env = "DECANT_FORMAT")]
     pub(crate) format: Format,
-    /// Stop improving after this long and answer with what there is, saying so.
+    /// Stop improving after this long and answer with what there is, saying so; what would help those that stay is looked
+    /// for after that, for a fifth as long at most.
     #[arg(long, value_name = "TIME", default_value = "60s", env = "DECANT_TIME_LIMIT")]
     pub(crate) time_limit: Seconds,
     /// Move nobody but the instances that were asked for.

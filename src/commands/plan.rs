@@ -164,14 +164,19 @@ pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Optio
 
 /// Plans, delivers the plan, and says how complete it is.
 fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: Instant) -> Result<Exit, Failure> {
+    let limits = Limits { elapsed: &|| began.elapsed(), time: Some(args.time_limit.0), effort: 1 };
+    let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
+    let threads = threads(args)?;
     let spinner = output::Spinner::show("planning");
-    let plan = threads(args)?.install(|| {
-        let limits = Limits { elapsed: &|| began.elapsed(), time: Some(args.time_limit.0), effort: 1 };
-        let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
-        decant_planner::plan(Arc::clone(&fleet), request, stamp, &limits)
-    });
+    let found = threads.install(|| decant_planner::find(Arc::clone(&fleet), request, stamp, &limits));
     drop(spinner);
-    let plan = plan.map_err(|findings| Failure::findings("the request", &findings))?;
+    let found = found.map_err(|findings| Failure::findings("the request", &findings))?;
+    if found.is_open() {
+        write_file(found.plan(), args)?;
+    }
+    let spinner = output::Spinner::show(&explaining(found.plan(), args));
+    let plan = threads.install(|| found.explained(&limits));
+    drop(spinner);
     deliver(&fleet, &plan, args)?;
     Ok(if plan.outcome == Outcome::Partial { Exit::Incomplete } else { Exit::Done })
 }
@@ -184,14 +189,30 @@ pub(super) fn threads(args: &PlanningOptions) -> Result<rayon::ThreadPool, Failu
     })
 }
 
+/// What is being done once the plan is there, for whoever waits.
+fn explaining(plan: &Plan, args: &PlanningOptions) -> String {
+    let written = args.output.as_deref().filter(|path| !is_stdout(path));
+    let there = written.map_or("the plan is found".to_owned(), |path| format!("the plan is in {}", path.display()));
+    format!("{there}; looking for what would help the {} that stay", plan.refusals.len())
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The document to its file, if it has one.
+fn write_file(plan: &Plan, args: &PlanningOptions) -> Result<(), Failure> {
+    match args.output.as_deref().filter(|path| !is_stdout(path)) {
+        Some(path) => output::write_json(Some(path), plan),
+        None => Ok(()),
+    }
+}
+
 /// The document to its file, and to standard output what was asked for there.
 fn deliver(fleet: &Fleet, plan: &Plan, args: &PlanningOptions) -> Result<(), Failure> {
-    let to_stdout = args.output.as_deref().is_some_and(|path| path.as_os_str() == "-");
-    if let Some(path) = &args.output {
-        output::write_json(Some(path), plan)?;
-    }
+    write_file(plan, args)?;
     match args.format {
-        _ if to_stdout => Ok(()),
+        _ if args.output.as_deref().is_some_and(is_stdout) => output::write_json(None, plan),
         Format::Json => output::write_json(None, plan),
         Format::Human => output::print(&render::text::plan(PlanView { plan, fleet: Some(fleet) }, Extent::Brief)),
     }

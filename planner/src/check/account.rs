@@ -183,7 +183,8 @@ pub(super) fn boasts(plan: &Plan, certified: &Certified) -> Vec<Violation> {
     beyond.collect()
 }
 
-/// Says of every goal what is proven, and keeps what the planner knows beyond that apart.
+/// Says of every goal what is proven, nothing where there was no time to tell, and keeps what the planner knows beyond that
+/// apart.
 pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
     for tier in &mut plan.proof.tiers {
         let proven = certified.of(tier.name);
@@ -191,7 +192,9 @@ pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
         let exact = matches!(tier.name, TierName::Refused | TierName::DisplacedMemoryMb);
         let more = of_rounds || exact && proven <= tier.value;
         match tier.bound {
-            Some(bound) if !follows(bound, proven) => (tier.bound, tier.planner_bound) = (Some(proven), Some(bound)),
+            Some(bound) if !follows(bound, proven) => {
+                (tier.bound, tier.planner_bound) = ((!certified.cut_short).then_some(proven), Some(bound));
+            }
             Some(bound) if more => tier.bound = Some(bound.max(proven)),
             Some(_) | None => {}
         }

@@ -22,6 +22,7 @@ use super::scene::Scene;
 use super::turns::Turns;
 use super::violation::Violation;
 use super::window;
+use crate::Limits;
 
 /// Lower bounds of the goals.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub(super) struct Certified {
     pub(super) duration_s: f64,
     /// The imbalance no complete plan beats.
     pub(super) imbalance: f64,
+    /// Whether time was over before all was evaluated: then more may be true.
+    pub(super) cut_short: bool,
 }
 
 impl Certified {
@@ -52,8 +55,11 @@ impl Certified {
     }
 }
 
-/// What the fleet and the plan's certificate prove, and the bounds of pools that claim more.
-pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violation>) {
+/// What the fleet and the plan's certificate prove, and the bounds of pools that claim more; as far as there is time.
+pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan, limits: &Limits<'_>) -> (Certified, Vec<Violation>) {
+    if limits.out_of_time() {
+        return (Certified { cut_short: true, ..Certified::default() }, Vec::new());
+    }
     let pools = Pools::new(scene);
     if matches!(scene.request.kind, RequestKind::Rolling { .. }) {
         let refused = counting::unmoved(scene, &pools).len() as u64;
@@ -62,20 +68,21 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
         return (Certified { refused, duration_s, ..Certified::default() }, Vec::new());
     }
     let certificate = plan.proof.certificate.as_ref();
-    let (mut refused, mut weaker) = least_refused(scene, &pools, certificate);
+    let (mut refused, mut weaker) = least_refused(scene, &pools, certificate, limits);
     let levels = Levels::new(scene);
     let planned = levels::refused(scene, &pools, plan);
-    let least = least_by_priority(scene, &pools, &levels, &planned, &mut refused);
+    let least = least_by_priority(scene, &pools, &levels, &planned, &mut refused, limits);
     let mut displaced: BTreeMap<usize, u64> = BTreeMap::new();
     for of_pool in of_tier(certificate, TierName::DisplacedMemoryMb) {
         let pool = pools.pool[position(scene, of_pool)];
         let refusals = refusals_max(&pools, plan, &refused, pool);
-        let (pool, proven) = prove(scene, &pools, of_pool, refusals);
+        let (pool, proven) = prove(scene, &pools, of_pool, refusals, limits);
         let known = displaced.entry(pool).or_default();
         *known = proven.max(*known);
         weaker.extend(claims_more(of_pool, *known));
     }
-    exhaust_displaced(scene, &pools, &levels, plan, (&planned, &least), &mut displaced);
+    let refusing = (&planned, &least);
+    exhaust_displaced(scene, &pools, &levels, plan, refusing, &mut displaced, limits);
     let stuck = whom(&pools, Role::is_hopeless);
     let refused: u64 = refused.values().sum();
     let refused = refused.max(window::too_late(scene));
@@ -92,6 +99,7 @@ pub(super) fn evaluate(scene: &Scene<'_>, plan: &Plan) -> (Certified, Vec<Violat
     if plan.refusals.is_empty() {
         (certified.duration_s, certified.imbalance) = (least::duration_s(scene), least::imbalance(scene, plan));
     }
+    certified.cut_short = limits.out_of_time();
     (certified, weaker)
 }
 
@@ -103,6 +111,7 @@ fn least_by_priority(
     levels: &Levels,
     planned: &BTreeMap<usize, Vec<usize>>,
     refused: &mut BTreeMap<usize, u64>,
+    limits: &Limits<'_>,
 ) -> BTreeMap<usize, Rank> {
     let mut least = BTreeMap::new();
     for (pool, these) in planned {
@@ -110,7 +119,7 @@ fn least_by_priority(
         let at_best = levels.at_best(scene, pools.parties_of(*pool), *known);
         if levels.rank(scene, these.iter().copied()) == at_best {
             least.insert(*pool, at_best);
-        } else if let Some(found) = reach::least_refused(scene, pools, levels, *pool) {
+        } else if let Some(found) = reach::least_refused(scene, pools, levels, *pool, limits) {
             *known = found.count.max(*known);
             least.insert(*pool, found.rank);
         }
@@ -126,20 +135,25 @@ fn exhaust_displaced(
     plan: &Plan,
     (planned, least): (&BTreeMap<usize, Vec<usize>>, &BTreeMap<usize, Rank>),
     displaced: &mut BTreeMap<usize, u64>,
+    limits: &Limits<'_>,
 ) {
     for (pool, reached) in levels::displaced(scene, pools, plan) {
         let refused = levels.rank(scene, planned.get(&pool).into_iter().flatten().copied());
         let refuses_least = !planned.contains_key(&pool) || least.get(&pool) == Some(&refused);
         let known = displaced.entry(pool).or_default();
-        if *known < reached && refuses_least {
+        if *known < reached && refuses_least && !limits.out_of_time() {
             *known = reach::least_displaced(scene, pools, levels, pool, &refused, reached).max(*known);
         }
     }
 }
 
 /// How many requested instances no plan moves, as far as this certificate proves, and what of it claims more.
-pub(super) fn refused_min(scene: &Scene<'_>, certificate: Option<&Certificate>) -> (u64, Vec<Violation>) {
-    let (refused, weaker) = least_refused(scene, &Pools::new(scene), certificate);
+pub(super) fn refused_min(
+    scene: &Scene<'_>,
+    certificate: Option<&Certificate>,
+    limits: &Limits<'_>,
+) -> (u64, Vec<Violation>) {
+    let (refused, weaker) = least_refused(scene, &Pools::new(scene), certificate, limits);
     (refused.values().sum(), weaker)
 }
 
@@ -148,6 +162,7 @@ fn least_refused(
     scene: &Scene<'_>,
     pools: &Pools,
     certificate: Option<&Certificate>,
+    limits: &Limits<'_>,
 ) -> (BTreeMap<usize, u64>, Vec<Violation>) {
     let mut refused = stuck(pools);
     for (pool, crowded_out) in counting::crowded_out(scene, pools) {
@@ -155,7 +170,7 @@ fn least_refused(
     }
     let mut weaker = Vec::new();
     for of_pool in of_tier(certificate, TierName::Refused) {
-        let (pool, proven) = prove(scene, pools, of_pool, 0);
+        let (pool, proven) = prove(scene, pools, of_pool, 0, limits);
         let known = refused.entry(pool).or_default();
         *known = proven.max(*known);
         weaker.extend(claims_more(of_pool, *known));
@@ -204,9 +219,15 @@ fn refusals_max(pools: &Pools, plan: &Plan, refused: &BTreeMap<usize, u64>, pool
 }
 
 /// The pool a certificate is about, and the bound its prices yield there for plans of at most so many refusals.
-fn prove(scene: &Scene<'_>, pools: &Pools, of_pool: &PoolCertificate, refusals: u64) -> (usize, u64) {
+fn prove(
+    scene: &Scene<'_>,
+    pools: &Pools,
+    of_pool: &PoolCertificate,
+    refusals: u64,
+    limits: &Limits<'_>,
+) -> (usize, u64) {
     let pool = pools.pool[position(scene, of_pool)];
-    (pool, Prices::new(scene, pools, of_pool).and_then(|prices| prices.bound(pool, refusals)).unwrap_or(0))
+    (pool, Prices::new(scene, pools, of_pool).and_then(|prices| prices.bound(pool, refusals, limits)).unwrap_or(0))
 }
 
 /// A certificate's prices, over its denominator.
@@ -253,7 +274,7 @@ impl<'a> Prices<'a> {
     }
 
     /// The bound of a pool for plans that refuse at most so many of it.
-    fn bound(&self, pool: usize, refusals: u64) -> Option<u64> {
+    fn bound(&self, pool: usize, refusals: u64, limits: &Limits<'_>) -> Option<u64> {
         let mut arrivals: Vec<Vec<Arrival>> = Vec::new();
         let mut cases: BTreeMap<Case, i128> = BTreeMap::new();
         let mut pays = -self.refusal * i128::from(refusals);
@@ -270,7 +291,7 @@ impl<'a> Prices<'a> {
             });
             *cases.entry(self.case(host, set, &others)).or_default() += 1;
         }
-        pays += total(&arrivals, cases, self.classes.len())?;
+        pays += total(&arrivals, cases, self.classes.len(), limits)?;
         let bound = pays.max(0).div_euclid(self.denominator) + i128::from(pays.max(0).rem_euclid(self.denominator) > 0);
         u64::try_from(self.rounded(pool, bound)).ok()
     }
@@ -352,7 +373,7 @@ impl<'a> Prices<'a> {
 }
 
 /// What all hosts pay at least; each case with how many hosts it is.
-fn total(arrivals: &[Vec<Arrival>], cases: BTreeMap<Case, i128>, classes: usize) -> Option<i128> {
+fn total(arrivals: &[Vec<Arrival>], cases: BTreeMap<Case, i128>, classes: usize, limits: &Limits<'_>) -> Option<i128> {
     let mut by_arrivals: BTreeMap<usize, Vec<(Case, i128)>> = BTreeMap::new();
     for (case, hosts) in cases {
         by_arrivals.entry(case.arrivals).or_default().push((case, hosts));
@@ -363,10 +384,10 @@ fn total(arrivals: &[Vec<Arrival>], cases: BTreeMap<Case, i128>, classes: usize)
         for (case, _) in &cases {
             room_max.iter_mut().zip(case.room_max()).for_each(|(most, room)| *most = (*most).max(room));
         }
-        let table = Tables::new(&arrivals[set], &room_max)?;
+        let table = Tables::new(&arrivals[set], &room_max, limits)?;
         let worths = Worth::candidates(&arrivals[set], classes);
         let pays: Option<Vec<i128>> =
-            cases.par_iter().map(|(case, hosts)| Some(pays_least(case, &table, &worths)? * hosts)).collect();
+            cases.par_iter().map(|(case, hosts)| Some(pays_least(case, &table, &worths, limits)? * hosts)).collect();
         total += pays?.into_iter().sum::<i128>();
     }
     Some(total)

@@ -19,6 +19,7 @@ use super::room::usage_at_end;
 use super::rule::{Wish, immobile};
 use super::scene::{Amounts, Asked, Scene, subtract};
 use super::violation::{Claim, Standing, Unproven, Violation};
+use crate::Limits;
 
 /// What is said of refusals in conflicts and fixes, and how it stands.
 #[derive(Default)]
@@ -163,7 +164,7 @@ fn is_proven(scene: &Scene<'_>, refusal: &Refusal, conflict: &Conflict) -> Resul
         return Err("there is a place for all of them as things stand".to_owned());
     }
     let Some((fleet, request)) = alone(scene, &positions) else { return Ok(false) };
-    let (refused, weaker) = refused_min(&Scene::new(&fleet, &request), conflict.certificate.as_ref());
+    let (refused, weaker) = refused_min(&Scene::new(&fleet, &request), conflict.certificate.as_ref(), &Limits::UNTIMED);
     weaker.first().map_or(Ok(refused > 0), |weaker| Err(weaker.to_string()))
 }
 

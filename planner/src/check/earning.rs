@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::knapsack::{Tables, Worth};
+use crate::Limits;
 
 /// One way an instance may decide.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +69,7 @@ const ROOMS_MAX: usize = 1 << 18;
 
 /// The least the host pays, negative if it earns more than it pays; or less than that where telling exactly would
 /// take too long, which can only weaken a bound. `None` if the numbers are too large.
-pub(super) fn pays_least(case: &Case, table: &Tables, worths: &[Worth]) -> Option<i128> {
+pub(super) fn pays_least(case: &Case, table: &Tables, worths: &[Worth], limits: &Limits<'_>) -> Option<i128> {
     let Some(ceiling) = worths.iter().filter_map(|worth| Ceiling::new(case, worth)).min_by(Ceiling::compare) else {
         return case
             .room
@@ -94,7 +95,7 @@ pub(super) fn pays_least(case: &Case, table: &Tables, worths: &[Worth]) -> Optio
                 *known = (*known).min(paid);
             }
         }
-        if next.len() > ROOMS_MAX {
+        if next.len() > ROOMS_MAX || limits.out_of_time() {
             return Some(-ceiling.rounded()?);
         }
         rooms = next;

@@ -1,5 +1,7 @@
 //! What arrivals can earn in some room: an unbounded knapsack over several classes, and a ceiling on it.
 
+use crate::Limits;
+
 /// An instance that may arrive, any number of times: what it earns, and what it needs by class.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Arrival {
@@ -19,8 +21,9 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Fills the tables; `None` if something earns without needing anything of any two classes, so that there is no most.
-    pub(super) fn new(arrivals: &[Arrival], room_max: &[i128]) -> Option<Self> {
+    /// Fills the tables; `None` if something earns without needing anything of any two classes, so that there is no most, or
+    /// if there is no time.
+    pub(super) fn new(arrivals: &[Arrival], room_max: &[i128], limits: &Limits<'_>) -> Option<Self> {
         let all: Vec<usize> = (0..room_max.len()).collect();
         let sets: Vec<Vec<usize>> = match all.len() {
             0..=2 => vec![all],
@@ -29,7 +32,7 @@ impl Tables {
         let table = |set: Vec<usize>| {
             let of_set = |arrival: &Arrival| Arrival { need: chosen(&arrival.need, &set), earns: arrival.earns };
             let arrivals: Vec<Arrival> = arrivals.iter().map(of_set).collect();
-            Some((set.clone(), Table::new(&arrivals, &chosen(room_max, &set))?))
+            Some((set.clone(), Table::new(&arrivals, &chosen(room_max, &set), limits)?))
         };
         let tables: Vec<(Vec<usize>, Table)> = sets.into_iter().filter_map(table).collect();
         (!tables.is_empty()).then_some(Self { tables })
@@ -45,7 +48,7 @@ fn chosen(amounts: &[i128], set: &[usize]) -> Vec<i128> {
     set.iter().map(|class| amounts[*class]).collect()
 }
 
-/// The most that arrivals can earn, for every room up to a greatest one.
+/// The most that arrivals can earn, for every room up to a greatest one, in no more than two classes.
 struct Table {
     /// By class: amounts that make one step of the grid.
     unit: Vec<i128>,
@@ -55,8 +58,8 @@ struct Table {
 }
 
 impl Table {
-    /// Fills the table; `None` if something earns without needing anything, so that there is no most.
-    fn new(arrivals: &[Arrival], room_max: &[i128]) -> Option<Self> {
+    /// Fills the table; `None` if something earns without needing anything, so that there is no most, or if there is no time.
+    fn new(arrivals: &[Arrival], room_max: &[i128], limits: &Limits<'_>) -> Option<Self> {
         let unit = units(arrivals, room_max);
         let steps = |arrival: &Arrival| -> Vec<usize> {
             arrival.need.iter().zip(&unit).map(|(need, unit)| steps(*need, *unit)).collect()
@@ -68,29 +71,32 @@ impl Table {
         }
         let size: Vec<usize> = room_max.iter().zip(&unit).map(|(room, unit)| steps_of(*room, *unit) + 1).collect();
         let mut table = Self { unit, earned: vec![0; size.iter().product()], size };
-        table.fill(&arrivals);
+        for (need, earns) in worthwhile(arrivals) {
+            if limits.out_of_time() {
+                return None;
+            }
+            table.admit(&need, earns);
+        }
         Some(table)
     }
 
-    fn fill(&mut self, arrivals: &[(Vec<usize>, i128)]) {
-        let back: Vec<usize> = arrivals.iter().map(|(need, _)| self.cell(need)).collect();
-        let mut at = vec![0; self.size.len()];
-        for cell in 0..self.earned.len() {
-            let mut best = 0;
-            let mut stride = 1;
-            for (at, size) in at.iter().zip(&self.size).rev() {
-                if *at > 0 {
-                    best = best.max(self.earned[cell - stride]);
-                }
-                stride *= size;
+    /// Lets one more sort of arrival come, any number of times. Cells are raised in their order, so that those it reads have
+    /// it already.
+    fn admit(&mut self, need: &[usize], earns: i128) {
+        if need.iter().zip(&self.size).any(|(need, size)| need >= size) {
+            return;
+        }
+        let back = self.cell(need);
+        let columns = self.size.last().copied().unwrap_or(1);
+        let (first_row, first_column) = match need {
+            [row, column] => (*row, *column),
+            [column] => (0, *column),
+            _ => (0, 0),
+        };
+        for row in first_row..self.earned.len() / columns {
+            for cell in row * columns + first_column..(row + 1) * columns {
+                self.earned[cell] = self.earned[cell].max(earns + self.earned[cell - back]);
             }
-            for ((need, earns), back) in arrivals.iter().zip(&back) {
-                if need.iter().zip(&at).all(|(need, at)| need <= at) {
-                    best = best.max(earns + self.earned[cell - back]);
-                }
-            }
-            self.earned[cell] = best;
-            advance(&mut at, &self.size);
         }
     }
 
@@ -109,15 +115,17 @@ impl Table {
     }
 }
 
-/// The next cell in the order of the table, its last class running fastest.
-fn advance(at: &mut [usize], size: &[usize]) {
-    for (at, size) in at.iter_mut().zip(size).rev() {
-        *at += 1;
-        if *at < *size {
-            return;
+/// Those in whose place no other could come that needs no more and earns no less.
+fn worthwhile(mut arrivals: Vec<(Vec<usize>, i128)>) -> Vec<(Vec<usize>, i128)> {
+    arrivals.sort_by(|(need, earns), (other, more)| more.cmp(earns).then_with(|| need.cmp(other)));
+    let mut kept: Vec<(Vec<usize>, i128)> = Vec::new();
+    for (need, earns) in arrivals {
+        let replaces = |(other, _): &(Vec<usize>, i128)| other.iter().zip(&need).all(|(other, need)| other <= need);
+        if earns > 0 && !kept.iter().any(replaces) {
+            kept.push((need, earns));
         }
-        *at = 0;
     }
+    kept
 }
 
 /// Whole steps in an amount.

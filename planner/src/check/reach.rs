@@ -16,6 +16,7 @@ use super::levels::{Levels, Rank};
 use super::pool::{Kind, Party, Pools, Role};
 use super::room::kept;
 use super::scene::{Amounts, Scene};
+use crate::Limits;
 
 /// Single moves looked at before a pool is given up as too large: a tenth of a second.
 const LEGS_MAX: usize = 300_000;
@@ -40,8 +41,14 @@ pub(super) struct Least {
     pub(super) count: u64,
 }
 
-/// The least refused of a pool in whatever can be reached; `None` if there is too much of it.
-pub(super) fn least_refused(scene: &Scene<'_>, pools: &Pools, levels: &Levels, pool: usize) -> Option<Least> {
+/// The least refused of a pool in whatever can be reached; `None` if there is too much of it, or no time.
+pub(super) fn least_refused(
+    scene: &Scene<'_>,
+    pools: &Pools,
+    levels: &Levels,
+    pool: usize,
+    limits: &Limits<'_>,
+) -> Option<Least> {
     let world = World::new(scene, pools, levels, pool, Detail::Ends)?;
     let mut seen: FxHashSet<State> = FxHashSet::from_iter([world.start()]);
     let mut open = vec![world.start()];
@@ -60,7 +67,7 @@ pub(super) fn least_refused(scene: &Scene<'_>, pools: &Pools, levels: &Levels, p
                 open.push(next);
             }
         });
-        if legs > LEGS_MAX {
+        if legs > LEGS_MAX || limits.out_of_time() {
             return None;
         }
     }

@@ -3,17 +3,20 @@
 //! The simplest ejection chain (Glover 1996), of length one and at most two ejected: enough to repair a placement
 //! that is almost right.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use crate::limits::Limits;
 use crate::problem::{HostIdx, InstanceIdx, KindIdx, Task};
 
 use super::affinity::Unit;
 use super::direct;
 use super::tally::Tally;
 
-/// Makes room for each of these, the least memory displaced first; returns those for which it found none.
-pub(super) fn eject(tally: &mut Tally<'_>, left: Vec<Unit>, hosts: &[HostIdx]) -> Vec<Unit> {
-    left.into_iter().filter(|unit| !make_room(tally, unit, hosts)).collect()
+/// Makes room for each of these while there is time, the least memory displaced first; returns those for which it found
+/// none.
+pub(super) fn eject(tally: &mut Tally<'_>, left: Vec<Unit>, hosts: &[HostIdx], limits: &Limits<'_>) -> Vec<Unit> {
+    left.into_iter().filter(|unit| limits.out_of_time() || !make_room(tally, unit, hosts)).collect()
 }
 
 /// Places a unit on the host where that displaces the least memory.
@@ -22,10 +25,10 @@ fn make_room(tally: &mut Tally<'_>, unit: &Unit, hosts: &[HostIdx]) -> bool {
     if direct::place(tally, unit, hosts, &weights) {
         return true;
     }
-    let fits = fitting(tally, hosts);
     // Pairs are many, and wanted only where no single third party makes enough room.
-    [least_one, least_two].into_iter().any(|least| {
-        let options = options(tally, unit, hosts, &fits, least);
+    let fits = vec![OnceCell::new(); tally.ground.problem.kinds.len()];
+    [ALONE, IN_PAIRS].into_iter().any(|making_way| {
+        let options = options(tally, unit, hosts, &fits, &making_way);
         options.into_iter().any(|((_, ejected), host)| carry_out(tally, unit, host, &ejected, hosts, &weights))
     })
 }
@@ -98,31 +101,48 @@ fn giving_up(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx, guests: &[
     None
 }
 
+/// In which numbers third parties make way.
+struct MakingWay {
+    /// Whether one of this claim may be among them, given what is lacking.
+    helps: fn(claim: &[i64], shortage: &[i64]) -> bool,
+    /// Those of least memory.
+    least: fn(&Tally<'_>, &Opening) -> Option<Ejection>,
+}
+
+const ALONE: MakingWay = MakingWay { helps: is_enough, least: least_one };
+const IN_PAIRS: MakingWay = MakingWay { helps: is_some, least: least_two };
+
+fn is_enough(claim: &[i64], shortage: &[i64]) -> bool {
+    shortage.iter().zip(claim).all(|(shortage, claim)| claim >= shortage)
+}
+
+fn is_some(claim: &[i64], shortage: &[i64]) -> bool {
+    shortage.iter().zip(claim).any(|(shortage, claim)| *shortage > 0 && *claim > 0)
+}
+
 /// Where third parties that fit elsewhere would make way for the unit, the least memory first.
 fn options(
     tally: &Tally<'_>,
     unit: &Unit,
     hosts: &[HostIdx],
-    fits: &[bool],
-    least: fn(&Tally<'_>, &Opening) -> Option<Ejection>,
+    fits: &[OnceCell<bool>],
+    making_way: &MakingWay,
 ) -> Vec<(Ejection, HostIdx)> {
-    let option = |host: &HostIdx| least(tally, &opening(tally, unit, *host, fits)?).map(|ejection| (ejection, *host));
+    let fits = |kind: KindIdx| *fits[kind.at()].get_or_init(|| fits_anywhere(tally, kind, hosts));
+    let option = |host: &HostIdx| {
+        let opening = opening(tally, unit, *host, &fits, making_way.helps)?;
+        (making_way.least)(tally, &opening).map(|ejection| (ejection, *host))
+    };
     let mut options: Vec<(Ejection, HostIdx)> = hosts.iter().filter_map(option).collect();
     options.sort();
     options
 }
 
-/// By kind: whether any host has room for one more of it.
-fn fitting(tally: &Tally<'_>, hosts: &[HostIdx]) -> Vec<bool> {
-    let problem = tally.ground.problem;
-    let fits = |at: usize| {
-        let kind = KindIdx::new(at);
-        let has_room = |host: &HostIdx| {
-            problem.kinds[at].need.iter().zip(tally.room(*host)).all(|(need, room)| *need <= 0 || need <= room)
-        };
-        hosts.iter().any(|host| has_room(host) && tally.ground.may_hold(kind, *host))
-    };
-    (0..problem.kinds.len()).map(fits).collect()
+/// Whether any host has room for one more of a kind.
+fn fits_anywhere(tally: &Tally<'_>, kind: KindIdx, hosts: &[HostIdx]) -> bool {
+    let need = &tally.ground.problem.kinds[kind.at()].need;
+    let has_room = |host: &HostIdx| need.iter().zip(tally.room(*host)).all(|(need, room)| *need <= 0 || need <= room);
+    hosts.iter().any(|host| tally.ground.may_hold(kind, *host) && has_room(host))
 }
 
 /// What a host lacks for a unit, and who may make way.
@@ -137,7 +157,13 @@ struct Opening {
 type Ejection = (i64, Vec<InstanceIdx>);
 
 /// What would have to give way on the host; `None` if the rules keep the unit off it.
-fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Option<Opening> {
+fn opening(
+    tally: &Tally<'_>,
+    unit: &Unit,
+    host: HostIdx,
+    fits: &dyn Fn(KindIdx) -> bool,
+    helps: fn(&[i64], &[i64]) -> bool,
+) -> Option<Opening> {
     let problem = tally.ground.problem;
     if !unit.members.iter().all(|member| tally.ground.admits(*member, host)) {
         return None;
@@ -150,7 +176,8 @@ fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Opti
     }
     let may_make_way = |at: &InstanceIdx| {
         problem.instances[at.at()].task == Task::MayMove
-            && fits[problem.instances[at.at()].kind.at()]
+            && helps(&problem.kind(*at).claim, &shortage)
+            && fits(problem.instances[at.at()].kind)
             && tally.ground.departs(*at)
             && tally.stands(*at)
             && !tally.ground.problem.is_bound(*at)
@@ -162,8 +189,7 @@ fn opening(tally: &Tally<'_>, unit: &Unit, host: HostIdx, fits: &[bool]) -> Opti
 /// The third party of least memory that makes enough room by leaving.
 fn least_one(tally: &Tally<'_>, opening: &Opening) -> Option<Ejection> {
     let kind = |at: &InstanceIdx| tally.ground.problem.kind(*at);
-    let enough =
-        |one: &&InstanceIdx| opening.shortage.iter().zip(&kind(one).claim).all(|(shortage, claim)| claim >= shortage);
+    let enough = |one: &&InstanceIdx| is_enough(&kind(one).claim, &opening.shortage);
     let least = opening.movable.iter().filter(enough).map(|one| (kind(one).memory, *one)).min();
     least.map(|(memory, one)| (memory, vec![one]))
 }

@@ -33,7 +33,7 @@ const EVEN_FIRST: f64 = 1e12;
 /// Broken wishes of soft groups, then ports and evenness in one.
 type Cost = (f64, f64);
 
-/// Moves what moves anyway to better hosts; where thousands move, for as long as there is time.
+/// Moves what moves anyway to better hosts; for as long as there is time.
 pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rng, limits: &Limits<'_>) {
     let problem = tally.ground.problem;
     let receiving: Vec<HostIdx> = pool.hosts.iter().copied().filter(|host| problem.hosts[host.at()].receives).collect();
@@ -42,6 +42,9 @@ pub(super) fn improve(tally: &mut Tally<'_>, pool: &Pool, random: &mut ChaCha8Rn
         let moved: Vec<(InstanceIdx, HostIdx)> = tally.moved().collect();
         let mut improved = false;
         for (instance, host) in moved {
+            if limits.out_of_time() {
+                break;
+            }
             let home = problem.instances[instance.at()].host;
             if host == home || tally.ground.problem.is_bound(instance) {
                 continue;
@@ -214,13 +217,17 @@ fn wishes(tally: &Tally<'_>, instance: InstanceIdx, host: HostIdx) -> f64 {
     problem.instances[instance.at()].groups.iter().map(of).sum()
 }
 
-/// Gives the places of the less important to the more important that are refused, where one fits for the other.
-pub(super) fn prefer_important(tally: &mut Tally<'_>, pool: &Pool) {
+/// Gives the places of the less important to the more important that are refused, where one fits for the other, while
+/// there is time.
+pub(super) fn prefer_important(tally: &mut Tally<'_>, pool: &Pool, limits: &Limits<'_>) {
     let problem = tally.ground.problem;
     let priority = |at: InstanceIdx| problem.instances[at.at()].priority;
     let mut left: Vec<InstanceIdx> = pool.asked.iter().copied().filter(|at| !tally.is_moved(*at)).collect();
     left.sort_by_key(|at| (std::cmp::Reverse(priority(*at)), *at));
     for refused in left {
+        if limits.out_of_time() {
+            return;
+        }
         let mut placed: Vec<(InstanceIdx, HostIdx)> = tally
             .moved()
             .filter(|(at, _)| problem.instances[at.at()].task == Task::Leave && priority(*at) < priority(refused))

@@ -8,34 +8,45 @@ use std::collections::HashSet;
 
 use decant_schema::plan::StoppedBy;
 
+use crate::limits::Limits;
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
 
 use super::affinity::{self, Unit};
 use super::pools::{self, Pool};
+use super::search::MAKING_DO;
 use super::tally::{Ground, Tally};
-use super::{Placed, PoolPlaced, TierBound, eject, gather, visits_left};
+use super::{Placed, PoolPlaced, TierBound, eject, gather};
 
 /// Who goes where, one after the other.
 pub(crate) type Way = Vec<(InstanceIdx, HostIdx)>;
 
 /// What of a placement can be carried out in this order, with those asked who are left placed after that; and the order
 /// of all that moves. `before` is the placement, and what it proves still holds.
-pub(crate) fn salvage(problem: &Problem, before: &Placed, order: &Way) -> (Placed, Way) {
+pub(crate) fn salvage(problem: &Problem, before: &Placed, order: &Way, limits: &Limits<'_>) -> (Placed, Way) {
     let ground = Ground::new(problem, HashSet::new());
     let pools = pools::pools(&ground);
-    let (salvaged, ways): (Vec<PoolPlaced>, Vec<Way>) =
-        pools.iter().zip(&before.pools).map(|(pool, before)| salvage_pool(&ground, pool, before, order)).unzip();
+    let (salvaged, ways): (Vec<PoolPlaced>, Vec<Way>) = pools
+        .iter()
+        .zip(&before.pools)
+        .map(|(pool, before)| salvage_pool(&ground, pool, before, order, limits))
+        .unzip();
     (gather(problem, salvaged), ways.concat())
 }
 
-fn salvage_pool(ground: &Ground<'_>, pool: &Pool, before: &PoolPlaced, order: &Way) -> (PoolPlaced, Way) {
+fn salvage_pool(
+    ground: &Ground<'_>,
+    pool: &Pool,
+    before: &PoolPlaced,
+    order: &Way,
+    limits: &Limits<'_>,
+) -> (PoolPlaced, Way) {
     let (mut tally, mut way) = follow(ground, pool, order);
     let mut left: Vec<Unit> = affinity::units(ground, &pool.asked);
     left.retain(|unit| unit.members.iter().all(|member| !tally.is_moved(*member)));
-    left.truncate(visits_left(pool));
+    let limits = limits.late_by(MAKING_DO);
     for unit in left {
         let already: Tally<'_> = tally.clone();
-        if eject::eject(&mut tally, vec![unit.clone()], &pool.hosts).is_empty() {
+        if eject::eject(&mut tally, vec![unit.clone()], &pool.hosts, &limits).is_empty() {
             // Those who make way go first.
             let new = tally.moved().filter(|(instance, _)| !already.is_moved(*instance));
             let (last, first): (Way, Way) = new.partition(|(instance, _)| unit.members.contains(instance));

@@ -1,7 +1,6 @@
 //! One pool, layer by layer: the best placement so far and what is proven, until they meet.
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +17,7 @@ use super::patterns::{Charge, Patterns, Way};
 use super::pools::Pool;
 use super::proof::Proof;
 use super::tally::{Ground, Tally};
-use super::{PoolPlaced, TierBound, assign, crowded, direct, eject, flow, improve, neighbourhood, visits_left};
+use super::{PoolPlaced, TierBound, assign, crowded, direct, eject, flow, improve, neighbourhood};
 
 /// One in this many left over by one order is too much for another order to place.
 const FAR_FROM_FITTING: usize = 20;
@@ -51,9 +50,11 @@ const FEW_LEFT: usize = 16;
 /// Steps above the bound from which patterns at the bound are out of reach, and neighbourhoods get further.
 const FAR_FROM_BOUND: u64 = 64;
 
-/// Time beyond the limit in which the later goals may be served: without it, a search that was cut short ends in a plan
-/// that takes much longer to carry out.
-const IMPROVING: Duration = Duration::from_secs(2);
+/// Part of the time by which an answer may be late in which room is made for those left over, percent; and the part until
+/// which the later goals are served: without them, a search that was cut short ends in a plan that takes much longer to
+/// carry out.
+pub(super) const MAKING_DO: u32 = 40;
+const IMPROVING: u32 = 60;
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
 #[derive(Clone, Copy)]
@@ -248,8 +249,8 @@ impl<'a> Search<'a> {
         }
         let mut tally = self.best.clone();
         let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
-        let left: Vec<Unit> = left.take(visits_left(self.pool)).cloned().collect();
-        eject::eject(&mut tally, left, &self.pool.hosts);
+        let left: Vec<Unit> = left.cloned().collect();
+        eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO));
         self.offer(tally);
     }
 
@@ -348,7 +349,7 @@ impl<'a> Search<'a> {
         let bound: Vec<Unit> =
             self.units.iter().filter(|unit| self.ground.problem.is_bound(unit.members[0])).cloned().collect();
         let left = direct::fit(&mut tally, &bound, &self.pool.hosts, direct::Order::Sum);
-        eject::eject(&mut tally, left, &self.pool.hosts);
+        eject::eject(&mut tally, left, &self.pool.hosts, self.limits);
         tally
     }
 
@@ -418,13 +419,9 @@ impl<'a> Search<'a> {
             }
         }
         homeless.extend(asked.into_iter().map(Unit::alone));
-        if self.limits.out_of_time() {
-            // Patterns that were cut short leave thousands.
-            homeless.truncate(visits_left(self.pool));
-        }
-        eject::eject(tally, homeless, &self.pool.hosts);
+        eject::eject(tally, homeless, &self.pool.hosts, self.limits);
         let gave_up = eject::reclaim(tally, &self.pool.hosts);
-        eject::eject(tally, gave_up.into_iter().map(Unit::alone).collect(), &self.pool.hosts);
+        eject::eject(tally, gave_up.into_iter().map(Unit::alone).collect(), &self.pool.hosts, self.limits);
     }
 
     /// Refuses the fewest, whatever that displaces.
@@ -533,8 +530,9 @@ impl<'a> Search<'a> {
     /// Serves the goals that come after: priorities among the refused, soft groups, ports, balance.
     pub(super) fn improve(&mut self) {
         let mut random = random(self.ground, self.pool, Purpose::Improvement);
-        improve::prefer_important(&mut self.best, self.pool);
-        improve::improve(&mut self.best, self.pool, &mut random, &self.limits.and(IMPROVING));
+        let limits = self.limits.late_by(IMPROVING);
+        improve::prefer_important(&mut self.best, self.pool, &limits);
+        improve::improve(&mut self.best, self.pool, &mut random, &limits);
     }
 
     /// What came of it.

@@ -226,7 +226,7 @@ impl<'a> Steps<'a> {
         let mut nearest: Option<Placed> = None;
         for way in self.ways.iter().rev() {
             let way: Way = way.iter().copied().filter(|(at, _)| as_before(at)).collect();
-            let (placed, way) = placement::salvage(only, &unmoved, &way);
+            let (placed, way) = placement::salvage(only, &unmoved, &way, self.limits);
             if placed.refused.value == 0 && ordering::leads_to(only, &placed.placement, &way) {
                 return Nearest::Whole;
             }

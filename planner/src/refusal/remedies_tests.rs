@@ -14,7 +14,8 @@ fn refusals_of(document: FleetDocument, request: Request) -> (Problem, Vec<Refus
     let problem = Problem::new(fleet(document), request);
     let placement = placement::place(&problem, &Limits::UNTIMED, &[]).placement;
     let schedule = ordering::order(&problem, &placement, &Limits::UNTIMED).expect("an order");
-    let refusals = explain_with_remedies(&problem, &schedule, &[], &Limits::UNTIMED);
+    let mut refusals = explain_all(&problem, &schedule.placement);
+    add_remedies(&problem, &schedule, &[], &mut refusals, &Limits::UNTIMED);
     (problem, refusals)
 }
 
