@@ -13,28 +13,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use decant_schema::fleet::{Fleet, Resources};
-use decant_schema::report::{self, CapacityReport, ClassTotal, Emptying, HostCapacity};
+use decant_schema::plan::StoppedBy;
+use decant_schema::report::{self, CapacityReport, ClassTotal, Emptying, HostCapacity, Unknown};
 use decant_schema::request::{Options, Request, RequestKind};
 
 use crate::Limits;
+use crate::placement::Placed;
 use crate::problem::{HostIdx, Problem};
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use emptying::emptied;
 pub(crate) use failures::spares;
+
+/// Time until which it is found out which hosts can be emptied, and then which may fail, percent; the rest is for changes of
+/// the fleet.
+const EMPTYING_PERCENT: u32 = 60;
+const FAILURES_PERCENT: u32 = 80;
 
 /// Reports what a fleet can still take, and which of its hosts can be emptied or lost.
 ///
 /// `options` count as in a plan: what is excluded receives nothing, what is pinned stays, headroom is kept.
 pub fn report(fleet: Arc<Fleet>, options: Options, limits: &Limits<'_>) -> CapacityReport {
     let problem = nothing_asked(fleet, options);
-    let emptying = emptying::of_every_host(&problem, limits);
+    let emptying = emptying::of_every_host(&problem, &limits.percent(EMPTYING_PERCENT));
     CapacityReport {
         format: report::FORMAT.to_owned(),
         fleet_digest: problem.fleet.digest(),
         captured_at: problem.fleet.document().captured_at,
         options: problem.request.options.clone(),
         classes: class_totals(&problem),
-        failures: failures::failures(&problem, &emptying, limits),
+        failures: failures::failures(&problem, &emptying, &limits.percent(FAILURES_PERCENT)),
         stranded: growth::stranded(&problem),
         flavors: growth::flavor_rooms(&problem),
         what_if: what_if::what_if(&problem, &emptying, limits),
@@ -43,6 +52,23 @@ pub fn report(fleet: Arc<Fleet>, options: Options, limits: &Limits<'_>) -> Capac
             .zip(emptying)
             .map(|(at, emptying)| host_capacity(&problem, at, emptying))
             .collect(),
+    }
+}
+
+/// A part of a report that takes placements: one that fails or has no time leaves the others as they are.
+fn attempt<T>(limits: &Limits<'_>, part: impl FnOnce() -> T) -> Result<T, Unknown> {
+    if limits.out_of_time() {
+        return Err(Unknown::Time);
+    }
+    // What a part works on is its own: nothing half done is left to the others.
+    catch_unwind(AssertUnwindSafe(part)).map_err(|_| Unknown::Failed)
+}
+
+/// Whether a placement places all, as far as there was time to find out.
+fn places_all(placed: &Placed) -> Result<bool, Unknown> {
+    match (placed.refused.value, placed.refused.bound, placed.stopped_by) {
+        (1.., 0, Some(StoppedBy::Time)) => Err(Unknown::Time),
+        (refused, ..) => Ok(refused == 0),
     }
 }
 

@@ -54,6 +54,11 @@ impl Limits<'_> {
         Self { time: self.time.map(late), ..self }
     }
 
+    /// The same with so much time from now on at least: for what a large fleet would leave none for before it begins.
+    pub(crate) fn at_least(self, least: Duration) -> Self {
+        Self { time: self.time.map(|time| time.max((self.elapsed)() + least)), ..self }
+    }
+
     /// The same for reasons, fixes and conflicts, which have a share of their own from now on.
     pub(crate) fn for_explanations(self) -> Self {
         Self { time: self.time.map(|time| (self.elapsed)() + time / EXPLAINING_DIVISOR), ..self }

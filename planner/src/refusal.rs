@@ -64,8 +64,6 @@ pub(crate) fn add_remedies(
 /// A refused instance for which remedies are sought.
 struct Case<'a> {
     instance: InstanceIdx,
-    /// What stands between it and every host.
-    ruled_out: &'a [(HostIdx, Vec<Obstacle>)],
     refusal: &'a mut Refusal,
 }
 
@@ -125,15 +123,14 @@ impl<'a> Explainer<'a> {
             return;
         }
         let (problem, placement) = (self.problem, &schedule.placement);
-        let ruled_out: Vec<_> = placement.refused.par_iter().map(|refused| self.ruled_out(*refused)).collect();
-        let all = placement.refused.iter().zip(&ruled_out).zip(refusals);
-        let all = all.map(|((instance, ruled_out), refusal)| Case { instance: *instance, ruled_out, refusal });
+        let all = placement.refused.iter().zip(refusals);
+        let all = all.map(|(instance, refusal)| Case { instance: *instance, refusal });
         let mut sought: Vec<Case<'_>> = all.filter(|case| !lacking_time.contains(&case.instance)).collect();
         let of: Vec<InstanceIdx> = sought.iter().map(|case| case.instance).collect();
         // On one thread conflicts come after fixes, which leave them time.
         let of_fixes = if rayon::current_num_threads() > 1 { *limits } else { limits.half_of_what_is_left() };
         let ((), conflicts) = rayon::join(
-            || fixes::add(problem, placement.refused.len(), &mut sought, &of_fixes),
+            || fixes::add(self, placement.refused.len(), &mut sought, &of_fixes),
             || conflict::of_all(problem, schedule, &of, limits),
         );
         for (case, conflict) in sought.into_iter().zip(conflicts) {

@@ -108,6 +108,21 @@ pub enum Emptying {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shortfall: Option<u64>,
     },
+    /// Not known.
+    Unknown {
+        /// Why.
+        why: Unknown,
+    },
+}
+
+/// Why something of a report is not known, though all else is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// The time limit came first.
+    Time,
+    /// The planner failed on it, which is a fault of its own.
+    Failed,
 }
 
 /// Which hosts may fail. An instance of a failed host is started elsewhere under every rule about where it may be; what
@@ -133,6 +148,9 @@ pub struct Failures {
     /// The failure of one more than `spare_hosts` that cannot be survived, if one was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fatal: Vec<HostName>,
+    /// Hosts of whose failure it is not known whether it leaves instances without a place, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<HostName>,
 }
 
 /// Headroom on hosts that can take no instance of any flavor, because one class is full.
@@ -172,6 +190,9 @@ pub struct WhatIf {
     pub emptied_directly_now: u64,
     /// How many more of each flavor fit after the change; empty where it does not fit.
     pub more: BTreeMap<FlavorName, u64>,
+    /// Why nothing is known of the change, if that is so; whether it fits is open then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Unknown>,
 }
 
 /// A change of the fleet.

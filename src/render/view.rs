@@ -113,9 +113,9 @@ impl<'a> PlanView<'a> {
     }
 }
 
-/// How many hosts of a report are empty, can be emptied as things are, can be if others move, cannot be.
-pub(crate) fn emptying_counts(of: &CapacityReport) -> [usize; 4] {
-    let mut counts = [0; 4];
+/// How many hosts of a report are empty, can be emptied as things are, can be if others move, cannot be, and are not known.
+pub(crate) fn emptying_counts(of: &CapacityReport) -> [usize; 5] {
+    let mut counts = [0; 5];
     of.hosts.iter().for_each(|host| counts[obstacle(&host.emptying)] += 1);
     counts
 }
@@ -127,12 +127,13 @@ pub(crate) fn obstacles_first(of: &CapacityReport) -> Vec<&HostCapacity> {
     hosts
 }
 
-/// How much stands in the way: nobody is there, nothing, others, everything.
+/// How much stands in the way: nobody is there, nothing, others, everything, who knows what.
 fn obstacle(of: &Emptying) -> usize {
     match of {
         Emptying::Empty => 0,
         Emptying::WithoutDisplacing => 1,
         Emptying::WithDisplacement { .. } => 2,
         Emptying::Not { .. } => 3,
+        Emptying::Unknown { .. } => 4,
     }
 }

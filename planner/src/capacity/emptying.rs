@@ -14,6 +14,8 @@ use crate::part::{self, Part};
 use crate::problem::{HostIdx, HostSet, InstanceIdx, Placement, Problem, Task};
 use crate::{Limits, placement, refusal};
 
+use super::{attempt, places_all};
+
 /// Fleets up to this size get the least displacement for every host that needs any; in a larger one, whatever
 /// ejections and exchanges find will do, since a placement for each of a thousand hosts takes minutes.
 pub(super) const SEARCHED_HOSTS_MAX: usize = 40;
@@ -31,7 +33,10 @@ pub(super) fn of_every_host(problem: &Problem, limits: &Limits<'_>) -> Vec<Empty
     let placed: HashMap<HostIdx, Emptying> = left
         .into_par_iter()
         .with_max_len(1)
-        .map(|(part, at, host)| (host, by_placing(problem, part, HostIdx::new(at), host, limits)))
+        .map(|(part, at, host)| {
+            let verdict = attempt(limits, || by_placing(problem, part, HostIdx::new(at), host, limits));
+            (host, verdict.unwrap_or_else(|why| Emptying::Unknown { why }))
+        })
         .collect();
     let verdict = |(at, quick): (usize, Option<Emptying>)| quick.unwrap_or_else(|| placed[&HostIdx::new(at)].clone());
     quick.into_iter().enumerate().map(verdict).collect()
@@ -68,6 +73,9 @@ fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: 
         let whole = emptied(whole, &[host]);
         not(&whole, &part.in_whole(&whole, placement), refused_bound)
     };
+    if let Err(why) = places_all(&placed) {
+        return Emptying::Unknown { why };
+    }
     if placed.refused.value > 0 {
         return not(&placed.placement, placed.refused.bound);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use decant_schema::fleet::{Fleet, InstanceState, Mobility};
-use decant_schema::report::{Emptying, Failures};
+use decant_schema::report::{Emptying, Failures, Unknown};
 use rayon::prelude::*;
 
 use crate::fit::Room;
@@ -15,7 +15,7 @@ use crate::problem::{HostIdx, InstanceIdx, Problem};
 use crate::{Limits, placement};
 
 use super::emptying::{SEARCHED_HOSTS_MAX, emptied};
-use super::nothing_asked;
+use super::{attempt, nothing_asked, places_all};
 
 /// The most hosts tried to fail together. Beyond this the sets tried say little about the sets there are.
 const TOGETHER_MAX: usize = 16;
@@ -25,27 +25,35 @@ pub(super) fn failures(problem: &Problem, emptying: &[Emptying], limits: &Limits
     let restarted = restarted(problem);
     let hosts: Vec<HostIdx> =
         all(problem).filter(|at| problem.hosts[at.at()].up && !problem.hosts[at.at()].instances.is_empty()).collect();
-    let alone: Vec<bool> = hosts
+    let alone: Vec<Result<bool, Unknown>> = hosts
         .par_iter()
         .map_init(|| Room::new(&restarted), |room, at| survives(&restarted, room, &[*at], limits))
         .collect();
     let by_displacing = |at: &HostIdx| matches!(emptying[at.at()], Emptying::WithDisplacement { .. });
-    let (survivable, others): (Vec<_>, Vec<_>) = hosts.iter().zip(alone).partition(|(_, alone)| *alone);
-    let blocking: Vec<HostIdx> = others.iter().map(|(at, _)| **at).filter(|at| !by_displacing(at)).collect();
-    let (spare_hosts, tried, fatal) = match others.first() {
-        Some((first, _)) => (0, 1, vec![**first]),
-        None => together(&restarted, &hosts, limits),
+    let not_known = |at: &HostIdx| matches!(emptying[at.at()], Emptying::Unknown { .. });
+    let these = |verdict: fn(&Result<bool, Unknown>) -> bool| -> Vec<HostIdx> {
+        hosts.iter().zip(&alone).filter(|(_, alone)| verdict(alone)).map(|(at, _)| *at).collect()
+    };
+    let (survivable, others, open) = (these(|it| *it == Ok(true)), these(|it| *it == Ok(false)), these(Result::is_err));
+    let (unknown, blocking): (Vec<HostIdx>, Vec<HostIdx>) =
+        others.iter().copied().filter(|at| !by_displacing(at)).partition(not_known);
+    let displacing = others.len() - blocking.len() - unknown.len();
+    let (spare_hosts, tried, fatal) = match (others.first(), open.is_empty()) {
+        (Some(first), _) => (0, 1, vec![*first]),
+        (None, true) => together(&restarted, &hosts, limits),
+        (None, false) => (0, 0, Vec::new()),
     };
     let name = |at: &HostIdx| problem.fleet.hosts()[at.at()].name.clone();
     Failures {
         hosts: hosts.len() as u64,
         survivable: survivable.len() as u64,
-        survivable_by_displacing: (others.len() - blocking.len()) as u64,
+        survivable_by_displacing: displacing as u64,
         blocking: blocking.iter().map(name).collect(),
         instances_on_local_disk: problem.fleet.instances().iter().filter(|vm| vm.storage.is_none()).count() as u64,
         spare_hosts: spare_hosts as u64,
         spare_hosts_tried: tried as u64,
         fatal: fatal.iter().map(name).collect(),
+        unknown: open.iter().chain(&unknown).map(name).collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }
 
@@ -82,7 +90,7 @@ pub(crate) fn spares(problem: &Problem, out: &[HostIdx], spare: usize, limits: &
     let hosts: Vec<HostIdx> = all(problem).filter(|at| !out.contains(at) && holds_some(at)).collect();
     let together = spare.min(hosts.len());
     let sets = every_set(&hosts, together).unwrap_or_else(|| worst_sets(problem, &hosts, together));
-    sets.iter().all(|failed| survives(&restarted, &mut room, failed, limits))
+    sets.iter().all(|failed| survives(&restarted, &mut room, failed, limits) == Ok(true))
 }
 
 /// All sets of so many hosts, if they are few enough.
@@ -104,14 +112,17 @@ fn every_set(hosts: &[HostIdx], k: usize) -> Option<BTreeSet<Vec<HostIdx>>> {
 }
 
 /// Whether everything on these hosts finds a place on the others. In a large fleet a failed fit is taken for a no.
-fn survives(problem: &Problem, room: &mut Room<'_>, failed: &[HostIdx], limits: &Limits<'_>) -> bool {
+fn survives(problem: &Problem, room: &mut Room<'_>, failed: &[HostIdx], limits: &Limits<'_>) -> Result<bool, Unknown> {
     let instances: Vec<InstanceIdx> =
         failed.iter().flat_map(|at| problem.hosts[at.at()].instances.iter().copied()).collect();
     failed.iter().for_each(|at| room.out.insert(*at));
     let fits = room.fits(&instances);
     failed.iter().for_each(|at| room.out.remove(*at));
     let small = problem.hosts.len() <= SEARCHED_HOSTS_MAX;
-    fits || (small && placement::place(&emptied(problem, failed), limits, &[]).refused.value == 0)
+    if fits || !small {
+        return Ok(fits);
+    }
+    attempt(limits, || places_all(&placement::place(&emptied(problem, failed), limits, &[])))?
 }
 
 /// The greatest k such that all k-host failures tried are survived, the greatest tried, and one that is not.
@@ -119,9 +130,12 @@ fn together(problem: &Problem, hosts: &[HostIdx], limits: &Limits<'_>) -> (usize
     let mut room = Room::new(problem);
     let most = hosts.len().min(TOGETHER_MAX);
     for k in 2..=most {
-        let fatal = worst_sets(problem, hosts, k).into_iter().find(|set| !survives(problem, &mut room, set, limits));
-        if let Some(fatal) = fatal {
-            return (k - 1, k, fatal);
+        for set in worst_sets(problem, hosts, k) {
+            match survives(problem, &mut room, &set, limits) {
+                Ok(true) => {}
+                Ok(false) => return (k - 1, k, set),
+                Err(_) => return (k - 1, k - 1, Vec::new()),
+            }
         }
     }
     (most, most, Vec::new())

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use decant_schema::fleet::{Fleet, Host, Instance, InstanceState, Mobility};
 use decant_schema::id::FlavorName;
 use decant_schema::plan::MoveMode;
-use decant_schema::report::{Change, Emptying, WhatIf};
+use decant_schema::report::{Change, Emptying, Unknown, WhatIf};
 use decant_schema::units::mib;
 use rayon::prelude::*;
 
@@ -22,7 +22,7 @@ use crate::problem::{HostIdx, HostSet, InstanceFacts, InstanceIdx, Kind, KindIdx
 
 use super::emptying::SEARCHED_HOSTS_MAX;
 use super::growth::{self, Ask, asks};
-use super::{is_direct, nothing_asked};
+use super::{attempt, is_direct, nothing_asked, places_all};
 
 /// The most flavors whose growth is tried, those with the most instances first: each takes a pass over all hosts.
 const FLAVORS_MAX: usize = 16;
@@ -35,9 +35,11 @@ pub(super) fn what_if(problem: &Problem, emptying: &[Emptying], limits: &Limits<
     let now = Now { problem, direct: emptying.iter().map(is_direct).collect(), asks: asks(problem), limits };
     let shapes = shapes(problem);
     let flavors = largest_flavors(problem);
-    let more = shapes.par_iter().map(|shape| now.one_more(shape));
-    let less = shapes.par_iter().map(|shape| now.one_less(shape));
-    let growth = flavors.par_iter().map(|(flavor, present)| now.growth(*flavor, *present));
+    let more = shapes.par_iter().map(|shape| now.tried(more(problem, shape), || now.one_more(shape)));
+    let less = shapes.par_iter().map(|shape| now.tried(less(problem, shape), || now.one_less(shape)));
+    let growth = flavors
+        .par_iter()
+        .map(|(flavor, present)| now.tried(growth_of(problem, *flavor, *present), || now.growth(*flavor, *present)));
     more.chain(less).chain(growth).collect()
 }
 
@@ -50,8 +52,38 @@ struct Now<'a> {
     limits: &'a Limits<'a>,
 }
 
+/// What comes of a change, as far as there is time to tell.
+type Tried = Result<WhatIf, Unknown>;
+
+fn more(problem: &Problem, shape: &[HostIdx]) -> Change {
+    Change::OneMore { like: problem.fleet.hosts()[shape[0].at()].name.clone(), present: shape.len() as u64 }
+}
+
+fn less(problem: &Problem, shape: &[HostIdx]) -> Change {
+    Change::OneLess { host: problem.fleet.hosts()[least_used(problem, shape).at()].name.clone() }
+}
+
+fn least_used(problem: &Problem, shape: &[HostIdx]) -> HostIdx {
+    let claimed = |host: &&HostIdx| -> i64 {
+        problem.hosts[host.at()].instances.iter().map(|instance| problem.kind(*instance).memory).sum()
+    };
+    *shape.iter().min_by_key(claimed).expect("a shape has hosts")
+}
+
+/// A growth of which nothing is placed yet.
+fn growth_of(problem: &Problem, flavor: usize, present: u64) -> Change {
+    let flavor = problem.fleet.flavors()[flavor].name.clone();
+    Change::Growth { flavor, added: (present / GROWTH_DIVISOR).max(1), placed: 0 }
+}
+
 impl Now<'_> {
-    fn one_more(&self, shape: &[HostIdx]) -> WhatIf {
+    /// A change with what comes of it, or why that is not known.
+    fn tried(&self, change: Change, part: impl FnOnce() -> Tried) -> WhatIf {
+        let tried = attempt(self.limits, part).and_then(|tried| tried);
+        tried.unwrap_or_else(|why| WhatIf { unknown: Some(why), ..self.outcome(change, None) })
+    }
+
+    fn one_more(&self, shape: &[HostIdx]) -> Tried {
         let mut changed = self.problem.clone();
         let (like, new) = (shape[0], HostIdx::new(changed.hosts.len()));
         let mut facts = changed.hosts[like.at()].clone();
@@ -64,40 +96,33 @@ impl Now<'_> {
             }
         }
         let asks: Vec<Ask> = self.asks.iter().map(|ask| with_twin(ask, like, new)).collect();
-        let emptied = self.count_direct(&changed, &[new].into_iter().collect(), Tried::Others);
-        let like = self.problem.fleet.hosts()[like.at()].name.clone();
-        let change = Change::OneMore { like, present: shape.len() as u64 };
-        self.outcome(change, Some((emptied, &changed, &asks)))
+        let emptied = self.count_direct(&changed, &[new].into_iter().collect(), Again::Others)?;
+        Ok(self.outcome(more(self.problem, shape), Some((emptied, &changed, &asks))))
     }
 
-    fn one_less(&self, shape: &[HostIdx]) -> WhatIf {
-        let claimed = |host: &&HostIdx| -> i64 {
-            let instances = &self.problem.hosts[host.at()].instances;
-            instances.iter().map(|instance| self.problem.kind(*instance).memory).sum()
-        };
-        let least = *shape.iter().min_by_key(claimed).expect("a shape has hosts");
-        let change = Change::OneLess { host: self.problem.fleet.hosts()[least.at()].name.clone() };
-        let Some(placed) = self.elsewhere(least) else { return self.outcome(change, None) };
+    fn one_less(&self, shape: &[HostIdx]) -> Tried {
+        let (least, change) = (least_used(self.problem, shape), less(self.problem, shape));
+        let Some(placed) = self.elsewhere(least)? else { return Ok(self.outcome(change, None)) };
         let mut changed = super::emptied(self.problem, &[least]);
         for (instance, host) in &placed {
             relocate(&mut changed, *instance, *host);
         }
         let touched = placed.iter().map(|(_, host)| *host).chain([least]).collect();
-        let emptied = self.count_direct(&changed, &touched, Tried::Direct) - u64::from(self.direct[least.at()]);
+        let emptied = self.count_direct(&changed, &touched, Again::Direct)? - u64::from(self.direct[least.at()]);
         let asks: Vec<Ask> = self.asks.iter().map(|ask| without(ask, least)).collect();
-        self.outcome(change, Some((emptied, &changed, &asks)))
+        Ok(self.outcome(change, Some((emptied, &changed, &asks))))
     }
 
     /// Where the instances of a host find places while nobody else moves.
-    fn elsewhere(&self, host: HostIdx) -> Option<Vec<(InstanceIdx, HostIdx)>> {
+    fn elsewhere(&self, host: HostIdx) -> Result<Option<Places>, Unknown> {
         let mut room = Room::new(self.problem);
         if room.fit(&self.problem.hosts[host.at()].instances) {
-            return Some(room.placed().to_vec());
+            return Ok(Some(room.placed().to_vec()));
         }
         placed_directly(self.problem, host, self.limits)
     }
 
-    fn growth(&self, flavor: usize, present: u64) -> WhatIf {
+    fn growth(&self, flavor: usize, present: u64) -> Tried {
         let (name, ask) = (self.problem.fleet.flavors()[flavor].name.clone(), &self.asks[flavor]);
         let added = (present / GROWTH_DIVISOR).max(1);
         let mut changed = self.problem.clone();
@@ -112,14 +137,14 @@ impl Now<'_> {
         let placed = grown.len() as u64;
         let change = Change::Growth { flavor: name, added, placed };
         if placed < added {
-            return self.outcome(change, None);
+            return Ok(self.outcome(change, None));
         }
         if is_small(&changed) {
             // A placement looks at the fleet, too.
             changed = grown_fleet(self.problem, &change_like(self.problem, flavor), &grown);
         }
-        let emptied = self.count_direct(&changed, &grown.into_iter().collect(), Tried::Direct);
-        self.outcome(change, Some((emptied, &changed, &self.asks)))
+        let emptied = self.count_direct(&changed, &grown.into_iter().collect(), Again::Direct)?;
+        Ok(self.outcome(change, Some((emptied, &changed, &self.asks))))
     }
 
     fn direct_now(&self) -> u64 {
@@ -127,14 +152,16 @@ impl Now<'_> {
     }
 
     /// How many hosts can be emptied directly after a change on the `touched` ones.
-    fn count_direct(&self, changed: &Problem, touched: &HostSet, tried: Tried) -> u64 {
+    fn count_direct(&self, changed: &Problem, touched: &HostSet, again: Again) -> Result<u64, Unknown> {
         let mut room = Room::new(changed);
-        let emptied = |at: &usize| {
-            let (host, direct) = (HostIdx::new(*at), self.direct[*at]);
-            let again = direct == (tried == Tried::Direct) && concerns(changed, touched, host);
-            if again { room.empties(host) || placed_directly(changed, host, self.limits).is_some() } else { direct }
+        let mut emptied = |(at, direct): (usize, &bool)| {
+            let host = HostIdx::new(at);
+            if *direct != (again == Again::Direct) || !concerns(changed, touched, host) {
+                return Ok(*direct);
+            }
+            Ok(room.empties(host) || placed_directly(changed, host, self.limits)?.is_some())
         };
-        (0..self.direct.len()).filter(emptied).count() as u64
+        self.direct.iter().enumerate().try_fold(0, |count, host| Ok(count + u64::from(emptied(host)?)))
     }
 
     fn outcome(&self, change: Change, after: Option<(u64, &Problem, &[Ask])>) -> WhatIf {
@@ -144,6 +171,7 @@ impl Now<'_> {
             emptied_directly: after.map(|(emptied, _, _)| emptied),
             emptied_directly_now: self.direct_now(),
             more: after.map_or_else(BTreeMap::new, |(_, problem, asks)| self.more(problem, asks)),
+            unknown: None,
         }
     }
 
@@ -158,10 +186,16 @@ fn is_small(problem: &Problem) -> bool {
     problem.hosts.len() <= SEARCHED_HOSTS_MAX
 }
 
+/// Who goes where.
+type Places = Vec<(InstanceIdx, HostIdx)>;
+
 /// Where a placement that moves nobody else puts the instances of a host, in a small fleet.
-fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Option<Vec<(InstanceIdx, HostIdx)>> {
+fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Result<Option<Places>, Unknown> {
     if !is_small(problem) {
-        return None;
+        return Ok(None);
+    }
+    if limits.out_of_time() {
+        return Err(Unknown::Time);
     }
     let mut alone = super::emptied(problem, &[host]);
     let third_parties = alone.instances.iter_mut().filter(|instance| instance.task == Task::MayMove);
@@ -169,7 +203,7 @@ fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Opt
     // There are many changes and hosts, and a placement without a search finds nearly all there is to find.
     let placed = placement::place(&alone, &Limits { effort: 0, ..*limits }, &[]);
     let places = |at: &InstanceIdx| (*at, placed.placement.host[at.at()]);
-    (placed.refused.value == 0).then(|| problem.hosts[host.at()].instances.iter().map(places).collect())
+    Ok(places_all(&placed)?.then(|| problem.hosts[host.at()].instances.iter().map(places).collect()))
 }
 
 /// A new instance of a flavor that is present: like one of those, but free to go wherever the flavor may.
@@ -202,7 +236,7 @@ fn grown_fleet(problem: &Problem, like: &Instance, hosts: &[HostIdx]) -> Problem
 
 /// Which hosts a change may make a difference to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tried {
+enum Again {
     /// Those that can be emptied directly as the fleet is.
     Direct,
     /// Those that cannot.

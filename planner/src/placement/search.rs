@@ -1,6 +1,7 @@
 //! One pool, layer by layer: the best placement so far and what is proven, until they meet.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -54,6 +55,8 @@ const FAR_FROM_BOUND: u64 = 64;
 /// which the later goals are served: without them, a search that was cut short ends in a plan that takes much longer to
 /// carry out.
 pub(super) const MAKING_DO: u32 = 40;
+/// And the least time for it, however late it is when a large fleet comes to it.
+const MAKING_DO_MIN: Duration = Duration::from_millis(300);
 const IMPROVING: u32 = 60;
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
@@ -250,7 +253,7 @@ impl<'a> Search<'a> {
         let mut tally = self.best.clone();
         let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
         let left: Vec<Unit> = left.cloned().collect();
-        eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO));
+        eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO).at_least(MAKING_DO_MIN));
         self.offer(tally);
     }
 

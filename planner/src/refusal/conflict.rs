@@ -64,6 +64,9 @@ struct Conflicts<'a> {
 impl<'a> Conflicts<'a> {
     /// The conflict of a refused instance, as far as one is known or may still be searched.
     fn of(&mut self, refused: InstanceIdx) -> Option<Conflict> {
+        if self.limits.out_of_time() {
+            return None;
+        }
         if let Some(found) = self.found.iter().find_map(|found| self.for_another(found, refused)) {
             return found;
         }

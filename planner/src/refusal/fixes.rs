@@ -7,10 +7,10 @@ use crate::problem::{HostIdx, InstanceIdx, Problem};
 use crate::rules::HOST_RULES;
 use crate::{Limits, assemble, search};
 
-use super::Case;
 use super::change::{Change, is_pinned, relaxations};
 use super::obstacle::{Obstacle, nearest_by_room, room_missing};
 use super::view::want;
+use super::{Case, Explainer};
 
 /// Plans made to try fixes, over all refusals of a plan: each takes as long as the plan itself.
 const PLANS_MAX: usize = 24;
@@ -31,11 +31,15 @@ const UNPINNED_MAX: usize = 2;
 const SHARES: u64 = 8;
 
 /// Adds to each refusal the fixes that were found to work: those that let its instance go and refuse fewer than so many.
-pub(super) fn add(problem: &Problem, refused: usize, cases: &mut [Case<'_>], limits: &Limits<'_>) {
+pub(super) fn add(explainer: &Explainer<'_>, refused: usize, cases: &mut [Case<'_>], limits: &Limits<'_>) {
+    let problem = explainer.problem;
     let budget = (HOSTS_PLANNED / problem.hosts.len().max(1)).clamp(PLANS_MIN, PLANS_MAX);
     let mut trials = Trials { problem, refused, limits, budget, tried: Vec::new() };
-    for Case { instance, ruled_out, refusal } in cases {
-        for change in candidates(problem, *instance, ruled_out) {
+    for Case { instance, refusal } in cases {
+        if limits.out_of_time() {
+            return;
+        }
+        for change in candidates(problem, *instance, &explainer.ruled_out(*instance)) {
             let redundant = matches!(change, Change::KeepHeadroom(_))
                 && refusal.fixes.iter().any(|fix| matches!(fix, Fix::LowerHeadroom { .. }));
             if refusal.fixes.len() < FIXES_MAX

@@ -25,12 +25,13 @@ pub(crate) fn report(of: &CapacityReport) -> String {
 }
 
 fn lead(of: &CapacityReport) -> Markup {
-    let [empty, directly, displacing, not] = emptying_counts(of);
+    let [empty, directly, displacing, not, unknown] = emptying_counts(of);
     let spare = format!("N+{}", of.failures.spare_hosts);
     html! {
         p { "A dry run over the fleet as read on " (of.captured_at.strftime("%Y-%m-%d %H:%M:%S UTC")) "; nothing was moved." }
         @let conditions = words::conditions(&of.options);
         @if !conditions.is_empty() { p.muted { "On condition that " (conditions.join("; ")) "." } }
+        @if unknown > 0 { p { "Of " (words::count(unknown, "host")) " it is not known whether they can be emptied." } }
         (figures(&[
             ("Can be emptied", words::grouped(directly as u64), "as things are".to_owned()),
             ("Can be emptied", words::grouped(displacing as u64), "if others move".to_owned()),

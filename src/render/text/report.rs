@@ -13,11 +13,14 @@ use crate::render::{bars, drawn, table, words};
 /// The whole of a report.
 pub(crate) fn report(of: &CapacityReport, extent: Extent) -> String {
     let mut text = totals(of);
-    let [empty, directly, displacing, not] = emptying_counts(of);
+    let [empty, directly, displacing, not, unknown] = emptying_counts(of);
     let _ = writeln!(
         text,
         "\nEmptying: {directly} hosts can be emptied as things are, {displacing} if others make room, {not} cannot; {empty} hold nothing."
     );
+    if unknown > 0 {
+        let _ = writeln!(text, "Of {} it is not known whether they can be emptied.", words::count(unknown, "host"));
+    }
     text.push_str("\nFailures:\n");
     for sentence in words::failures(&of.failures) {
         let _ = writeln!(text, "  {sentence}");

@@ -1,6 +1,6 @@
 //! A capacity report in words.
 
-use decant_schema::report::{Change, Emptying, Failures, WhatIf};
+use decant_schema::report::{Change, Emptying, Failures, Unknown, WhatIf};
 
 use super::{count, grouped, mebibytes, reason, some_of};
 
@@ -12,6 +12,7 @@ pub(crate) fn verdict(of: &Emptying) -> &'static str {
         Emptying::WithDisplacement { .. } => "if others move",
         Emptying::Not { refused_bound: 0, .. } => "no way found",
         Emptying::Not { .. } => "no",
+        Emptying::Unknown { .. } => "not known",
     }
 }
 
@@ -28,6 +29,15 @@ pub(crate) fn emptying(of: &Emptying) -> String {
             let stay = if *refused == 1 { "stays" } else { "stay" };
             format!("{} {stay}{proven}: {}", grouped(*refused), reason(binding))
         }
+        Emptying::Unknown { why } => unknown(*why).to_owned(),
+    }
+}
+
+/// Why something of a report is not known.
+fn unknown(why: Unknown) -> &'static str {
+    match why {
+        Unknown::Time => "the time limit came first (--time-limit allows more)",
+        Unknown::Failed => "the planner failed on it: a fault worth reporting",
     }
 }
 
@@ -46,12 +56,19 @@ pub(crate) fn failures(of: &Failures) -> Vec<String> {
         said.push(format!("the failure of one of these leaves instances without a place: {names}"));
     }
     said.push(match of.spare_hosts {
+        0 if of.spare_hosts_tried == 0 && !of.unknown.is_empty() => {
+            "whether a host is to spare is not known".to_owned()
+        }
         0 => "no spare host: N+1 does not hold".to_owned(),
         spare if spare == of.spare_hosts_tried => format!("N+{spare} holds in every case tried; more was not tried"),
         spare => format!("N+{spare} holds in every case tried, N+{} does not", spare + 1),
     });
     if !of.fatal.is_empty() {
         said.push(format!("too much at once: {}", some_of(of.fatal.iter(), of.fatal.len())));
+    }
+    if !of.unknown.is_empty() {
+        let names = some_of(of.unknown.iter(), of.unknown.len());
+        said.push(format!("not known is what the failure of one of these leaves: {names}"));
     }
     if of.instances_on_local_disk > 0 {
         let on_local_disk = usize::try_from(of.instances_on_local_disk).unwrap_or(usize::MAX);
@@ -71,6 +88,9 @@ pub(crate) fn change(of: &Change) -> String {
 
 /// What a change would change.
 pub(crate) fn effect(of: &WhatIf) -> String {
+    if let Some(why) = of.unknown {
+        return format!("not known: {}", unknown(why));
+    }
     let fits = match &of.change {
         Change::Growth { placed: 0, .. } => "none of them finds a place".to_owned(),
         Change::Growth { added, placed, .. } if placed < added => format!("only {} find a place", grouped(*placed)),
