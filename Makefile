@@ -7,7 +7,7 @@ CARGO := cargo
 PROFILE := --release
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo test transcripts bless chaos bench downtime model mutants lint generated install clean
+.PHONY: help setup build demo test transcripts bless chaos bench fuzz downtime model mutants lint generated install clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ chaos: setup ## kill the executor at random moments, many times, and check every
 
 bench: setup ## measure the planner
 	@scripts/bench.sh
+
+fuzz: setup ## plan and report a thousand random fleets of the shape that real ones have
+	DECANT_FUZZ=1000 DECANT_FUZZ_SEED=$${SEED:-$$(date +%s)} $(CARGO) test $(PROFILE) --workspace --test stranger fuzz \
+		-- --include-ignored --nocapture --test-threads=1
 
 downtime: setup ## measure for how long a guest stands still, by the size of its base
 	@scripts/downtime.sh

@@ -55,8 +55,9 @@ const FAR_FROM_BOUND: u64 = 64;
 /// which the later goals are served: without them, a search that was cut short ends in a plan that takes much longer to
 /// carry out.
 pub(super) const MAKING_DO: u32 = 40;
-/// And the least time for it, however late it is when a large fleet comes to it.
-const MAKING_DO_MIN: Duration = Duration::from_millis(300);
+/// And the least time for it by instance of the fleet, however late it is when a large one comes to it: about what they took to
+/// be read.
+const MAKING_DO_MIN: Duration = Duration::from_micros(20);
 const IMPROVING: u32 = 60;
 
 /// What random numbers are for: each has a stream of its own, so that one does not disturb the other.
@@ -253,7 +254,9 @@ impl<'a> Search<'a> {
         let mut tally = self.best.clone();
         let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
         let left: Vec<Unit> = left.cloned().collect();
-        eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO).at_least(MAKING_DO_MIN));
+        let least =
+            u32::try_from(self.ground.problem.instances.len()).map_or(Duration::ZERO, |all| MAKING_DO_MIN * all);
+        eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO).at_least(least));
         self.offer(tally);
     }
 

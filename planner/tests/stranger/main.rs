@@ -6,7 +6,9 @@
 mod brute;
 mod exact;
 mod facts;
+mod field;
 mod fleets;
+mod fuzz;
 mod mutants;
 mod mutations;
 mod planned;
