@@ -36,6 +36,7 @@ const FAILURES_PERCENT: u32 = 80;
 /// `options` count as in a plan: what is excluded receives nothing, what is pinned stays, headroom is kept.
 pub fn report(fleet: Arc<Fleet>, options: Options, limits: &Limits<'_>) -> CapacityReport {
     let problem = nothing_asked(fleet, options);
+    let limits = &limits.for_a_trial();
     let emptying = emptying::of_every_host(&problem, &limits.percent(EMPTYING_PERCENT));
     CapacityReport {
         format: report::FORMAT.to_owned(),

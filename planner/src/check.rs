@@ -42,6 +42,7 @@ use decant_schema::fleet::Fleet;
 use decant_schema::plan::{Conflict, FORMAT, Plan, Refusal};
 
 use crate::Limits;
+use certificate::Certified;
 use itinerary::Itinerary;
 use left::Left;
 use scene::Scene;
@@ -114,9 +115,10 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
 /// Says of a plan's bounds what the checker can show of them, so that nothing is called proven that is the planner's word;
 /// that stays beside it, by its name. What there is no time to show is not proven.
 pub(crate) fn certified(fleet: &Fleet, mut plan: Plan, limits: &Limits<'_>) -> Plan {
-    let request = plan.request.clone();
-    let scene = Scene::new(fleet, &request);
-    let (certified, _) = certificate::evaluate(&scene, &plan, limits);
+    let certified = match limits.out_of_time() {
+        true => Certified { cut_short: true, ..Certified::default() },
+        false => certificate::evaluate(&Scene::new(fleet, &plan.request), &plan, limits).0,
+    };
     account::settle(&mut plan, &certified);
     plan
 }

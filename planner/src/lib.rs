@@ -31,6 +31,7 @@ mod small_fleet;
 mod window;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use decant_schema::finding::Finding;
 use decant_schema::fleet::Fleet;
@@ -71,6 +72,8 @@ pub struct Found {
     plan: Plan,
     /// What is to be explained: nothing where nobody is refused, or where it is explained already.
     open: Option<(Problem, Schedule, Vec<InstanceIdx>)>,
+    /// What the fleet took to be read: about as long takes every look at the whole of it.
+    look: Duration,
 }
 
 /// Answers a request about a fleet: every instance it asks of gets a move or a refusal with numbers.
@@ -81,6 +84,7 @@ pub struct Found {
 /// # Errors
 /// Every name the fleet does not know and every number out of range, at once.
 pub fn find(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'_>) -> Result<Found, Vec<Finding>> {
+    let look = (limits.elapsed)();
     let findings = admit(&fleet, &request);
     if !findings.is_empty() {
         return Err(findings);
@@ -97,15 +101,15 @@ pub fn find(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
             plan.outcome = Outcome::Partial;
         }
         plan.proof.rounds = Some(rolled.least);
-        let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING));
-        return Ok(Found { plan: check::with_certified_conflicts(&fleet, plan, limits), open: None });
+        let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING).less(look));
+        return Ok(Found { plan: check::with_certified_conflicts(&fleet, plan, limits), open: None, look });
     }
     let answer = search::search(&problem, limits);
     let (schedule, lacking_time) = (answer.schedule.clone(), answer.lacking_time.clone());
     let plan = assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64());
-    let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING));
+    let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING).less(look));
     let open = (!plan.refusals.is_empty()).then_some((problem, schedule, lacking_time));
-    Ok(Found { plan, open })
+    Ok(Found { plan, open, look })
 }
 
 impl Found {
@@ -121,9 +125,9 @@ impl Found {
 
     /// The plan with what its refusals conflict with and what would help, in the share of the limit that is for it.
     pub fn explained(self, limits: &Limits<'_>) -> Plan {
-        let Self { mut plan, open } = self;
+        let Self { mut plan, open, look } = self;
         let Some((problem, schedule, lacking_time)) = open else { return plan };
-        let limits = limits.for_explanations();
+        let limits = limits.for_explanations().less(look);
         refusal::add_remedies(&problem, &schedule, &lacking_time, &mut plan.refusals, &limits);
         check::with_certified_conflicts(&problem.fleet, plan, &limits)
     }

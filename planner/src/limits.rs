@@ -21,11 +21,28 @@ pub struct Limits<'a> {
     pub time: Option<Duration>,
     /// Scales every search budget; 1 is the usual effort, 0 a quick look for any placement at all.
     pub effort: u32,
+    /// Whether an answer must be had, though it be late. One of many trials need not: what it lacks is not known, then.
+    must_answer: bool,
 }
 
-impl Limits<'_> {
+impl<'a> Limits<'a> {
     /// No wall clock and the usual effort: what tests use.
-    pub const UNTIMED: Limits<'static> = Limits { elapsed: &|| Duration::ZERO, time: None, effort: 1 };
+    pub const UNTIMED: Limits<'static> = Limits::new(&|| Duration::ZERO, None);
+
+    /// The usual effort within so much time.
+    pub const fn new(elapsed: &'a (dyn Fn() -> Duration + Sync), time: Option<Duration>) -> Self {
+        Self { elapsed, time, effort: 1, must_answer: true }
+    }
+
+    /// The same for one of many trials: it ends in time, with or without an answer.
+    pub(crate) fn for_a_trial(self) -> Self {
+        Self { must_answer: false, ..self }
+    }
+
+    /// The same with another effort.
+    pub(crate) fn with_effort(self, effort: u32) -> Self {
+        Self { effort, ..self }
+    }
 
     /// The same with less time, so that something is left for what comes after: so many percent of all there is.
     pub(crate) fn percent(self, percent: u32) -> Self {
@@ -51,17 +68,29 @@ impl Limits<'_> {
     /// The same with so many percent of the time by which an answer may be late: what is begun is brought to an end in it.
     pub(crate) fn late_by(self, percent: u32) -> Self {
         let late = |time: Duration| time + (time / LATE_DIVISOR + LATE) * percent / 100;
-        Self { time: self.time.map(late), ..self }
+        Self { time: self.time.map(|time| if self.must_answer { late(time) } else { time }), ..self }
     }
 
-    /// The same with so much time from now on at least: for what a large fleet would leave none for before it begins.
+    /// The same without an end, where there must be an answer: for what every answer begins with.
+    pub(crate) fn to_the_end(self) -> Self {
+        Self { time: self.time.filter(|_| !self.must_answer), ..self }
+    }
+
+    /// The same with so much time from now on at least, where there must be an answer: a large fleet leaves none before it
+    /// begins.
     pub(crate) fn at_least(self, least: Duration) -> Self {
-        Self { time: self.time.map(|time| time.max((self.elapsed)() + least)), ..self }
+        let at_least = |time: Duration| if self.must_answer { time.max((self.elapsed)() + least) } else { time };
+        Self { time: self.time.map(at_least), ..self }
     }
 
     /// The same for reasons, fixes and conflicts, which have a share of their own from now on.
     pub(crate) fn for_explanations(self) -> Self {
-        Self { time: self.time.map(|time| (self.elapsed)() + time / EXPLAINING_DIVISOR), ..self }
+        Self { time: self.time.map(|time| (self.elapsed)() + time / EXPLAINING_DIVISOR), ..self.for_a_trial() }
+    }
+
+    /// The same with so much less time: for what takes this long before it looks at the clock.
+    pub(crate) fn less(self, look: Duration) -> Self {
+        Self { time: self.time.map(|time| time.saturating_sub(look)), ..self }
     }
 
     /// What an integer model may spend: so many nodes at the usual effort, and no more time than there is.

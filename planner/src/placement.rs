@@ -16,6 +16,7 @@ mod eject;
 mod flow;
 mod improve;
 mod neighbourhood;
+mod openings;
 mod patterns;
 mod pools;
 mod proof;

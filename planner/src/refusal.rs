@@ -13,14 +13,16 @@ mod obstacle;
 mod view;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::{Reason, Refusal, RuleName};
 use rayon::prelude::*;
 
 use crate::Limits;
 use crate::ordering::Schedule;
-use crate::problem::{self, HostIdx, InstanceIdx, Placement, Problem, Task};
+use crate::problem::{self, GroupIdx, HostIdx, InstanceIdx, KindIdx, Placement, Problem, Task};
+use crate::rules::Want;
 use obstacle::{Obstacle, host_rule_obstacles};
 use view::View;
 
@@ -31,19 +33,18 @@ pub fn explain(problem: &Problem, placement: &Placement, refused: InstanceIdx) -
 
 /// Explains why these instances of a host that is to be emptied stay where nobody goes anywhere.
 pub(crate) fn explain_each_without_turn(problem: &Problem, refused: &[InstanceIdx]) -> Vec<Refusal> {
-    let explainer = Explainer::without_turn(problem);
-    refused.par_iter().map(|refused| explainer.explain(*refused)).collect()
+    Explainer::without_turn(problem).explain_all(refused)
 }
 
 /// Explains every refusal of a placement, in the order of its list.
 pub(crate) fn explain_all(problem: &Problem, placement: &Placement) -> Vec<Refusal> {
-    Explainer::new(problem, placement).explain_all(placement)
+    Explainer::new(problem, placement).explain_all(&placement.refused)
 }
 
 /// The same for the refused of a schedule that is not carried out, with their conflicts and what would help.
 pub(crate) fn explain_without_turn(problem: &Problem, schedule: &Schedule, limits: &Limits<'_>) -> Vec<Refusal> {
     let explainer = Explainer::without_turn(problem);
-    let mut refusals = explainer.explain_all(&schedule.placement);
+    let mut refusals = explainer.explain_all(&schedule.placement.refused);
     explainer.add_remedies(schedule, &[], &mut refusals, limits);
     refusals
 }
@@ -69,7 +70,8 @@ struct Case<'a> {
 
 /// The rules about this instance and this host alone by which it is not taken there.
 pub(crate) fn rules_against(problem: &Problem, instance: InstanceIdx, host: HostIdx) -> Vec<RuleName> {
-    host_rule_obstacles(problem, instance, host).into_iter().map(|obstacle| obstacle.rule).collect()
+    let want = view::want(problem, instance);
+    host_rule_obstacles(problem, instance, &want, host).into_iter().map(|obstacle| obstacle.rule).collect()
 }
 
 /// The reason of an instance whose place is there in the end but cannot be reached.
@@ -107,8 +109,47 @@ impl<'a> Explainer<'a> {
     }
 
     /// Why all of these stay, in the order of their list.
-    fn explain_all(&self, placement: &Placement) -> Vec<Refusal> {
-        placement.refused.par_iter().map(|refused| self.explain(*refused)).collect()
+    fn explain_all(&self, refused: &[InstanceIdx]) -> Vec<Refusal> {
+        let mut alike: HashMap<Lookalike<'_>, Vec<InstanceIdx>> = HashMap::new();
+        for at in refused {
+            alike.entry(Lookalike::of(self.problem, *at)).or_default().push(*at);
+        }
+        let alike: Vec<Vec<InstanceIdx>> = alike.into_values().collect();
+        let explained: HashMap<InstanceIdx, Refusal> = alike
+            .into_par_iter()
+            .flat_map_iter(|alike| alike.clone().into_iter().zip(self.explain_alike(&alike)))
+            .collect();
+        refused.iter().map(|at| explained[at].clone()).collect()
+    }
+
+    /// Why all of these stay that are alike: hosts other than their own are looked at once for all.
+    fn explain_alike(&self, alike: &[InstanceIdx]) -> Vec<Refusal> {
+        let home = |at: &InstanceIdx| self.problem.instances[at.at()].host;
+        let homes: BTreeSet<HostIdx> = alike.iter().map(home).collect();
+        let each = || alike.iter().map(|at| self.explain(*at)).collect();
+        let [first, _, ..] = alike else { return each() };
+        let want = view::want(self.problem, *first);
+        let elsewhere = |host: &HostIdx| !homes.contains(host);
+        let hosts = (0..self.problem.hosts.len()).map(HostIdx::new).filter(elsewhere);
+        let common: Vec<_> = hosts.map(|host| (host, self.obstacles(*first, &want, host))).collect();
+        let seen_from_elsewhere = |host: &HostIdx| {
+            let other = alike.iter().find(|at| home(at) != *host)?;
+            Some((*host, self.obstacles(*other, &want, *host)))
+        };
+        let homes: Vec<(HostIdx, Vec<Obstacle>)> = homes.iter().filter_map(seen_from_elsewhere).collect();
+        let is_emptied = |(_, obstacles): &(HostIdx, Vec<Obstacle>)| obstacles[0].rule == RuleName::Evacuated;
+        if common.is_empty() || !homes.iter().all(is_emptied) {
+            return each();
+        }
+        let mut counted = BTreeMap::new();
+        self.count(&want, &common, &mut counted);
+        let would_fit = words::would_fit(self.problem, *first, &common);
+        let explained = |at: &InstanceIdx| {
+            let mut counted = counted.clone();
+            self.count(&want, homes.iter().filter(|(host, _)| *host != home(at)), &mut counted);
+            self.refused(*at, within(counted), would_fit.clone())
+        };
+        alike.iter().map(explained).collect()
     }
 
     /// As [`add_remedies`] says.
@@ -143,13 +184,13 @@ impl<'a> Explainer<'a> {
     }
 
     fn refusal(&self, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Refusal {
-        Refusal {
-            instance: self.problem.fleet.instances()[refused.at()].id.clone(),
-            reasons: self.reasons(refused, ruled_out),
-            would_fit: Some(words::would_fit(self.problem, refused, ruled_out)),
-            conflict: None,
-            fixes: Vec::new(),
-        }
+        let would_fit = words::would_fit(self.problem, refused, ruled_out);
+        self.refused(refused, self.reasons(refused, ruled_out), would_fit)
+    }
+
+    fn refused(&self, refused: InstanceIdx, reasons: Vec<Reason>, would_fit: String) -> Refusal {
+        let instance = self.problem.fleet.instances()[refused.at()].id.clone();
+        Refusal { instance, reasons, would_fit: Some(would_fit), conflict: None, fixes: Vec::new() }
     }
 
     /// Every host it might have gone to, with what stands between; never nothing.
@@ -157,6 +198,7 @@ impl<'a> Explainer<'a> {
         let facts = &self.problem.instances[refused.at()];
         let fixed = problem::forbidden(self.problem, refused);
         let stays_possible = facts.task == Task::Resize;
+        let want = view::want(self.problem, refused);
         (0..self.problem.hosts.len())
             .map(HostIdx::new)
             .filter(|host| *host != facts.host || stays_possible)
@@ -164,14 +206,14 @@ impl<'a> Explainer<'a> {
                 Some((rule, subject)) if host != facts.host => {
                     (host, vec![Obstacle { subject: subject.clone(), ..Obstacle::of(*rule) }])
                 }
-                _ => (host, self.obstacles(refused, host)),
+                _ => (host, self.obstacles(refused, &want, host)),
             })
             .collect()
     }
 
     /// What rules a host out, by the kinder of the two views.
-    fn obstacles(&self, refused: InstanceIdx, host: HostIdx) -> Vec<Obstacle> {
-        let mut rules = host_rule_obstacles(self.problem, refused, host);
+    fn obstacles(&self, refused: InstanceIdx, want: &Want<'_>, host: HostIdx) -> Vec<Obstacle> {
+        let mut rules = host_rule_obstacles(self.problem, refused, want, host);
         if !rules.is_empty() {
             rules.extend(self.standing.obstacles(refused, host));
             return rules;
@@ -196,12 +238,23 @@ impl<'a> Explainer<'a> {
         if ruled_out.is_empty() {
             return vec![Reason { rule: RuleName::Evacuated, ..without_order() }];
         }
-        let mut reasons: BTreeMap<(RuleName, Option<usize>), Reason> = BTreeMap::new();
+        let mut counted = BTreeMap::new();
+        self.count(&want, ruled_out, &mut counted);
+        within(counted)
+    }
+
+    /// Counts these hosts under the rules that rule them out.
+    fn count<'o>(
+        &self,
+        want: &Want<'_>,
+        ruled_out: impl IntoIterator<Item = &'o (HostIdx, Vec<Obstacle>)>,
+        counted: &mut Counted,
+    ) {
         for (host, obstacles) in ruled_out {
             for (nth, obstacle) in obstacles.iter().enumerate() {
-                let reason = reasons
+                let reason = counted
                     .entry((obstacle.rule, obstacle.class))
-                    .or_insert_with(|| obstacle.reason(self.problem, &want));
+                    .or_insert_with(|| obstacle.reason(self.problem, want));
                 reason.hosts_in_all += 1;
                 if nth == 0 {
                     reason.hosts += 1;
@@ -209,7 +262,36 @@ impl<'a> Explainer<'a> {
                 }
             }
         }
-        reasons.into_values().filter(|reason| reason.hosts > 0).collect()
+    }
+}
+
+/// Reasons by rule and class, each with the hosts it rules out so far.
+type Counted = BTreeMap<(RuleName, Option<usize>), Reason>;
+
+/// Those that rule a host out before any other does.
+fn within(counted: Counted) -> Vec<Reason> {
+    counted.into_values().filter(|reason| reason.hosts > 0).collect()
+}
+
+/// What instances are alike in that are asked to leave, so far as it matters why they stay.
+#[derive(PartialEq, Eq, Hash)]
+struct Lookalike<'a> {
+    kind: KindIdx,
+    want: Want<'a>,
+    groups: &'a [GroupIdx],
+    /// One that is like no other.
+    alone: Option<InstanceIdx>,
+}
+
+impl<'a> Lookalike<'a> {
+    fn of(problem: &'a Problem, at: InstanceIdx) -> Self {
+        let facts = &problem.instances[at.at()];
+        let follows = |group: &GroupIdx| problem.groups[group.at()].policy == GroupPolicy::Affinity;
+        let alike = facts.task == Task::Leave
+            && problem::forbidden(problem, at).is_none()
+            && !facts.groups.iter().any(follows);
+        let (want, alone) = (view::want(problem, at), (!alike).then_some(at));
+        Self { kind: facts.kind, want, groups: &facts.groups, alone }
     }
 }
 

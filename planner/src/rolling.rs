@@ -63,6 +63,7 @@ pub(crate) fn roll(mut problem: Problem, limits: &Limits<'_>) -> Rolled {
             problem.instances[instance.at()].task = Task::Leave;
         }
     }
+    let limits = &limits.for_a_trial();
     let in_time = limits.percent(ROUNDS_PERCENT);
     let course = Course::best(&problem, &listed, &options, &in_time);
     let served: Vec<HostIdx> = course.rounds.iter().flat_map(|turn| turn.hosts.iter().copied()).collect();

@@ -111,12 +111,18 @@ pub(crate) const HOST_RULES: [&dyn HostRule; 11] = [
 /// The hosts every rule admits for a want.
 pub(crate) fn eligible(fleet: &Fleet, request: &Request, facts: &[HostFacts], want: &Want<'_>) -> HostSet {
     let mut eligible = HostSet::empty(fleet.hosts().len());
+    let of_want: Vec<_> = HOST_RULES.into_iter().filter(|rule| !is_about_host_alone(rule.name())).collect();
     for (at, host) in fleet.hosts().iter().enumerate() {
-        if facts[at].receives && HOST_RULES.iter().all(|rule| rule.admits(request, host, want)) {
+        if facts[at].receives && of_want.iter().all(|rule| rule.admits(request, host, want)) {
             eligible.insert(HostIdx::new(at));
         }
     }
     eligible
+}
+
+/// Whether a rule asks only whether a host receives at all, as [`HostFacts::receives`] says.
+fn is_about_host_alone(rule: RuleName) -> bool {
+    matches!(rule, RuleName::Evacuated | RuleName::Excluded | RuleName::HostDown | RuleName::HostDisabled)
 }
 
 /// Whether a rule is about coming to a host. One that stays where it is with another flavor asks only that the host

@@ -77,7 +77,9 @@ pub(crate) fn outcome(problem: &Problem, refused: usize, limits: &Limits<'_>) ->
         return None;
     }
     let fewer = |found: usize| found < refused;
+    let in_time = |_: &_| !limits.out_of_time();
     let placed = Some(placement::place(problem, limits, &[])).filter(|it| fewer(it.placement.refused.len()))?;
+    let placed = Some(placed).filter(in_time)?;
     let whole = Some(Ordered::from(problem, placed, limits)).filter(|it| fewer(it.refused.len()))?;
     Some(window::fit(problem, whole, limits).ordered).filter(|it| fewer(it.refused.len()))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use decant_schema::report::Emptying;
+use decant_schema::report::{Emptying, Unknown};
 use decant_schema::request::RequestKind;
 use decant_schema::units::{Mib, mib};
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ pub(super) const SEARCHED_HOSTS_MAX: usize = 40;
 pub(super) fn of_every_host(problem: &Problem, limits: &Limits<'_>) -> Vec<Emptying> {
     let quick: Vec<Option<Emptying>> = (0..problem.hosts.len())
         .into_par_iter()
-        .map_init(|| Room::new(problem), |room, at| at_a_glance(problem, room, HostIdx::new(at)))
+        .map_init(|| Room::new(problem), |room, at| at_a_glance(problem, room, HostIdx::new(at), limits))
         .collect();
     let parts = if quick.iter().all(Option::is_some) { Vec::new() } else { part::parts(problem) };
     let left = parts.iter().flat_map(|part| part.hosts.iter().enumerate().map(move |(at, host)| (part, at, *host)));
@@ -43,9 +43,12 @@ pub(super) fn of_every_host(problem: &Problem, limits: &Limits<'_>) -> Vec<Empty
 }
 
 /// What fitting its instances into the headroom says of a host; `None` where that is not enough.
-fn at_a_glance(problem: &Problem, room: &mut Room<'_>, host: HostIdx) -> Option<Emptying> {
+fn at_a_glance(problem: &Problem, room: &mut Room<'_>, host: HostIdx, limits: &Limits<'_>) -> Option<Emptying> {
     if problem.hosts[host.at()].instances.is_empty() {
         return Some(Emptying::Empty);
+    }
+    if limits.out_of_time() {
+        return Some(Emptying::Unknown { why: Unknown::Time });
     }
     if room.empties(host) {
         return Some(Emptying::WithoutDisplacing);
@@ -62,7 +65,7 @@ fn is_large(problem: &Problem) -> bool {
 fn by_placing(whole: &Problem, part: &Part, at: HostIdx, host: HostIdx, limits: &Limits<'_>) -> Emptying {
     let problem = emptied(&part.problem, &[at]);
     let effort = if is_large(whole) { 0 } else { limits.effort };
-    let limits = &Limits { effort, ..*limits };
+    let limits = &limits.with_effort(effort);
     if is_large(whole)
         && let Some(verdict) = by_exchanging(part, &problem, at, limits)
     {

@@ -113,6 +113,9 @@ fn every_set(hosts: &[HostIdx], k: usize) -> Option<BTreeSet<Vec<HostIdx>>> {
 
 /// Whether everything on these hosts finds a place on the others. In a large fleet a failed fit is taken for a no.
 fn survives(problem: &Problem, room: &mut Room<'_>, failed: &[HostIdx], limits: &Limits<'_>) -> Result<bool, Unknown> {
+    if limits.out_of_time() {
+        return Err(Unknown::Time);
+    }
     let instances: Vec<InstanceIdx> =
         failed.iter().flat_map(|at| problem.hosts[at.at()].instances.iter().copied()).collect();
     failed.iter().for_each(|at| room.out.insert(*at));

@@ -133,7 +133,15 @@ impl Now<'_> {
             memory: changed.memory_class.map_or(0, |class| ask.need[class]),
             eligible: Arc::new(ask.eligible.clone()),
         });
-        let grown: Vec<HostIdx> = (0..added).map_while(|_| add_instance(&mut changed, kind, ask)).collect();
+        let mut grown: Vec<HostIdx> = Vec::new();
+        while (grown.len() as u64) < added
+            && let Some(host) = add_instance(&mut changed, kind, ask)
+        {
+            if self.limits.out_of_time() {
+                return Err(Unknown::Time);
+            }
+            grown.push(host);
+        }
         let placed = grown.len() as u64;
         let change = Change::Growth { flavor: name, added, placed };
         if placed < added {
@@ -158,6 +166,9 @@ impl Now<'_> {
             let host = HostIdx::new(at);
             if *direct != (again == Again::Direct) || !concerns(changed, touched, host) {
                 return Ok(*direct);
+            }
+            if self.limits.out_of_time() {
+                return Err(Unknown::Time);
             }
             Ok(room.empties(host) || placed_directly(changed, host, self.limits)?.is_some())
         };
@@ -201,7 +212,7 @@ fn placed_directly(problem: &Problem, host: HostIdx, limits: &Limits<'_>) -> Res
     let third_parties = alone.instances.iter_mut().filter(|instance| instance.task == Task::MayMove);
     third_parties.for_each(|instance| instance.task = Task::Stay);
     // There are many changes and hosts, and a placement without a search finds nearly all there is to find.
-    let placed = placement::place(&alone, &Limits { effort: 0, ..*limits }, &[]);
+    let placed = placement::place(&alone, &limits.with_effort(0), &[]);
     let places = |at: &InstanceIdx| (*at, placed.placement.host[at.at()]);
     Ok(places_all(&placed)?.then(|| problem.hosts[host.at()].instances.iter().map(places).collect()))
 }

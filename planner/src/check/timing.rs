@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 
 use decant_schema::fleet::{InstanceState, Mobility};
 use decant_schema::plan::MoveMode;
-use decant_schema::request::RequestKind;
 use decant_schema::units::Mbps;
 
 use super::itinerary::{Itinerary, Step};
-use super::scene::Scene;
+use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
 /// Megabits of a MiB.
@@ -141,9 +140,7 @@ fn mode(scene: &Scene<'_>, step: &Step<'_>) -> Option<Violation> {
 
 /// A new size needs a new start, also on the way to where it gets it.
 fn is_resized(scene: &Scene<'_>, step: &Step<'_>) -> bool {
-    let RequestKind::Resize { resizes } = &scene.request.kind else { return false };
-    let id = &scene.instance(step.instance).id;
-    resizes.iter().any(|resize| resize.instance == *id)
+    matches!(scene.asked(step.instance), Some(Asked::Resize(_)))
 }
 
 fn transfer(scene: &Scene<'_>, step: &Step<'_>, load: &Load) -> Option<Violation> {

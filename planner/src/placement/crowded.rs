@@ -12,7 +12,7 @@ use decant_schema::request::RequestKind;
 use petgraph::algo::dinics;
 use petgraph::graph::DiGraph;
 
-use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Task};
+use crate::problem::{GroupIdx, HostIdx, HostSet, InstanceIdx, Task};
 
 use super::pools::Pool;
 use super::tally::Ground;
@@ -26,8 +26,9 @@ pub(super) fn crowded_out(ground: &Ground<'_>, pool: &Pool) -> u64 {
     }
     let evacuees = pool.asked.iter().filter(|at| problem.instances[at.at()].task == Task::Leave);
     let groups: BTreeSet<GroupIdx> = evacuees.flat_map(|at| ground.groups_of(*at, GroupPolicy::AntiAffinity)).collect();
+    let hosts: HostSet = pool.hosts.iter().copied().collect();
     let mut found: Vec<(usize, BTreeSet<InstanceIdx>)> =
-        groups.into_iter().map(|group| Crowd::of(ground, pool, group).left_over()).collect();
+        groups.into_iter().map(|group| Crowd::of(ground, &hosts, group).left_over()).collect();
     found.sort_by(|a, b| b.cmp(a));
     // Who is in two groups is counted in one of them.
     let mut counted = BTreeSet::new();
@@ -42,34 +43,50 @@ pub(super) fn crowded_out(ground: &Ground<'_>, pool: &Pool) -> u64 {
 }
 
 /// A group's members of a pool that may move, and the hosts each may end on.
-struct Crowd {
+struct Crowd<'a> {
     evacuees: BTreeSet<InstanceIdx>,
-    doors: Vec<Vec<HostIdx>>,
+    doors: Vec<Doors<'a>>,
     /// By host: members it may hold beside those that never leave it.
     places: Vec<u32>,
 }
 
-impl Crowd {
-    fn of(ground: &Ground<'_>, pool: &Pool, group: GroupIdx) -> Self {
+/// The hosts one may go to, and its own where it may stay.
+struct Doors<'a> {
+    eligible: &'a HostSet,
+    home: Option<HostIdx>,
+}
+
+impl Doors<'_> {
+    fn iter(&self) -> impl Iterator<Item = HostIdx> + '_ {
+        self.eligible.iter().chain(self.home)
+    }
+
+    fn len(&self) -> usize {
+        self.eligible.len() + usize::from(self.home.is_some())
+    }
+}
+
+impl<'a> Crowd<'a> {
+    fn of(ground: &'a Ground<'_>, hosts: &HostSet, group: GroupIdx) -> Self {
         let problem = ground.problem;
-        let hosts: BTreeSet<HostIdx> = pool.hosts.iter().copied().collect();
-        let mut places: Vec<u32> =
-            (0..problem.hosts.len()).map(|host| ground.member_limit(group, HostIdx::new(host))).collect();
+        let mut places = vec![problem.groups[group.at()].max_per_host; problem.hosts.len()];
+        for host in ground.hosts_of(group) {
+            places[host.at()] = ground.member_limit(group, host);
+        }
         let (mut evacuees, mut doors) = (BTreeSet::new(), Vec::new());
         for member in &problem.groups[group.at()].members {
             let facts = &problem.instances[member.at()];
             let eligible = &problem.kind(*member).eligible;
-            let moves = ground.departs(*member) && !eligible.is_empty() && hosts.contains(&facts.host);
+            let moves = ground.departs(*member) && !eligible.is_empty() && hosts.contains(facts.host);
             if !moves {
                 places[facts.host.at()] = places[facts.host.at()].saturating_sub(1);
                 continue;
             }
-            if facts.task == Task::Leave {
+            let leaves = facts.task == Task::Leave;
+            if leaves {
                 evacuees.insert(*member);
-                doors.push(eligible.iter().collect());
-            } else {
-                doors.push(eligible.iter().chain([facts.host]).collect());
             }
+            doors.push(Doors { eligible, home: (!leaves).then_some(facts.host) });
         }
         Self { evacuees, doors, places }
     }
@@ -83,13 +100,13 @@ impl Crowd {
     /// Whether all find a place one after the other, as nearly always.
     fn all_find_one(&self) -> bool {
         let mut places = self.places.clone();
-        let takes = |hosts: &Vec<HostIdx>| {
+        let takes = |hosts: &Doors<'_>| {
             let host = hosts.iter().find(|host| places[host.at()] > 0);
             host.inspect(|host| places[host.at()] -= 1).is_some()
         };
         // The choosiest first.
-        let mut doors: Vec<&Vec<HostIdx>> = self.doors.iter().collect();
-        doors.sort_by_key(|hosts| hosts.len());
+        let mut doors: Vec<&Doors<'_>> = self.doors.iter().collect();
+        doors.sort_by_cached_key(|hosts| hosts.len());
         doors.into_iter().all(takes)
     }
 

@@ -5,7 +5,10 @@
 
 use std::cmp::Reverse;
 
-use crate::problem::{HostIdx, InstanceIdx};
+use rustc_hash::FxHashMap;
+
+use crate::limits::Limits;
+use crate::problem::{HostIdx, InstanceIdx, KindIdx};
 
 use super::affinity::Unit;
 use super::tally::Tally;
@@ -24,12 +27,34 @@ pub(super) enum Order {
 /// Every order, the one that usually does best first.
 pub(super) const ORDERS: [Order; 3] = [Order::Sum, Order::Greatest, Order::Choosiest];
 
-/// Places what fits, the biggest first, each where it leaves the least room; returns what is left.
-pub(super) fn fit(tally: &mut Tally<'_>, units: &[Unit], hosts: &[HostIdx], order: Order) -> Vec<Unit> {
+/// Places what fits, the biggest first, each where it leaves the least room, while there is time; returns what is left.
+pub(super) fn fit(
+    tally: &mut Tally<'_>,
+    units: &[Unit],
+    hosts: &[HostIdx],
+    order: Order,
+    limits: &Limits<'_>,
+) -> Vec<Unit> {
     let weights = weights(tally, hosts);
     let mut sorted: Vec<&Unit> = units.iter().collect();
     sorted.sort_by_cached_key(|unit| (Reverse(size(tally, unit, hosts, &weights, order)), unit.members[0]));
-    sorted.into_iter().filter(|unit| !place(tally, unit, hosts, &weights)).cloned().collect()
+    // Where nobody leaves a host that receives, room only shrinks: a host that is too full for one stays so for its kind.
+    let receives = |at: &InstanceIdx| {
+        let problem = tally.ground.problem;
+        problem.hosts[problem.instances[at.at()].host.at()].receives
+    };
+    let shrinks = !units.iter().flat_map(|unit| &unit.members).any(receives);
+    let mut open: FxHashMap<KindIdx, Vec<HostIdx>> = FxHashMap::default();
+    let mut fits = |unit: &Unit| {
+        let [one] = unit.members[..] else { return place(tally, unit, hosts, &weights) };
+        if !shrinks {
+            return place(tally, unit, hosts, &weights);
+        }
+        let open = open.entry(tally.ground.problem.instances[one.at()].kind).or_insert_with(|| hosts.to_vec());
+        open.retain(|host| tally.has_room(one, *host));
+        place(tally, unit, open, &weights)
+    };
+    sorted.into_iter().filter(|unit| limits.out_of_time() || !fits(unit)).cloned().collect()
 }
 
 /// Places a unit where it leaves the least room, a resize in place if it can be.

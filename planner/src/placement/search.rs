@@ -55,8 +55,8 @@ const FAR_FROM_BOUND: u64 = 64;
 /// which the later goals are served: without them, a search that was cut short ends in a plan that takes much longer to
 /// carry out.
 pub(super) const MAKING_DO: u32 = 40;
-/// And the least time for it by instance of the fleet, however late it is when a large one comes to it: about what they took to
-/// be read.
+/// And the least time for it by instance of the pool, however late it is when a large fleet comes to it: about what they took
+/// to be read.
 const MAKING_DO_MIN: Duration = Duration::from_micros(20);
 const IMPROVING: u32 = 60;
 
@@ -234,13 +234,15 @@ impl<'a> Search<'a> {
         better
     }
 
-    /// Places by direct fit, in several orders.
+    /// Places by direct fit, in several orders; in one, whatever the time.
     pub(super) fn fit_directly(&mut self) {
+        let mut limits = self.limits.to_the_end();
         for order in direct::ORDERS {
             let mut tally = Tally::new(self.ground);
-            let left = direct::fit(&mut tally, &self.units, &self.pool.hosts, order);
+            let left = direct::fit(&mut tally, &self.units, &self.pool.hosts, order, &limits);
             self.offer(tally);
-            if self.is_proven() || left.len() > self.units.len() / FAR_FROM_FITTING {
+            limits = *self.limits;
+            if self.is_proven() || left.len() > self.units.len() / FAR_FROM_FITTING || limits.out_of_time() {
                 return;
             }
         }
@@ -254,8 +256,8 @@ impl<'a> Search<'a> {
         let mut tally = self.best.clone();
         let left = self.units.iter().filter(|unit| !tally.is_moved(unit.members[0]));
         let left: Vec<Unit> = left.cloned().collect();
-        let least =
-            u32::try_from(self.ground.problem.instances.len()).map_or(Duration::ZERO, |all| MAKING_DO_MIN * all);
+        let standing = self.pool.hosts.iter().map(|host| self.ground.problem.hosts[host.at()].instances.len());
+        let least = MAKING_DO_MIN * u32::try_from(standing.sum::<usize>()).unwrap_or(u32::MAX);
         eject::eject(&mut tally, left, &self.pool.hosts, &self.limits.late_by(MAKING_DO).at_least(least));
         self.offer(tally);
     }
@@ -354,7 +356,7 @@ impl<'a> Search<'a> {
         let mut tally = Tally::new(self.ground);
         let bound: Vec<Unit> =
             self.units.iter().filter(|unit| self.ground.problem.is_bound(unit.members[0])).cloned().collect();
-        let left = direct::fit(&mut tally, &bound, &self.pool.hosts, direct::Order::Sum);
+        let left = direct::fit(&mut tally, &bound, &self.pool.hosts, direct::Order::Sum, self.limits);
         eject::eject(&mut tally, left, &self.pool.hosts, self.limits);
         tally
     }

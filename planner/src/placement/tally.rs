@@ -167,7 +167,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Whether the host has room for the instance. Only the classes it takes matter.
-    fn has_room(&self, instance: InstanceIdx, host: HostIdx) -> bool {
+    pub(super) fn has_room(&self, instance: InstanceIdx, host: HostIdx) -> bool {
         let kind = self.problem().kind(instance);
         let home = host == self.problem().instances[instance.at()].host && !self.lifted.contains(&instance);
         let taken = |class: usize| kind.need[class] - if home { kind.claim[class] } else { 0 };

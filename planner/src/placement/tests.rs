@@ -126,7 +126,7 @@ fn the_full_host_that_would_end_last_swaps_an_arrival_for_one_that_is_sooner_car
 fn whoever_is_out_of_time_makes_room_all_the_same() {
     let document = document(&[("a", 8), ("b", 8), ("c", 8)], &[("i", "a", 8), ("j", "b", 2), ("k", "c", 2)]);
     let problem = Problem::new(fleet(document), crate::small_fleet::evacuate(&["a"]));
-    let late = Limits { time: Some(Duration::ZERO), ..Limits::UNTIMED };
+    let late = Limits::new(&|| Duration::ZERO, Some(Duration::ZERO));
     let placed = place(&problem, &late, &[]);
     assert_eq!((placed.refused.value, placed.displaced.value), (0, 2));
 }

@@ -16,7 +16,7 @@
 //! is not to be resized after all is a third party. Of the rules those are members that would do alone: each relaxed, all
 //! else being as it is, lets all instances go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use decant_schema::id::InstanceId;
@@ -196,7 +196,7 @@ impl<'a> Steps<'a> {
         }
         let only = only(problem, members);
         let Nearest::Left(near) = self.nearest(problem, &only) else { return Some(Verdict::Fits) };
-        self.left = self.left.checked_sub(1)?;
+        self.left = self.left.checked_sub(1).filter(|_| !self.limits.out_of_time())?;
         let bounded = placement::bounded(&only, 1, self.limits);
         if bounded.refused.bound > 0 {
             return Some(conflict(&bounded));
@@ -208,8 +208,11 @@ impl<'a> Steps<'a> {
         let limits = self.limits.half_of_what_is_left();
         let gathered = std::iter::once_with(|| placement::complete(&only, &limits.half_of_what_is_left(), &near));
         let efforts = [0, limits.effort].into_iter();
-        let anew = efforts.map(|effort| placement::place(&only, &Limits { effort, ..limits }, &[]));
+        let anew = efforts.map(|effort| placement::place(&only, &limits.with_effort(effort), &[]));
         for placed in gathered.chain(anew) {
+            if self.limits.out_of_time() {
+                break;
+            }
             if placed.refused.bound > 0 {
                 return Some(conflict(&placed));
             }
@@ -474,10 +477,11 @@ fn of_refusals(mut certificate: Certificate) -> Option<Certificate> {
 fn only(problem: &Problem, members: &[InstanceIdx]) -> Problem {
     let mut request = problem.request.clone();
     if let RequestKind::Resize { resizes } = &mut request.kind {
-        let named = |id: &InstanceId| members.iter().any(|at| problem.fleet.instances()[at.at()].id == *id);
-        resizes.retain(|resize| named(&resize.instance));
+        let members: BTreeSet<&InstanceId> = members.iter().map(|at| &problem.fleet.instances()[at.at()].id).collect();
+        resizes.retain(|resize| members.contains(&resize.instance));
         return Problem::new(Arc::clone(&problem.fleet), request);
     }
+    let members: BTreeSet<&InstanceIdx> = members.iter().collect();
     let mut only = problem.clone();
     for at in (0..problem.instances.len()).map(InstanceIdx::new) {
         if is_asked(problem, at) && !members.contains(&at) {

@@ -6,8 +6,6 @@ use decant_schema::plan::{Reason, RuleName};
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
 use crate::rules::{HOST_RULES, Want, about_arrivals};
 
-use super::view::want;
-
 /// A rule that rules a host out, with its numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Obstacle {
@@ -100,18 +98,22 @@ pub(super) fn unsigned(amount: i64) -> u64 {
 }
 
 /// The rules about this instance and this host alone that rule it out, in the order in which they count.
-pub(super) fn host_rule_obstacles(problem: &Problem, instance: InstanceIdx, at: HostIdx) -> Vec<Obstacle> {
+pub(super) fn host_rule_obstacles(
+    problem: &Problem,
+    instance: InstanceIdx,
+    want: &Want<'_>,
+    at: HostIdx,
+) -> Vec<Obstacle> {
     if problem.admits(instance, at) {
         return Vec::new();
     }
-    let want = want(problem, instance);
     let host = &problem.fleet.hosts()[at.at()];
     let stays = problem.instances[instance.at()].host == at && problem.instances[instance.at()].task == Task::Resize;
     HOST_RULES
         .iter()
-        .filter(|rule| !(stays && about_arrivals(rule.name()) || rule.admits(&problem.request, host, &want)))
+        .filter(|rule| !(stays && about_arrivals(rule.name()) || rule.admits(&problem.request, host, want)))
         .map(|rule| match rule.name() {
-            RuleName::Unit => Obstacle { class: refused_unit(problem, &want, at), ..Obstacle::of(RuleName::Unit) },
+            RuleName::Unit => Obstacle { class: refused_unit(problem, want, at), ..Obstacle::of(RuleName::Unit) },
             RuleName::HypervisorVersion => Obstacle {
                 need: want.version_min.and_then(|version| i64::try_from(version).ok()),
                 has: host.hypervisor_version.and_then(|version| i64::try_from(version).ok()),

@@ -114,9 +114,10 @@ fn take(from: &mut [i64], amounts: &[i64]) {
 /// What an instance asks of its next host under the request.
 pub(super) fn want(problem: &Problem, at: InstanceIdx) -> Want<'_> {
     let instance = &problem.fleet.instances()[at.at()];
+    let resized = problem.instances[at.at()].task == Task::Resize;
     let resize_to = match &problem.request.kind {
-        RequestKind::Resize { resizes } => resizes.iter().find(|resize| resize.instance == instance.id),
-        RequestKind::Evacuate { .. } | RequestKind::Rolling { .. } => None,
+        RequestKind::Resize { resizes } if resized => resizes.iter().find(|resize| resize.instance == instance.id),
+        RequestKind::Resize { .. } | RequestKind::Evacuate { .. } | RequestKind::Rolling { .. } => None,
     };
     Want::new(&problem.fleet, instance, resize_to.map(|resize| resize.flavor.as_str()))
 }

@@ -257,7 +257,7 @@ impl<'a> Gathering<'a> {
     }
 
     fn quick(&self) -> Limits<'_> {
-        Limits { effort: 0, ..*self.planner.limits }
+        self.planner.limits.with_effort(0)
     }
 }
 

@@ -56,7 +56,7 @@ impl Course {
         let for_all =
             |refusal: &dyn Fn(InstanceIdx) -> Refusal| instances.iter().map(|at| (*at, refusal(*at))).collect();
         if !instances.iter().any(|at| self.cannot_leave(*at)) {
-            if self.end == End::Time && !self.is_held(host, limits) {
+            if self.end == End::Time && (limits.out_of_time() || !self.is_held(host, limits)) {
                 return for_all(&|at| out_of_time(problem, at));
             }
             if let Some(remedy) = remedies.iter().find(|remedy| remedy.hosts.contains(&host)) {

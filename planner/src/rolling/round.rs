@@ -331,7 +331,7 @@ impl<'a> RoundPlanner<'a> {
                 continue;
             }
             *tries += 1;
-            match placed(&self.emptied(&[*host]), &Limits { effort: 0, ..*self.limits }) {
+            match placed(&self.emptied(&[*host]), &self.limits.with_effort(0)) {
                 Some(moves) => {
                     served.insert(part);
                     set.hosts.push(*host);

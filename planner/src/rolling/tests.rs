@@ -340,7 +340,7 @@ fn what_the_time_to_plan_was_too_short_for_is_left_over() {
         let looks = AtomicU64::new(0);
         let elapsed = || std::time::Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
         let time = Some(std::time::Duration::from_secs(seconds));
-        let limits = Limits { elapsed: &elapsed, time, effort: 1 };
+        let limits = Limits::new(&elapsed, time);
         let mut plan = crate::plan(Arc::clone(&fleet), request, stamp, &limits).unwrap();
         let violations = check::check(&fleet, &plan).violations;
         assert!(violations.is_empty(), "{violations:#?}");

@@ -81,7 +81,7 @@ fn no_fleet_makes_the_planner_fail_or_miss_a_limit_that_is_counted_in_looks_at_t
         let looks = AtomicU64::new(0);
         let elapsed = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
         let limit = Duration::from_millis(1 << (seed % 12));
-        let limits = Limits { elapsed: &elapsed, time: Some(limit), effort: 1 };
+        let limits = Limits::new(&elapsed, Some(limit));
         let mut faults = on_one_thread.install(|| ask(&limits));
         let took = Duration::from_millis(looks.load(Ordering::Relaxed));
         if took > allowed(limit) {
@@ -96,7 +96,8 @@ fn no_fleet_makes_the_planner_fail_or_miss_a_limit_that_is_counted_in_looks_at_t
 fn no_fleet_makes_the_planner_miss_a_limit_by_the_wall_clock() {
     try_all(|_, ask| {
         let began = Instant::now();
-        let limits = Limits { elapsed: &|| began.elapsed(), time: Some(LIMIT), effort: 1 };
+        let elapsed = || began.elapsed();
+        let limits = Limits::new(&elapsed, Some(LIMIT));
         let mut faults = ask(&limits);
         let took = began.elapsed();
         if took > allowed(LIMIT) {

@@ -66,7 +66,7 @@ fn a_plan_holds_whenever_the_clock_stops_its_search() {
         let looks = AtomicU64::new(0);
         let elapsed = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
         let time = Some(Duration::from_millis(1 << (seed % 12)));
-        let limits = Limits { elapsed: &elapsed, time, effort: 1 };
+        let limits = Limits::new(&elapsed, time);
         let plan = on_one_thread.install(|| planned_within(&fleet, &request, &limits));
         assert_eq!(wrong(&fleet, &plan), Vec::<String>::new(), "seed {seed}");
     }
