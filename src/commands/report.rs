@@ -24,7 +24,8 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     names.finish()?;
     let spinner = output::Spinner::show("trying every host");
     let report = threads(options)?.install(|| {
-        let limits = Limits { elapsed: &|| began.elapsed(), time: Some(options.time_limit.0), effort: 1 };
+        let elapsed = || began.elapsed();
+        let limits = Limits::new(&elapsed, Some(options.time_limit.0));
         decant_planner::capacity::report(Arc::clone(&fleet), conditions, &limits)
     });
     drop(spinner);

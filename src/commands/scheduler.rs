@@ -33,7 +33,8 @@ fn choose(fleet: &Fleet, request: &MoveRequest) -> Result<Choice, Vec<String>> {
     let asked = question(fleet, instance, request);
     let fleet = as_requested(fleet, at, request)?;
     let begun = Instant::now();
-    let limits = Limits { elapsed: &|| begun.elapsed(), time: Some(TIME), effort: 1 };
+    let elapsed = || begun.elapsed();
+    let limits = Limits::new(&elapsed, Some(TIME));
     let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
     let plan = decant_planner::plan(Arc::new(fleet), asked, stamp, &limits);
     let plan = plan.map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>())?;

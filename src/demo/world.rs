@@ -68,7 +68,8 @@ impl World {
     /// Plans, and has the plan checked by the program that shares no code with the planner.
     pub(super) fn plan(&self, request: Request) -> Result<Plan, Failure> {
         let began = Instant::now();
-        let limits = Limits { elapsed: &|| began.elapsed(), time: None, effort: 1 };
+        let elapsed = || began.elapsed();
+        let limits = Limits::new(&elapsed, None);
         let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
         let plan = decant_planner::plan(self.fleet(), request, stamp, &limits);
         let plan = plan.map_err(|findings| Failure::findings("the request", &findings))?;
