@@ -13,6 +13,7 @@ mod migrate;
 mod migration;
 mod plan;
 mod report;
+mod resizes;
 mod rounds;
 mod scheduler;
 mod schema;

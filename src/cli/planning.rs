@@ -31,7 +31,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large -o plan.json
-  decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large --instance web-2 --flavor m1.small")]
+  decant plan resize --fleet fleet.json --instance web-1 --flavor m1.large --instance web-2 --flavor m1.small
+  decant plan resize --fleet fleet.json --from resizes.csv -o plan.json")]
     Resize(Resize),
     /// Plan a maintenance of many hosts in rounds.
     ///
@@ -90,11 +91,15 @@ pub(crate) struct Evacuate {
 #[derive(Debug, Args)]
 pub(crate) struct Resize {
     /// The instance, by id or name; can be given several times.
-    #[arg(long, value_name = "INSTANCE", required = true)]
+    #[arg(long, value_name = "INSTANCE", required_unless_present = "from")]
     pub(crate) instance: Vec<String>,
     /// The flavor it is to have: one for all instances, or one for each in the same order.
-    #[arg(long, value_name = "FLAVOR", required = true)]
+    #[arg(long, value_name = "FLAVOR", required_unless_present = "from")]
     pub(crate) flavor: Vec<String>,
+    /// A file with one instance and its flavor a line, with a comma or a space between them; `-` is standard input, `#` begins
+    /// a remark.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) options: PlanningOptions,
 }

@@ -80,7 +80,7 @@ fn look_up(typed: &Typed<'_>, fleet: &Fleet) -> Result<(MoveRequest, WayIn), Fai
     let target = typed.to.and_then(|name| names.host("--to", name));
     let told = typed.cast_to.and_then(|name| names.host("--cast-to", name));
     let flavor = typed.flavor.map(FlavorName::from);
-    flavor.iter().for_each(|name| plan::is_flavor(&mut names, fleet, name.as_str()));
+    flavor.iter().for_each(|name| plan::is_flavor(&mut names, fleet, "--flavor", name.as_str()));
     names.finish()?;
     // Without an instance there was an error.
     let instance = instance.unwrap_or_else(|| typed.instance.into());

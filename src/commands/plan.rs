@@ -14,8 +14,8 @@ use decant_schema::request::{Interval, Options, Request, RequestKind, Resize, Ro
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::documents;
 use super::select::{Listed, Names};
+use super::{documents, resizes};
 use crate::cli::{self, Format, HostPriority, PlanCommand, PlanningOptions, Window};
 use crate::error::{Complaint, Exit, Failure};
 use crate::output;
@@ -31,7 +31,7 @@ pub(super) fn run(command: &PlanCommand) -> Result<Exit, Failure> {
 }
 
 fn evacuate(args: &cli::Evacuate, began: Instant) -> Result<Exit, Failure> {
-    let (fleet, list) = sources(&args.options, args.hosts.hosts_from.as_deref())?;
+    let (fleet, list) = sources(&args.options, ("--hosts-from", args.hosts.hosts_from.as_deref()))?;
     let mut names = Names::of(&fleet);
     let hosts = names.hosts(&args.hosts, list);
     let mut options = conditions(&mut names, &args.options);
@@ -45,20 +45,23 @@ fn evacuate(args: &cli::Evacuate, began: Instant) -> Result<Exit, Failure> {
 }
 
 fn resize(args: &cli::Resize, began: Instant) -> Result<Exit, Failure> {
-    let (fleet, _) = sources(&args.options, None)?;
+    let (fleet, list) = sources(&args.options, ("--from", args.from.as_deref()))?;
     let mut names = Names::of(&fleet);
     let instances = names.instances("--instance", &args.instance);
     let flavors = flavors(&mut names, &fleet, args);
+    let each = instances.into_iter().zip(flavors);
+    let mut resizes: Vec<Resize> = each.map(|(instance, flavor)| Resize { instance, flavor }).collect();
+    if let (Some(path), Some(text)) = (&args.from, names.text(list)) {
+        resizes.extend(resizes::listed(&mut names, &fleet, path, &text));
+    }
     let options = conditions(&mut names, &args.options);
     names.finish()?;
-    let each = instances.into_iter().zip(flavors);
-    let resizes = each.map(|(instance, flavor)| Resize { instance, flavor }).collect();
     answer(fleet, Request { kind: RequestKind::Resize { resizes }, options }, &args.options, began)
 }
 
 /// A maintenance of the hosts named, or of all.
 fn rolling(args: &cli::Rolling, began: Instant) -> Result<Exit, Failure> {
-    let (fleet, list) = sources(&args.options, args.hosts.hosts_from.as_deref())?;
+    let (fleet, list) = sources(&args.options, ("--hosts-from", args.hosts.hosts_from.as_deref()))?;
     let mut names = Names::of(&fleet);
     let mut hosts = names.hosts(&args.hosts, list);
     let options = conditions(&mut names, &args.options);
@@ -115,33 +118,34 @@ fn window(names: &mut Names<'_>, fleet: &Fleet, windows: &[Window]) -> RollingOp
 
 /// The flavor of each instance in turn.
 fn flavors(names: &mut Names<'_>, fleet: &Fleet, args: &cli::Resize) -> Vec<FlavorName> {
-    args.flavor.iter().for_each(|flavor| is_flavor(names, fleet, flavor));
+    args.flavor.iter().for_each(|flavor| is_flavor(names, fleet, "--flavor", flavor));
     let (instances, flavors) = (args.instance.len(), args.flavor.len());
-    if flavors != 1 && flavors != instances {
+    if (flavors != 1 || instances == 0) && flavors != instances {
         let problem = format!("{instances} instances and {flavors} flavors are named");
         names.complain(Complaint::new(problem, "name one flavor for all instances, or one for each"));
     }
     args.flavor.iter().cycle().take(instances).map(|name| FlavorName::from(name.as_str())).collect()
 }
 
-/// Complains of a flavor the fleet does not have.
-pub(super) fn is_flavor(names: &mut Names<'_>, fleet: &Fleet, flavor: &str) {
+/// Complains of a flavor the fleet does not have; `place` says where it was written.
+pub(super) fn is_flavor(names: &mut Names<'_>, fleet: &Fleet, place: &str, flavor: &str) {
     if fleet.flavor_index(flavor).is_some() {
         return;
     }
     let near = nearest(flavor, fleet.flavors().iter().map(|known| known.name.as_str()));
     let remedy = near.map_or("name a flavor of the fleet document".to_owned(), |near| format!("did you mean {near}?"));
-    names.complain(Complaint::new(format!("--flavor: the fleet has no flavor {flavor}"), remedy));
+    names.complain(Complaint::new(format!("{place}: the fleet has no flavor {flavor}"), remedy));
 }
 
-/// The fleet, and what the file of hosts says; where the fleet is wrong, all that is wrong with either.
-fn sources(options: &PlanningOptions, hosts_from: Option<&Path>) -> Result<(Arc<Fleet>, Listed), Failure> {
-    let read = [("--fleet", Some(options.fleet.as_path())), ("--hosts-from", hosts_from)];
+/// The fleet, and what a file of names says, given with its option; where the fleet is wrong, all that is wrong with either.
+fn sources(options: &PlanningOptions, list: (&str, Option<&Path>)) -> Result<(Arc<Fleet>, Listed), Failure> {
+    let read = [("--fleet", Some(options.fleet.as_path())), list];
     documents::apart(&read, &[("--output", options.output.as_deref())])?;
-    if let Some(list) = hosts_from {
+    let (_, list) = list;
+    if let Some(list) = list {
         documents::one_from_standard_input(&options.fleet, list)?;
     }
-    let list = hosts_from.map(documents::text);
+    let list = list.map(documents::text);
     match documents::fleet(&options.fleet) {
         Ok(fleet) => Ok((fleet, list)),
         Err(failure) => Err(Failure::all([failure].into_iter().chain(list.and_then(Result::err)))),
@@ -164,7 +168,8 @@ pub(super) fn conditions(names: &mut Names<'_>, args: &PlanningOptions) -> Optio
 
 /// Plans, delivers the plan, and says how complete it is.
 fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: Instant) -> Result<Exit, Failure> {
-    let limits = Limits { elapsed: &|| began.elapsed(), time: Some(args.time_limit.0), effort: 1 };
+    let elapsed = || began.elapsed();
+    let limits = Limits::new(&elapsed, Some(args.time_limit.0));
     let stamp = Stamp { id: Uuid::now_v7(), created_at: Timestamp::now() };
     let threads = threads(args)?;
     let spinner = output::Spinner::show("planning");

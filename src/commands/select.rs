@@ -1,7 +1,8 @@
 //! From what a person typed to hosts and instances of a fleet: patterns, names, files of names. Every name that means
 //! nothing is reported, not the first, each with the name that was probably meant.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use decant_schema::fleet::Fleet;
@@ -21,20 +22,30 @@ pub(crate) struct Names<'a> {
     errors: Vec<Complaint>,
     /// What was wrong beside names.
     failures: Vec<Failure>,
+    /// The ids of the instances of each name, once somebody asks.
+    called: OnceCell<HashMap<&'a str, Vec<&'a InstanceId>>>,
+    /// Names that meant nothing so far.
+    compared: usize,
 }
+
+/// Names that mean nothing for which the nearest is sought: each is compared with all names of the fleet.
+const COMPARED_MAX: usize = 20;
 
 impl<'a> Names<'a> {
     pub(crate) fn of(fleet: &'a Fleet) -> Self {
-        Self { fleet, errors: Vec::new(), failures: Vec::new() }
+        Self { fleet, errors: Vec::new(), failures: Vec::new(), called: OnceCell::new(), compared: 0 }
+    }
+
+    /// What a file of names says, if there is one that could be read.
+    pub(crate) fn text(&mut self, list: Listed) -> Option<String> {
+        list?.map_err(|failure| self.failures.push(failure)).ok()
     }
 
     /// The hosts a selection means; empty if it names none. `list` is what its file of names says.
     pub(crate) fn hosts(&mut self, selection: &HostSelection, list: Listed) -> BTreeSet<HostName> {
         let mut hosts = self.matching("--host", &selection.host);
-        match (&selection.hosts_from, list) {
-            (Some(path), Some(Ok(text))) => hosts.append(&mut self.listed(path, &text)),
-            (_, Some(Err(failure))) => self.failures.push(failure),
-            (_, None) | (None, _) => {}
+        if let (Some(path), Some(text)) = (&selection.hosts_from, self.text(list)) {
+            hosts.append(&mut self.listed(path, &text));
         }
         let fleet = self.fleet;
         for name in &selection.aggregate {
@@ -135,12 +146,18 @@ impl<'a> Names<'a> {
         names.iter().filter_map(|name| self.instance(option, name)).collect()
     }
 
-    fn instance(&mut self, option: &str, name: &str) -> Option<InstanceId> {
+    /// The one instance of this id or name; `option` says where that was written.
+    pub(crate) fn instance(&mut self, option: &str, name: &str) -> Option<InstanceId> {
         let all = self.fleet.instances();
         if let Some(at) = self.fleet.instance_index(name) {
             return Some(all[at].id.clone());
         }
-        let called: Vec<_> = all.iter().filter(|instance| instance.name == name).map(|instance| &instance.id).collect();
+        let by_name = || {
+            let mut called: HashMap<&str, Vec<&InstanceId>> = HashMap::new();
+            all.iter().for_each(|instance| called.entry(&instance.name).or_default().push(&instance.id));
+            called
+        };
+        let called = self.called.get_or_init(by_name).get(name).cloned().unwrap_or_default();
         match called[..] {
             [one] => return Some(one.clone()),
             [] => {
@@ -157,7 +174,9 @@ impl<'a> Names<'a> {
     }
 
     fn unknown<'n>(&mut self, option: &str, noun: &str, name: &str, known: impl Iterator<Item = &'n str>) {
-        let remedy = nearest(name, known)
+        self.compared += 1;
+        let near = (self.compared <= COMPARED_MAX).then(|| nearest(name, known)).flatten();
+        let remedy = near
             .map_or_else(|| format!("name {noun}s as the fleet document does"), |near| format!("did you mean {near}?"));
         self.errors.push(Complaint::new(format!("{option}: the fleet has no {noun} {name}"), remedy));
     }
