@@ -287,9 +287,8 @@ impl<'a> Lookalike<'a> {
     fn of(problem: &'a Problem, at: InstanceIdx) -> Self {
         let facts = &problem.instances[at.at()];
         let follows = |group: &GroupIdx| problem.groups[group.at()].policy == GroupPolicy::Affinity;
-        let alike = facts.task == Task::Leave
-            && problem::forbidden(problem, at).is_none()
-            && !facts.groups.iter().any(follows);
+        let alike =
+            facts.task == Task::Leave && problem::forbidden(problem, at).is_none() && !facts.groups.iter().any(follows);
         let (want, alone) = (view::want(problem, at), (!alike).then_some(at));
         Self { kind: facts.kind, want, groups: &facts.groups, alone }
     }

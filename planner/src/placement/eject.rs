@@ -29,9 +29,8 @@ fn make_room(tally: &mut Tally<'_>, unit: &Unit, openings: &mut Openings<'_>, li
         return true;
     }
     [Number::One, Number::Two].into_iter().any(|number| {
-        let made = openings.of(tally, unit, number).iter().find(|((_, ejected), host)| {
-            !limits.out_of_time() && carry_out(tally, unit, *host, ejected, hosts, &weights)
-        });
+        let mut in_time = openings.of(tally, unit, number).iter().take_while(|_| !limits.out_of_time());
+        let made = in_time.find(|((_, ejected), host)| carry_out(tally, unit, *host, ejected, hosts, &weights));
         let Some(movers) = made.map(|((_, ejected), _)| [&unit.members[..], ejected].concat()) else { return false };
         openings.changed(tally, &movers);
         true
