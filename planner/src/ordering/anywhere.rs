@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rustc_hash::FxHashMap;
 
 use crate::Limits;
-use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Placement, Problem, Task};
+use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use super::room::{Room, Step};
 
