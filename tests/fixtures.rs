@@ -21,9 +21,8 @@ struct Expected {
     request: Request,
     outcome: Outcome,
     moves: usize,
+    /// All of it proven to be needed.
     displaced_mb: u64,
-    /// How much of that is proven to be needed, if not all.
-    displaced_bound_mb: Option<u64>,
     /// Where these end.
     #[serde(default)]
     targets: BTreeMap<String, String>,
@@ -63,8 +62,8 @@ fn differences(expected: &Expected) -> Vec<String> {
     };
     compare("outcome", format!("{:?}", plan.outcome), format!("{:?}", expected.outcome));
     compare("moves", plan.moves.len().to_string(), expected.moves.to_string());
-    let bound = expected.displaced_bound_mb.unwrap_or(expected.displaced_mb);
-    compare("displaced", displaced(&plan), format!("{}, {bound} proven", expected.displaced_mb));
+    let displaced_mb = expected.displaced_mb;
+    compare("displaced", displaced(&plan), format!("{displaced_mb}, {displaced_mb} proven"));
     for (instance, host) in &expected.targets {
         compare(instance, end_of(&plan, instance), host.clone());
     }

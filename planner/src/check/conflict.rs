@@ -110,6 +110,10 @@ impl End {
         {
             return false;
         }
+        // What keeps one that finds a place as it is, no room alone would mend.
+        if self.takes(scene, &self.usage, at) {
+            return false;
+        }
         match fix {
             Fix::FreeRoom { host, amounts } => {
                 let Some(host) = scene.fleet.host_index(host.as_str()) else { return false };

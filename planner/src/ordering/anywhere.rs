@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use rustc_hash::FxHashMap;
 
 use crate::Limits;
-use crate::problem::{GroupIdx, HostIdx, InstanceIdx, KindIdx, Placement, Problem, Task};
+use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Placement, Problem, Task};
 
 use super::room::{Room, Step};
 
@@ -92,8 +92,7 @@ impl<'p> Search<'p> {
         if movers.len() > MOVERS_MAX {
             return None;
         }
-        let mut alike: BTreeMap<(KindIdx, HostIdx, Task, i32, Vec<GroupIdx>, Option<InstanceIdx>), Vec<usize>> =
-            BTreeMap::new();
+        let mut alike = BTreeMap::<_, Vec<usize>>::new();
         for (at, instance) in movers.iter().enumerate() {
             let facts = &problem.instances[instance.at()];
             let single = (facts.task == Task::Resize).then_some(*instance);

@@ -316,7 +316,7 @@ fn a_guest_that_has_its_size_already_is_not_stopped_for_it() {
 fn only_what_starts_or_removes_something_waits_for_a_new_lease() {
     let goes_on = [
         Effect::Freeze(BEGUN),
-        Effect::Copy(DiskFile::Base),
+        Effect::Copy(DiskFile::BASE),
         Effect::Shutdown,
         Effect::Suspend,
         Effect::Verify,

@@ -21,7 +21,7 @@ fn an_order_beside_another_agent_s_says_nothing() {
 #[test]
 fn an_order_that_a_peer_has_left_behind_says_who_and_by_what() {
     let (asked, held) = (Generation(7), Generation(9));
-    let fenced = TransferError::Fenced { instance: "vm".into(), file: DiskFile::Base, peer: "b".into(), asked, held };
+    let fenced = TransferError::Fenced { instance: "vm".into(), file: DiskFile::BASE, peer: "b".into(), asked, held };
     match WorkError::from(fenced) {
         WorkError::Overtaken { host, held } => assert_eq!((host, held), (Some("b".into()), Generation(9))),
         other => panic!("{other:?}"),
