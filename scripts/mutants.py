@@ -2,8 +2,9 @@
 """Changes the code of the protocol, the agent's works and the conductor in one place at a time, and asks the tests.
 
 A copy of the tree is rewritten so that one program holds every change, each behind a switch (`mutants/`); it is compiled once. Each
-test is run once alone to see which changes it passes; a change is then put to those that do, until one fails. A change that no test
-notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md explains it.
+test is run once alone to see which changes it passes; a change is then put to those that do, the quickest first, until one fails
+that passes without the change. A change that no test notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md
+explains it.
 
 Outcomes are kept in target/mutants/outcomes.tsv, so a run that was cut goes on where it was. What survived is asked again, what
 was noticed is not: remove the file to begin anew.
@@ -14,6 +15,7 @@ was noticed is not: remove the file to begin anew.
 import argparse
 import collections
 import concurrent.futures
+import filecmp
 import json
 import os
 import pathlib
@@ -22,7 +24,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -39,7 +40,7 @@ FILES = ["step.rs", "admit.rs", "admit/*.rs", "agent.rs", "agent/*.rs", "conduct
 STAGES = ["decant_executor", "migrations", "model"]
 
 # What runs this much longer than it did unchanged, and so many seconds beside, never ends: it is noticed.
-TIMES_MAX, SECONDS_BESIDE = 3, 20
+TIMES_MAX, SECONDS_BESIDE = 3, 10
 
 # A change that has something grow for ever takes no more than this (bytes).
 MEMORY_MAX = 6 << 30
@@ -62,13 +63,27 @@ def named(mutants):
 
 
 def copy_tree():
-    """A copy of what git knows, as it is now; what has not changed keeps its time, so that it is not compiled again."""
+    """A copy of what git knows, as it is now; where the one before is from now on."""
     names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-    shutil.rmtree(TREE, ignore_errors=True)
+    before = WORK / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    if TREE.exists():
+        TREE.rename(before)
     for name in names.stdout.splitlines():
         if (ROOT / name).exists():
             (TREE / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, TREE / name, follow_symlinks=False)
+    return before
+
+
+def keep_times(before):
+    """What is in the copy as it was before keeps its time, so that it is not compiled again; all else is of now."""
+    for path in TREE.rglob("*"):
+        old = before / path.relative_to(TREE)
+        if path.is_file():
+            same = old.is_file() and filecmp.cmp(path, old, shallow=False)
+            changed = old.stat().st_mtime_ns if same else time.time_ns()
+            os.utime(path, ns=(changed, changed))
 
 
 def rewrite(globs):
@@ -103,31 +118,20 @@ def compile_once():
     return {stage: programs[stage] for stage in STAGES}
 
 
-def run(program, tests, seconds_max, **environment):
-    """Whether all these tests of one program pass. The first that fails ends the others."""
+def run(program, test, seconds_max, **environment):
+    """What becomes of a test: it `passes`, `fails`, or `never ends`."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    process = subprocess.Popen([program, "--exact", "--test-threads", "1", *tests], cwd=TREE / "executor", text=True,
-                               env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               start_new_session=True, preexec_fn=limit)
-    late = threading.Timer(seconds_max, os.killpg, [process.pid, signal.SIGKILL])
-    late.start()
-    passed = 0
+    process = subprocess.Popen([program, "--exact", test], cwd=TREE / "executor", env={**os.environ, **environment},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=limit)
     try:
-        for line in process.stdout:
-            passed += line.rstrip().endswith("... ok")
-            if line.rstrip().endswith("... FAILED"):
-                break
-    finally:
-        late.cancel()
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        code = process.wait(seconds_max)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.returncode == -signal.SIGTERM:
+        return "never ends"
+    if code == -signal.SIGTERM:
         sys.exit("somebody ended a test: nothing is concluded from that")
-    return passed == len(tests)
+    return "passes" if code == 0 else "fails"
 
 
 def who_passes(programs, jobs):
@@ -143,7 +147,7 @@ def who_passes(programs, jobs):
     def one(item):
         number, (stage, test) = item
         began, file = time.monotonic(), folder / str(number)
-        if not run(programs[stage], [test], 3600, DECANT_MUTANTS_PASSED=str(file)):
+        if run(programs[stage], test, 3600, DECANT_MUTANTS_PASSED=str(file)) != "passes":
             sys.exit(f"{test} fails without any change")
         numbers = {int(line) for line in file.read_text().split()} if file.exists() else set()
         return stage, test, time.monotonic() - began, numbers
@@ -154,14 +158,16 @@ def who_passes(programs, jobs):
 
 def outcome_of(mutant, programs, tests):
     """What the tests say of one mutant."""
-    asked = 0
-    for stage in STAGES:
-        mine = sorted((seconds, test) for of, test, seconds, passes in tests if of == stage and mutant.number in passes)
-        asked += len(mine)
-        seconds_max = SECONDS_BESIDE + TIMES_MAX * sum(seconds for seconds, _ in mine)
-        if mine and not run(programs[stage], [test for _, test in mine], seconds_max, DECANT_MUTANT=str(mutant.number)):
-            return f"noticed by {stage}"
-    return "survives" if asked else "survives, no test comes by"
+    mine = [(STAGES.index(stage), seconds, test) for stage, test, seconds, passes in tests if mutant.number in passes]
+    for stage, seconds, test in sorted(mine):
+        program, seconds_max = programs[STAGES[stage]], SECONDS_BESIDE + TIMES_MAX * seconds
+        said = run(program, test, seconds_max, DECANT_MUTANT=str(mutant.number))
+        if said == "passes":
+            continue
+        if run(program, test, seconds_max) != "passes":
+            sys.exit(f"{test} {said} without any change too: nothing is concluded from that")
+        return f"noticed by {STAGES[stage]}: {test} {said}"
+    return "survives" if mine else "survives, no test comes by"
 
 
 def is_explained(mutant, page):
@@ -175,8 +181,9 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are tried at once")
     parser.add_argument("files", nargs="*", default=FILES, help=f"below {CRATE}, as patterns")
     asked = parser.parse_args()
-    copy_tree()
+    before = copy_tree()
     mutants = named(rewrite(asked.files))
+    keep_times(before)
     if asked.list:
         for mutant in mutants.values():
             print(*mutant, sep="\t")
@@ -199,7 +206,7 @@ def main():
     page = PAGE.read_text()
     survivors = [mutant for name, mutant in mutants.items() if known[name].startswith("survives")]
     unexplained = [mutant for mutant in survivors if not is_explained(mutant, page)]
-    for outcome, count in sorted(collections.Counter(known[name] for name in mutants).items()):
+    for outcome, count in sorted(collections.Counter(known[name].split(":")[0] for name in mutants).items()):
         print(f"{outcome}: {count}")
     print(f"explained: {len(survivors) - len(unexplained)}")
     for mutant in unexplained:
