@@ -2,8 +2,8 @@
 """Changes the code of the protocol, the agent's works and the conductor in one place at a time, and asks the tests.
 
 A copy of the tree is rewritten so that one program holds every change, each behind a switch (`mutants/`); it is compiled once. Each
-test is run once alone to see which changes it passes; a change is then put to those that do, the quickest first, until one fails
-that passes without the change. A change that no test notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md
+test is run once alone to see which changes it passes; each change is then put to those of the units that do, the quickest first, what
+is left to those of the next program, until one fails that passes without the change. A change that no test notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md
 explains it.
 
 Outcomes are kept in target/mutants/outcomes.tsv, so a run that was cut goes on where it was. What survived is asked again, what
@@ -134,40 +134,44 @@ def run(program, test, seconds_max, **environment):
     return "passes" if code == 0 else "fails"
 
 
-def who_passes(programs, jobs):
-    """For each program its tests: name, seconds it takes, the changes it passes."""
-    asked = []
-    for stage, program in programs.items():
-        listed = subprocess.run([program, "--list", "--format", "terse"], check=True, capture_output=True, text=True).stdout
-        asked += [(stage, line.removesuffix(": test")) for line in listed.splitlines() if line.endswith(": test")]
-    folder = WORK / "passed"
+def who_passes(stage, program, jobs):
+    """The tests of a program: name, seconds it takes, the changes it passes. They are run again where it was compiled again."""
+    file, built = WORK / f"{stage}.json", os.stat(program).st_mtime_ns
+    if file.exists():
+        kept = json.loads(file.read_text())
+        if kept["built"] == built:
+            return kept["tests"]
+    listed = subprocess.run([program, "--list", "--format", "terse"], check=True, capture_output=True, text=True).stdout
+    names = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
+    folder = WORK / "passed" / stage
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def one(item):
-        number, (stage, test) = item
-        began, file = time.monotonic(), folder / str(number)
-        if run(programs[stage], test, 3600, DECANT_MUTANTS_PASSED=str(file)) != "passes":
+    def one(test):
+        began, passed = time.monotonic(), folder / test
+        if run(program, test, 3600, DECANT_MUTANTS_PASSED=str(passed)) != "passes":
             sys.exit(f"{test} fails without any change")
-        numbers = {int(line) for line in file.read_text().split()} if file.exists() else set()
-        return stage, test, time.monotonic() - began, numbers
+        return test, time.monotonic() - began, [int(line) for line in passed.read_text().split()] if passed.exists() else []
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, enumerate(asked)))
+        tests = list(pool.map(one, names))
+    file.write_text(json.dumps({"built": built, "tests": tests}))
+    return tests
 
 
-def outcome_of(mutant, programs, tests):
-    """What the tests say of one mutant."""
-    mine = [(STAGES.index(stage), seconds, test) for stage, test, seconds, passes in tests if mutant.number in passes]
-    for stage, seconds, test in sorted(mine):
-        program, seconds_max = programs[STAGES[stage]], SECONDS_BESIDE + TIMES_MAX * seconds
+def who_notices(mutant, program, tests):
+    """The first of these tests that does not pass with a change, and what becomes of it; none if all pass."""
+    for test, seconds, passes in sorted(tests, key=lambda test: test[1]):
+        if mutant.number not in passes:
+            continue
+        seconds_max = SECONDS_BESIDE + TIMES_MAX * seconds
         said = run(program, test, seconds_max, DECANT_MUTANT=str(mutant.number))
         if said == "passes":
             continue
         if run(program, test, seconds_max) != "passes":
             sys.exit(f"{test} {said} without any change too: nothing is concluded from that")
-        return f"noticed by {STAGES[stage]}: {test} {said}"
-    return "survives" if mine else "survives, no test comes by"
+        return f"{test} {said}"
+    return None
 
 
 def is_explained(mutant, page):
@@ -189,20 +193,28 @@ def main():
             print(*mutant, sep="\t")
         return 0
     programs = compile_once()
-    tests = who_passes(programs, asked.jobs)
     lines = OUTCOMES.read_text().splitlines() if OUTCOMES.exists() else []
     known = dict(line.rsplit("\t", 1) for line in lines)
     left = [name for name in mutants if known.get(name, "survives").startswith("survives")]
-    left.sort(key=lambda name: name in known)
-    print(f"{len(mutants)} changes, {len(left)} to be asked; {len(tests)} tests", flush=True)
-    with OUTCOMES.open("a") as kept, concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
-        waiting = {pool.submit(outcome_of, mutants[name], programs, tests): name for name in left}
-        for done in concurrent.futures.as_completed(waiting):
-            name = waiting[done]
-            known[name] = done.result()
-            print(f"{name}\t{known[name]}", file=kept, flush=True)
-            if known[name].startswith("survives"):
-                print(*mutants[name], known[name], sep="\t", flush=True)
+    print(f"{len(mutants)} changes, {len(left)} to be asked", flush=True)
+    passed = set()
+    with OUTCOMES.open("a") as kept:
+        for stage, program in programs.items():
+            tests = who_passes(stage, program, asked.jobs)
+            passed.update(number for _, _, passes in tests for number in passes)
+            with concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
+                waiting = {pool.submit(who_notices, mutants[name], program, tests): name for name in left}
+                for done in concurrent.futures.as_completed(waiting):
+                    if notices := done.result():
+                        name = waiting[done]
+                        known[name] = f"noticed by {stage}: {notices}"
+                        print(f"{name}\t{known[name]}", file=kept, flush=True)
+                        left.remove(name)
+            print(f"{stage}: {len(left)} are left", flush=True)
+        for name in left:
+            known[name] = "survives" if mutants[name].number in passed else "survives, no test comes by"
+            print(f"{name}\t{known[name]}", file=kept)
+            print(*mutants[name], known[name], sep="\t", flush=True)
     page = PAGE.read_text()
     survivors = [mutant for name, mutant in mutants.items() if known[name].startswith("survives")]
     unexplained = [mutant for mutant in survivors if not is_explained(mutant, page)]

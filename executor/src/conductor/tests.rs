@@ -6,7 +6,7 @@ use decant_schema::cast::{Prep, PrepRefusal};
 use decant_schema::fleet::{Fleet, InstanceState};
 use decant_schema::id::MoveId;
 use decant_schema::migration::{Cause, Death, DeathProof, DiskFile, Manifest, MigrationOutcome, Patience, Terms, Work};
-use decant_schema::plan::MoveMode;
+use decant_schema::plan::{MoveMode, MoveReason};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -420,8 +420,11 @@ async fn what_is_asked_for_is_created_as_it_was_asked_for() {
     let large = Prep { flavor: Some("large".into()), ..prep("vm", Some("a")) };
     let resized = rig.conductor.prepare(&large).await.unwrap();
     assert_eq!(resized.subject.new.flavor.as_str(), "large");
+    assert_eq!(move_of(&large).unwrap().why, MoveReason::Resize);
     assert_eq!(resized.terms.lease_ms, 30_000, "nobody said otherwise");
-    let kept = rig.conductor.prepare(&prep("other", Some("c"))).await.unwrap();
+    let other = prep("other", Some("c"));
+    assert_eq!(move_of(&other).unwrap().why, MoveReason::Evacuate);
+    let kept = rig.conductor.prepare(&other).await.unwrap();
     assert_eq!((kept.subject.new.host.as_str(), kept.subject.new.flavor.as_str()), ("c", "small"));
     assert_ne!(kept.id, resized.id);
     assert_eq!(rig.told(), ["changed", "changed"]);
@@ -453,21 +456,21 @@ async fn behind_a_door_whoever_asks_is_judged_first_and_gets_the_door_s_terms() 
     let scheduler: Scheduler = Arc::new(move |_: &Fleet, request: &MoveRequest| {
         heard.lock().unwrap().push((request.target.clone().unwrap(), request.may_stay));
         match request.target.clone().unwrap() {
-            target if target.as_str() == "c" => Err(vec!["c is full".to_owned()]),
+            target if target.as_str() == "nowhere" => Err(vec!["it is not known".to_owned()]),
             target => Ok(Choice { target, mode: MoveMode::Cold }),
         }
     });
     let limits = AdmitLimits { per_host: 1, by_host: [].into(), in_fleet: None };
     let rig = Rig::new().await;
     let rig = Rig { conductor: rig.conductor.behind(Gate { scheduler, limits, terms: TERMS }), ..rig };
-    wanted(&rig, prep("vm", Some("c"))).await;
-    assert_eq!(refused(&rig).as_deref(), Some("move it: c is full"));
+    wanted(&rig, prep("vm", Some("nowhere"))).await;
+    assert_eq!(refused(&rig).as_deref(), Some("move it: it is not known"), "nor is it said twice");
     let large = Prep { flavor: Some("large".into()), ..prep("vm", Some("a")) };
     assert_eq!(rig.conductor.prepare(&large).await.unwrap().terms, TERMS);
     wanted(&rig, prep("other", Some("b"))).await;
     assert_eq!(refused(&rig).as_deref(), Some("move it: waits: a takes part in as many migrations as it may"));
     let asked = asked.lock().unwrap().clone();
-    assert_eq!(asked, [("c".into(), false), ("a".into(), true), ("b".into(), false)]);
+    assert_eq!(asked, [("nowhere".into(), false), ("a".into(), true), ("b".into(), false)]);
 }
 
 /// What is reported in the stead of a dead host that was to do this.
@@ -485,6 +488,8 @@ async fn the_turn_of_a_dead_host_is_taken_for_it_and_its_death_kept() {
     rig.conductor.tick().await.unwrap();
     let back = rig.migration(id).await;
     assert_eq!((back.state.name(), back.death), ("reverted", Some(death)));
+    let journal = rig.store.journal(id).await.unwrap();
+    assert_eq!(journal[journal.len() - 2].event, "host declared dead");
     assert_eq!(rig.migration(other).await, waits, "its target lives, and it is its turn");
 }
 

@@ -32,6 +32,8 @@ fn after(time: Duration) -> Timestamp {
 struct Host {
     clock: Arc<ManualClock>,
     asked: Mutex<Vec<String>>,
+    /// The latest order it has obeyed.
+    obeyed: Generation,
     /// What there is, look by look; the last stays.
     copies: Mutex<VecDeque<Copy>>,
     /// How its guest ends.
@@ -97,8 +99,9 @@ impl Hypervisor for Host {
         Ok(Held { fence: Generation(9), executed: Generation(0), copy: copy.unwrap() })
     }
 
-    async fn fence(&self, _: &InstanceId, _: Generation) -> Result<Fenced, HypervisorError> {
-        Ok(Fenced::default())
+    async fn fence(&self, instance: &InstanceId, asked: Generation) -> Result<Fenced, HypervisorError> {
+        let (instance, held) = (instance.clone(), self.obeyed);
+        if asked < held { Err(HypervisorError::Fenced { instance, asked, held }) } else { Ok(Fenced::default()) }
     }
 
     async fn snapshot(&self, instance: &InstanceId, _: Generation) -> Result<(), HypervisorError> {
@@ -212,6 +215,7 @@ impl Rig {
         let mut host = Host {
             clock: clock.clone(),
             asked: Mutex::default(),
+            obeyed: Generation(9),
             copies: Mutex::new([running()].into()),
             ending: Ending::Obeyed,
             unfit: false,
@@ -344,6 +348,30 @@ async fn what_is_refused_at_its_beginning_gives_its_room_back() {
     let (refused, _) = full.does(&order(Work::Snapshot)).await;
     assert!(matches!(refused, Err(WorkError::Refused(_))), "{refused:?}");
     assert_eq!(full.host.asked(), ["reserve, with 0 of memory"], "what is not promised is not given back");
+}
+
+#[tokio::test]
+async fn an_agent_that_begins_asks_for_its_unfinished_work() {
+    let Rig { agent, bus, .. } = Rig::new(|_| ());
+    tokio::select! {
+        () = Arc::new(agent).run() => panic!("it ended"),
+        heard = bus.next_notification() => assert!(matches!(heard, Notification::Ready { .. }), "{heard:?}"),
+        () = tokio::time::sleep(10 * SECOND) => panic!("it said nothing"),
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_looked_at_refuses_what_begins_and_fails_what_goes_on() {
+    let absent = || WorkError::from(HypervisorError::Absent { instance: "vm".into() });
+    assert!(matches!(before_anything(&order(Work::Snapshot), absent()), WorkError::Refused(_)));
+    assert!(matches!(before_anything(&order(Work::CopyBase), absent()), WorkError::Failed(_)));
+}
+
+#[tokio::test]
+async fn an_order_of_the_past_is_not_even_answered_from_what_there_is() {
+    let (later, _) = Rig::new(|host| host.obeyed = Generation(10)).does(&order(Work::LookBack)).await;
+    assert!(matches!(later, Err(WorkError::Overtaken { host: None, held: Generation(10) })), "{later:?}");
+    assert_eq!(Rig::new(|_| ()).does(&order(Work::LookBack)).await.0.unwrap(), Report::Seen);
 }
 
 #[tokio::test]
@@ -513,13 +541,15 @@ fn a_start_that_is_still_to_come_is_ordered_again_rather_than_waited_for() {
     assert!(says_that_it_lives(&Work::StopAndCopy, Effect::Shutdown));
 }
 
-#[test]
-fn a_disk_is_enlarged_where_it_is_the_host_s_and_its_flavor_says_so() {
+#[tokio::test]
+async fn a_disk_is_enlarged_where_it_is_the_host_s_and_its_flavor_says_so() {
     let grown = |to: u64| {
         with(build(), |subject| {
             subject.new.claim.insert(ResourceClass::new(ResourceClass::DISK_GB), to);
         })
     };
+    let made = ["forget the memory", "create", "size the disk", "start"];
+    assert_eq!(Rig::new(|host| holds(host, [Copy::Incoming])).asked(&grown(3)).await, made);
     assert_eq!(disk_size(&grown(3)), Some(DiskSize::AtLeast(3 << 30)));
     for same in [grown(2), grown(1), shared(grown(3))] {
         assert_eq!(disk_size(&same), None, "{:?}", same.subject);
