@@ -309,13 +309,12 @@ async fn a_layer_whose_freezing_was_cut_loses_no_write_whoever_is_killed_then() 
         world.writes(&a, 5).await;
         // All that is done before QEMU is told.
         let copy = world.lab.folder(&a).copy(&vm).unwrap();
-        let [overlay, fresh] = [copy.file(DiskFile::OVERLAY), copy.join("fresh")];
-        std::fs::hard_link(&overlay, copy.join("overlay.1.qcow2")).unwrap();
-        assert_eq!(world.on(&a).frozen(&vm).await.unwrap(), []);
         let mut create = std::process::Command::new("qemu-img");
-        create.args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "overlay.1.qcow2"]).arg(&fresh);
+        create.args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "overlay.1.qcow2", "overlay.2.qcow2"]);
         assert!(create.current_dir(copy.path()).status().unwrap().success());
-        std::fs::rename(&fresh, &overlay).unwrap();
+        assert_eq!(world.on(&a).frozen(&vm).await.unwrap(), []);
+        std::fs::hard_link(copy.join("overlay.2.qcow2"), copy.join("second")).unwrap();
+        std::fs::rename(copy.join("second"), copy.file(DiskFile::OVERLAY)).unwrap();
         world.writes(&a, 5).await;
         if guest_is_killed {
             world.lab.kill_all();

@@ -31,6 +31,7 @@ mod stack;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -131,8 +132,7 @@ impl Qemu {
             Presence::Down(lock) => {
                 for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
                     stack::forget_frozen(&copy, disk)?;
-                    let base = DiskFile::Base(disk);
-                    image::create_overlay(&self.tools, lock.share()?, &copy, disk, base).await?;
+                    self.add_overlay(&copy, disk, lock.share()?).await?;
                 }
                 Ok(())
             }
@@ -142,7 +142,8 @@ impl Qemu {
                 }
                 for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
                     stack::forget_frozen(&copy, disk)?;
-                    self.make_overlay_beside(&copy, disk, DiskFile::Base(disk)).await?;
+                    // The running guest holds the copy's lock; making a new file beside its disk needs none.
+                    self.add_overlay(&copy, disk, Stdio::null()).await?;
                 }
                 guest::switch_to_overlays(&mut qmp, &copy).await
             }
@@ -157,11 +158,16 @@ impl Qemu {
         Ok(())
     }
 
-    /// The running guest holds the copy's lock; making a new file beside its disk needs none.
-    async fn make_overlay_beside(&self, copy: &CopyFolder, disk: DiskNumber, below: DiskFile) -> Result<(), Fault> {
-        image::create_overlay(&self.tools, std::process::Stdio::null(), copy, disk, below).await?;
+    /// Puts an empty overlay on top of a disk, if there may be one more.
+    async fn add_overlay(&self, copy: &CopyFolder, disk: DiskNumber, lock: Stdio) -> Result<(), Fault> {
+        let Some((layer, below)) = stack::next(copy, disk)? else { return Ok(()) };
+        image::create_layer(&self.tools, lock, copy, layer, below).await?;
         // The QEMU that is to write to it is not ours where it runs as its own user.
-        User::of(copy)?.map_or(Ok(()), |user| Ok(user.own(&copy.file(DiskFile::Overlay(disk)))?))
+        if let Some(user) = User::of(copy)? {
+            user.own(&copy.file(layer))?;
+        }
+        stack::put_on_top(copy, disk, layer)?;
+        Ok(())
     }
 
     /// Freezes what a running guest has written to each disk on which that is as much as this (bytes).
@@ -174,11 +180,8 @@ impl Qemu {
         // Where an earlier try was cut, it still writes to what was to be frozen.
         guest::switch_to_overlays(&mut qmp, &copy).await?;
         for disk in Definition::disks_of(&copy)? {
-            if allocated(&copy.file(DiskFile::Overlay(disk)))? < at_least {
-                continue;
-            }
-            if let Some(layer) = stack::begin_freezing(&copy, disk)? {
-                self.make_overlay_beside(&copy, disk, layer).await?;
+            if allocated(&copy.file(DiskFile::Overlay(disk)))? >= at_least {
+                self.add_overlay(&copy, disk, Stdio::null()).await?;
             }
         }
         guest::switch_to_overlays(&mut qmp, &copy).await

@@ -202,7 +202,8 @@ async fn stack_overlay(qmp: &mut Qmp, copy: &CopyFolder, top: DiskFile) -> Resul
     let (layers, Some(next)) = (stack::of(copy, disk)?, stack::node_at(disk, place)) else { return Ok(()) };
     let Some(layer) = layers.get(place) else { return Ok(()) };
     if !qmp.has_layer(next).await? {
-        let layer = serde_json::from_str(&node(Some(next), *layer, None)).unwrap_or_default();
+        let layer = node(Some(next), stack::opened_as(copy, *layer)?, None);
+        let layer = serde_json::from_str(&layer).unwrap_or_default();
         qmp.execute("blockdev-add", layer).await?;
     }
     qmp.execute("blockdev-snapshot", json!({ "node": top, "overlay": next })).await?;

@@ -13,23 +13,23 @@ use super::{Fault, Tools, stack};
 use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, with_ending};
 use crate::tool::MissingTool;
 
-/// Makes an empty overlay of a disk over the layer `below`, which is named relative to it, so that the pair can be moved.
+/// Makes an empty layer over the one `below`, which is named relative to it, so that the pair can be moved.
 ///
-/// Until something writes to it the overlay shows what is below as it is, so it may be made before a running guest is told
+/// Until something writes to it the layer shows what is below as it is, so it may be made before a running guest is told
 /// of it: whatever happens in between, the pair reads as the guest left it.
-pub(super) async fn create_overlay(
+pub(super) async fn create_layer(
     tools: &Tools,
     lock: Stdio,
     copy: &CopyFolder,
-    disk: DiskNumber,
+    layer: DiskFile,
     below: DiskFile,
 ) -> Result<(), Fault> {
-    let (overlay, below) = (copy.file(DiskFile::Overlay(disk)), file_name(below));
-    let fresh = with_ending(&overlay, "new");
+    let (layer, below) = (copy.file(layer), file_name(below));
+    let fresh = with_ending(&layer, "new");
     let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &below];
     tools.image(lock, copy, &arguments, &[&fresh]).await?;
     File::open(&fresh)?.sync_all()?;
-    Ok(rename_durably(&fresh, &overlay)?)
+    Ok(rename_durably(&fresh, &layer)?)
 }
 
 /// Points the layers of a disk that arrived each at the one that lies below it, whatever that was called where they came from.

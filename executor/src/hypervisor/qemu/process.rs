@@ -191,7 +191,7 @@ fn arguments(
         let mut below = None;
         for (place, layer) in stack::of(copy, disk)?.into_iter().enumerate() {
             let name = stack::node_at(disk, place);
-            option("-blockdev", node(name, layer, below));
+            option("-blockdev", node(name, stack::opened_as(copy, layer)?, below));
             below = name;
         }
         tops.insert(disk, below.unwrap_or(DiskFile::Base(disk)).to_string());

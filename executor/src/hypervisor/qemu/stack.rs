@@ -1,30 +1,32 @@
 //! What a disk consists of on its host: a base, the frozen layers above it, and the overlay its guest writes to.
 //!
-//! The files alone tell which: without an overlay the base is the disk, and a frozen layer left beside it holds only what the
-//! base holds too. With one, every frozen layer there is lies beneath it, in the order of their numbers.
+//! The files alone tell which. Without an overlay the base is the disk, and a layer left beside it holds only what the base holds
+//! too. The overlay is known by that name and has a layer's number as a second one, by which QEMU opens it: QEMU opens a file
+//! again by the name it knows when that is frozen, so no name may change under it. The layers with lower numbers lie beneath.
+//! An overlay that arrived from elsewhere has no number, and every layer there is lies beneath it.
 
 use std::io;
-use std::io::ErrorKind::{PermissionDenied, Unsupported};
+use std::io::ErrorKind::{NotFound, PermissionDenied, Unsupported};
 use std::os::unix::fs::MetadataExt;
 
 use decant_schema::migration::{DiskFile, DiskNumber, LayerNumber};
 
 use super::{Fault, Tools};
-use crate::layout::{CopyFolder, file_name, remove_durably, sync_folder_of, verified_note};
+use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, verified_note, with_ending};
 
 /// The layers of a disk as they lie in its copy's folder, the base first.
 pub(super) fn of(copy: &CopyFolder, disk: DiskNumber) -> io::Result<Vec<DiskFile>> {
-    let overlay = DiskFile::Overlay(disk);
-    let inode = |file| match copy.file(file).metadata() {
-        Ok(there) => Ok(Some(there.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    };
-    let mut layers = vec![DiskFile::Base(disk)];
-    let Some(top) = inode(overlay)? else { return Ok(layers) };
+    let (base, overlay) = (DiskFile::Base(disk), DiskFile::Overlay(disk));
+    if inode(copy, overlay)?.is_none() {
+        return Ok(vec![base]);
+    }
+    let mut layers = vec![base];
+    let top = opened_as(copy, overlay)?;
     for layer in all(disk) {
-        // The overlay itself under a second name is one that was to be frozen: nothing is above it yet.
-        if inode(layer)?.is_some_and(|frozen| frozen != top) {
+        if layer == top {
+            break;
+        }
+        if inode(copy, layer)?.is_some() {
             layers.push(layer);
         }
     }
@@ -44,7 +46,54 @@ pub(super) fn top(copy: &CopyFolder, disk: DiskNumber) -> DiskFile {
     if copy.file(overlay).exists() { overlay } else { DiskFile::Base(disk) }
 }
 
-/// What a layer is called in its QEMU: by its place above the base, since its file is renamed while it is in use.
+/// The name by which QEMU opens a layer: of an overlay that which has its number, if it has one.
+pub(super) fn opened_as(copy: &CopyFolder, layer: DiskFile) -> io::Result<DiskFile> {
+    let DiskFile::Overlay(disk) = layer else { return Ok(layer) };
+    let overlay = inode(copy, layer)?;
+    for layer in all(disk) {
+        if overlay.is_some() && inode(copy, layer)? == overlay {
+            return Ok(layer);
+        }
+    }
+    Ok(layer)
+}
+
+/// What the next overlay of a disk is to be called by QEMU, and over which layer it is to be made: none where there may be no
+/// more, or the present one has no number.
+pub(super) fn next(copy: &CopyFolder, disk: DiskNumber) -> io::Result<Option<(DiskFile, DiskFile)>> {
+    let below = opened_as(copy, top(copy, disk))?;
+    let next = match below {
+        DiskFile::Base(_) => all(disk).next(),
+        DiskFile::Layer(..) => all(disk).find(|layer| *layer > below),
+        _ => None,
+    };
+    Ok(next.map(|next| (next, below)))
+}
+
+/// Makes a layer the overlay of its disk, in one step. Whether it has both names then: a storage may know only one for a file,
+/// and then there is no second overlay.
+pub(super) fn put_on_top(copy: &CopyFolder, disk: DiskNumber, layer: DiskFile) -> io::Result<bool> {
+    let (layer, overlay) = (copy.file(layer), copy.file(DiskFile::Overlay(disk)));
+    let second = with_ending(&overlay, "second");
+    remove_durably(&second)?;
+    match std::fs::hard_link(&layer, &second) {
+        Err(error) if matches!(error.kind(), Unsupported | PermissionDenied) => {
+            if overlay.exists() {
+                remove_durably(&layer)?
+            } else {
+                rename_durably(&layer, &overlay)?
+            };
+            Ok(false)
+        }
+        linked => {
+            linked?;
+            rename_durably(&second, &overlay)?;
+            Ok(true)
+        }
+    }
+}
+
+/// What a layer is called in its QEMU: by its place above the base.
 pub(super) fn node_at(disk: DiskNumber, place: usize) -> Option<DiskFile> {
     match u8::try_from(place).ok()? {
         0 => Some(DiskFile::Base(disk)),
@@ -62,25 +111,7 @@ pub(super) fn place_of(node: DiskFile) -> usize {
     (0..=usize::from(LayerNumber::MAX) + 1).find(|place| node_at(disk, *place) == Some(node)).unwrap_or_default()
 }
 
-/// Gives the overlay of a disk the name of the next layer too, if there may be one more, and returns that. Once another overlay has
-/// taken its first name, it is frozen: what has it open writes on to the layer meanwhile. Cut anywhere, it is whole.
-pub(super) fn begin_freezing(copy: &CopyFolder, disk: DiskNumber) -> io::Result<Option<DiskFile>> {
-    let last = frozen(copy, disk)?.last().copied();
-    let mut free = all(disk).skip_while(|layer| last.is_some_and(|last| *layer <= last));
-    let Some(next) = free.next() else { return Ok(None) };
-    let overlay = copy.file(DiskFile::Overlay(disk));
-    // It may have that name already, of a try that was cut.
-    remove_durably(&copy.file(next))?;
-    match std::fs::hard_link(&overlay, copy.file(next)) {
-        // A storage where a file has one name only: what is written there is copied when the guest stands still.
-        Err(error) if matches!(error.kind(), Unsupported | PermissionDenied) => return Ok(None),
-        linked => linked?,
-    }
-    sync_folder_of(&overlay)?;
-    Ok(Some(next))
-}
-
-/// Removes what was frozen of a disk that consists of its base alone: the next overlay is none above it.
+/// Removes what is left of the layers of a disk that consists of its base alone: the next overlay is above none of them.
 pub(super) fn forget_frozen(copy: &CopyFolder, disk: DiskNumber) -> io::Result<()> {
     if copy.file(DiskFile::Overlay(disk)).exists() {
         return Ok(());
@@ -108,6 +139,14 @@ fn all(disk: DiskNumber) -> impl Iterator<Item = DiskFile> {
     LayerNumber::all().map(move |layer| DiskFile::Layer(disk, layer))
 }
 
+fn inode(copy: &CopyFolder, layer: DiskFile) -> io::Result<Option<u64>> {
+    match copy.file(layer).metadata() {
+        Ok(there) => Ok(Some(there.ino())),
+        Err(error) if error.kind() == NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -125,44 +164,56 @@ mod tests {
     }
 
     #[test]
-    fn an_overlay_is_whole_wherever_freezing_it_is_cut() {
+    fn the_files_tell_what_lies_beneath_an_overlay_wherever_its_making_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let copy = copy(folder.path());
-        write(&copy, DiskFile::OVERLAY, "first");
-        for (number, text) in [(1, "second"), (2, "third")] {
-            let before = of(&copy, DISK).unwrap();
-            assert_eq!(begin_freezing(&copy, DISK).unwrap(), Some(layer(number)));
-            assert_eq!(of(&copy, DISK).unwrap(), before, "it lies there once");
-            assert_eq!(begin_freezing(&copy, DISK).unwrap(), Some(layer(number)), "the cut try is taken up");
-            std::fs::write(copy.join("fresh"), text).unwrap();
-            std::fs::rename(copy.join("fresh"), copy.file(DiskFile::OVERLAY)).unwrap();
-            assert_eq!(frozen(&copy, DISK).unwrap().last(), Some(&layer(number)));
+        let mut layers = vec![DiskFile::BASE];
+        for (number, text) in [(1, "first"), (2, "second"), (3, "third")] {
+            let below = if number == 1 { DiskFile::BASE } else { layer(number - 1) };
+            assert_eq!(next(&copy, DISK).unwrap(), Some((layer(number), below)));
+            write(&copy, layer(number), text);
+            assert_eq!(of(&copy, DISK).unwrap(), layers, "it is above nothing yet");
+            assert!(put_on_top(&copy, DISK, layer(number)).unwrap());
+            layers.retain(|layer| *layer != DiskFile::OVERLAY);
+            layers.extend((number > 1).then(|| layer(number - 1)));
+            layers.push(DiskFile::OVERLAY);
+            assert_eq!(of(&copy, DISK).unwrap(), layers);
+            assert_eq!(opened_as(&copy, DiskFile::OVERLAY).unwrap(), layer(number));
         }
-        let layers = of(&copy, DISK).unwrap();
-        let texts: Vec<String> =
-            layers[1..].iter().map(|layer| std::fs::read_to_string(copy.file(*layer)).unwrap()).collect();
-        assert_eq!(texts, ["first", "second", "third"]);
+        let text = |layer: &DiskFile| std::fs::read_to_string(copy.file(*layer)).unwrap();
+        assert_eq!(layers[1..].iter().map(text).collect::<Vec<_>>(), ["first", "second", "third"]);
         forget_frozen(&copy, DISK).unwrap();
         assert_eq!(of(&copy, DISK).unwrap(), layers, "they lie beneath an overlay");
         std::fs::remove_file(copy.file(DiskFile::OVERLAY)).unwrap();
         assert_eq!(of(&copy, DISK).unwrap(), [DiskFile::BASE]);
         forget_frozen(&copy, DISK).unwrap();
-        assert!(!copy.file(layer(1)).exists() && !copy.file(layer(2)).exists());
+        assert!((1..=3).all(|number| !copy.file(layer(number)).exists()));
     }
 
     #[test]
-    fn there_are_no_more_layers_than_have_names() {
+    fn an_overlay_that_arrived_lies_above_every_layer_that_did() {
         let folder = tempfile::tempdir().unwrap();
         let copy = copy(folder.path());
         write(&copy, DiskFile::OVERLAY, "");
         for number in 1..=LayerNumber::MAX {
             write(&copy, layer(number), "");
         }
-        assert_eq!(begin_freezing(&copy, DISK).unwrap(), None);
         let layers = of(&copy, DISK).unwrap();
+        assert_eq!(layers.len(), usize::from(LayerNumber::MAX) + 2);
+        assert_eq!(opened_as(&copy, DiskFile::OVERLAY).unwrap(), DiskFile::OVERLAY);
+        assert_eq!(next(&copy, DISK).unwrap(), None, "it would change its name while it is open");
         for place in 0..layers.len() {
             assert_eq!(place_of(node_at(DISK, place).unwrap()), place);
         }
         assert_eq!(node_at(DISK, layers.len()), None);
+    }
+
+    #[test]
+    fn there_are_no_more_overlays_than_have_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = copy(folder.path());
+        write(&copy, layer(LayerNumber::MAX), "");
+        assert!(put_on_top(&copy, DISK, layer(LayerNumber::MAX)).unwrap());
+        assert_eq!(next(&copy, DISK).unwrap(), None);
     }
 }
