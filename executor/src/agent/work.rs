@@ -153,7 +153,7 @@ impl Agent {
                 figures.started_at = Some(self.clock.now());
             }
         }
-        if cast.work == Work::CopyBase {
+        if cast.work == Work::CopyBase && cast.subject.copies_disk() {
             self.pass_on_writes(cast, &mut copied, figures).await?;
         }
         Ok(with_copied(report, copied))
