@@ -360,6 +360,7 @@ async fn what_does_not_fit_is_the_agent_s_and_what_fails_is_the_store_s() {
     let before = rig.migration(id).await;
     rig.conductor.hear(of(MigrationId(Uuid::max()), Generation(1), Report::Merged)).await.unwrap();
     rig.conductor.hear(of(id, before.generation, Report::Merged)).await.unwrap();
+    rig.conductor.hear(of(id, before.generation.next(), Report::Snapshotted)).await.unwrap();
     assert_eq!(rig.migration(id).await, before);
     let broken = rig.store.clone().with_write_hook(Arc::new(|| Err(StoreError::Stopped)));
     let broken = Conductor::new(broken, rig.bus.clone(), rig.clock.clone(), Arc::new(|_| {}));
@@ -488,8 +489,6 @@ async fn the_turn_of_a_dead_host_is_taken_for_it_and_its_death_kept() {
     rig.conductor.tick().await.unwrap();
     let back = rig.migration(id).await;
     assert_eq!((back.state.name(), back.death), ("reverted", Some(death)));
-    let journal = rig.store.journal(id).await.unwrap();
-    assert_eq!(journal[journal.len() - 2].event, "host declared dead");
     assert_eq!(rig.migration(other).await, waits, "its target lives, and it is its turn");
 }
 
