@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use decant_schema::fleet::{Heartbeat, Resources};
 use decant_schema::id::{InstanceId, ResourceClass};
-use decant_schema::migration::{Attributes, Digest, MigrationId, Patience, Subject};
+use decant_schema::migration::{Attributes, Digest, DiskNumber, LayerNumber, MigrationId, Patience, Subject};
 use decant_schema::plan::MoveMode;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -44,8 +44,10 @@ struct Host {
     lives: bool,
     /// Whether there is room.
     room: bool,
-    /// What there is to send ahead, round by round; then nothing.
-    ahead: Mutex<VecDeque<u64>>,
+    /// What its guest writes (bytes) until it is asked to freeze that, time by time; then nothing.
+    writes: Mutex<VecDeque<u64>>,
+    /// How large each layer is that it has frozen.
+    layers: Mutex<Vec<u64>>,
     /// Until then it reaches no other host.
     link_back_at: Timestamp,
     /// Whether an effect never ends.
@@ -110,6 +112,20 @@ impl Hypervisor for Host {
         if self.unfit { Err(HypervisorError::Unfit { instance, state }) } else { Ok(()) }
     }
 
+    async fn freeze_more(&self, _: &InstanceId, at_least: u64) -> Result<(), HypervisorError> {
+        self.hears("freeze more");
+        let (written, mut layers) = (self.writes.lock().unwrap().pop_front(), self.layers.lock().unwrap());
+        if layers.len() < usize::from(LayerNumber::MAX) {
+            layers.extend(written.filter(|written| *written >= at_least));
+        }
+        Ok(())
+    }
+
+    async fn frozen(&self, _: &InstanceId) -> Result<Vec<DiskFile>, HypervisorError> {
+        let layers = LayerNumber::all().take(self.layers.lock().unwrap().len());
+        Ok(layers.map(|layer| DiskFile::Layer(DiskNumber::FIRST, layer)).collect())
+    }
+
     async fn shutdown_within(&self, _: &InstanceId, _: Patience) -> Result<Ending, HypervisorError> {
         self.acts("shut down").await;
         Ok(self.ending)
@@ -168,19 +184,14 @@ impl Transfer for Host {
         self.reaches(order)?;
         progress(2);
         progress(5);
-        Ok(Copied { digest: Digest::of(&blake3::hash(b"content")), bytes: 5 })
+        let layer = LayerNumber::all().position(|layer| order.file == DiskFile::Layer(DiskNumber::FIRST, layer));
+        let bytes = layer.map_or(5, |at| self.layers.lock().unwrap()[at]);
+        Ok(Copied { digest: Digest::of(&blake3::hash(b"content")), bytes })
     }
 
     async fn digest(&self, _: &InstanceId, _: DiskFile) -> Result<Digest, TransferError> {
         self.acts("verify").await;
         Ok(Digest::of(&blake3::hash(b"content")))
-    }
-
-    async fn send_ahead(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<u64, TransferError> {
-        self.hears(format!("send the {} ahead", order.file));
-        let sent = self.ahead.lock().unwrap().pop_front().unwrap_or(0);
-        progress(sent);
-        Ok(sent)
     }
 
     async fn reserve(&self, order: &CopyOrder, memory: u64) -> Result<(), TransferError> {
@@ -221,7 +232,8 @@ impl Rig {
             unfit: false,
             lives: true,
             room: true,
-            ahead: Mutex::default(),
+            writes: Mutex::default(),
+            layers: Mutex::default(),
             link_back_at: NOW,
             hangs: false,
         };
@@ -334,7 +346,7 @@ async fn room_is_promised_for_all_that_is_taken_before_anything_is_begun() {
     let with_memory = format!("reserve, with {} of memory", 8 << 20);
     assert_eq!(Rig::new(|_| ()).asked(&suspended(cold.clone())).await, [with_memory.as_str(), "freeze"]);
     assert_eq!(Rig::new(|_| ()).asked(&shared(cold)).await, [""; 0], "nothing is copied");
-    let copied = ["copy the machine", "copy the base", "send the overlay ahead"];
+    let copied = ["copy the machine", "copy the base", "freeze more"];
     assert_eq!(Rig::new(|_| ()).asked(&order(Work::CopyBase)).await, copied, "it was promised before");
 }
 
@@ -469,34 +481,50 @@ async fn nobody_looks_for_a_while_at_what_is_not_relied_on() {
 }
 
 #[tokio::test]
-async fn what_the_guest_writes_meanwhile_is_sent_ahead_until_it_gets_no_less() {
+async fn what_the_guest_writes_meanwhile_is_passed_on_until_it_gets_no_less() {
     let mib = |amount: u64| amount << 20;
     let rounds: [(&[u64], usize); 5] = [
-        (&[mib(15), mib(14)], 1),
-        (&[mib(16), mib(15), mib(14)], 2),
+        (&[mib(15), mib(14)], 0),
+        (&[mib(16), mib(15), mib(14)], 1),
         (&[mib(64), mib(32), mib(32), mib(17)], 3),
         (&[mib(64), mib(65), mib(17)], 2),
         (&[mib(90), mib(89), mib(88), mib(87), mib(86), mib(85), mib(84), mib(83), mib(82)], 8),
     ];
-    for (ahead, count) in rounds {
-        let rig = Rig::new(|host| host.ahead = Mutex::new(ahead.iter().copied().collect()));
-        let (_, figures) = rig.does(&order(Work::CopyBase)).await;
-        let sent = rig.host.asked().iter().filter(|asked| asked.starts_with("send")).count();
-        assert_eq!(sent, count, "{ahead:?}");
-        assert_eq!(figures.bytes, 10 + ahead[..count].iter().sum::<u64>(), "the machine, the base, and that");
+    for (writes, count) in rounds {
+        let rig = Rig::new(|host| host.writes = Mutex::new(writes.iter().copied().collect()));
+        let (report, figures) = rig.does(&order(Work::CopyBase)).await;
+        let Ok(Report::BaseCopied { copied }) = report else { panic!("{report:?}") };
+        assert_eq!(copied.len(), 2 + count, "{writes:?}");
+        assert_eq!(figures.bytes, 10 + writes[..count].iter().sum::<u64>(), "the machine, the base, and that");
+        // Asked again, or by the next order: all that is frozen goes with the overlay.
+        let all = rig.asked(&order(Work::StopAndCopy)).await;
+        let layers = all.iter().rev().take_while(|asked| *asked != "shut down");
+        assert_eq!(layers.filter(|asked| asked.starts_with("copy the overlay")).count(), count + 1, "{all:?}");
     }
 }
 
 #[tokio::test]
+async fn a_layer_that_was_not_sent_is_not_started_from() {
+    let rig = Rig::new(|host| {
+        holds(host, [Copy::Incoming]);
+        host.layers = Mutex::new(vec![7]);
+    });
+    let manifest: Manifest = [(DiskFile::OVERLAY, Digest::of(&blake3::hash(b"content")))].into();
+    let (refused, _) = rig.does(&order(Work::Build { manifest })).await;
+    let Err(WorkError::Failed(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "the overlay.1 lies here and was not sent");
+}
+
+#[tokio::test]
 async fn whatever_is_sent_tells_how_far_it_is() {
-    let rig = Rig::new(|host| host.ahead = Mutex::new([7].into()));
+    let rig = Rig::new(|_| ());
     rig.asked(&order(Work::CopyBase)).await;
     let mut heard = Vec::new();
     while let Some(Notification::Progress { file, bytes, .. }) = rig.bus.try_next_notification() {
         heard.push((file, bytes));
     }
-    let (base, overlay) = (DiskFile::BASE, DiskFile::OVERLAY);
-    assert_eq!(heard, [(DiskFile::Machine, 2), (DiskFile::Machine, 5), (base, 2), (base, 5), (overlay, 7)]);
+    let base = DiskFile::BASE;
+    assert_eq!(heard, [(DiskFile::Machine, 2), (DiskFile::Machine, 5), (base, 2), (base, 5)]);
 }
 
 #[tokio::test]
