@@ -2,8 +2,9 @@
 """Changes the code of the protocol, the agent's works and the conductor in one place at a time, and asks the tests.
 
 A copy of the tree is rewritten so that one program holds every change, each behind a switch (`mutants/`); it is compiled once. Each
-test is run once alone to see which changes it passes; a change is then put to those that do, until one fails. A change that no test
-notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md explains it.
+test is run once alone to see which changes it passes; each change is then put to those of the units that do, the quickest first, what
+is left to those of the next program, until one fails that passes without the change. A change that no test notices is printed as a survivor, and the exit code is 1 unless docs/mutants.md
+explains it.
 
 Outcomes are kept in target/mutants/outcomes.tsv, so a run that was cut goes on where it was. What survived is asked again, what
 was noticed is not: remove the file to begin anew.
@@ -14,6 +15,7 @@ was noticed is not: remove the file to begin anew.
 import argparse
 import collections
 import concurrent.futures
+import filecmp
 import json
 import os
 import pathlib
@@ -22,7 +24,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -39,7 +40,7 @@ FILES = ["step.rs", "admit.rs", "admit/*.rs", "agent.rs", "agent/*.rs", "conduct
 STAGES = ["decant_executor", "migrations", "model"]
 
 # What runs this much longer than it did unchanged, and so many seconds beside, never ends: it is noticed.
-TIMES_MAX, SECONDS_BESIDE = 3, 20
+TIMES_MAX, SECONDS_BESIDE = 3, 10
 
 # A change that has something grow for ever takes no more than this (bytes).
 MEMORY_MAX = 6 << 30
@@ -62,13 +63,27 @@ def named(mutants):
 
 
 def copy_tree():
-    """A copy of what git knows, as it is now; what has not changed keeps its time, so that it is not compiled again."""
+    """A copy of what git knows, as it is now; where the one before is from now on."""
     names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-    shutil.rmtree(TREE, ignore_errors=True)
+    before = WORK / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    if TREE.exists():
+        TREE.rename(before)
     for name in names.stdout.splitlines():
         if (ROOT / name).exists():
             (TREE / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, TREE / name, follow_symlinks=False)
+    return before
+
+
+def keep_times(before):
+    """What is in the copy as it was before keeps its time, so that it is not compiled again; all else is of now."""
+    for path in TREE.rglob("*"):
+        old = before / path.relative_to(TREE)
+        if path.is_file():
+            same = old.is_file() and filecmp.cmp(path, old, shallow=False)
+            changed = old.stat().st_mtime_ns if same else time.time_ns()
+            os.utime(path, ns=(changed, changed))
 
 
 def rewrite(globs):
@@ -103,65 +118,60 @@ def compile_once():
     return {stage: programs[stage] for stage in STAGES}
 
 
-def run(program, tests, seconds_max, **environment):
-    """Whether all these tests of one program pass. The first that fails ends the others."""
+def run(program, test, seconds_max, **environment):
+    """What becomes of a test: it `passes`, `fails`, or `never ends`."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    process = subprocess.Popen([program, "--exact", "--test-threads", "1", *tests], cwd=TREE / "executor", text=True,
-                               env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               start_new_session=True, preexec_fn=limit)
-    late = threading.Timer(seconds_max, os.killpg, [process.pid, signal.SIGKILL])
-    late.start()
-    passed = 0
+    process = subprocess.Popen([program, "--exact", test], cwd=TREE / "executor", env={**os.environ, **environment},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=limit)
     try:
-        for line in process.stdout:
-            passed += line.rstrip().endswith("... ok")
-            if line.rstrip().endswith("... FAILED"):
-                break
-    finally:
-        late.cancel()
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        code = process.wait(seconds_max)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.returncode == -signal.SIGTERM:
+        return "never ends"
+    if code == -signal.SIGTERM:
         sys.exit("somebody ended a test: nothing is concluded from that")
-    return passed == len(tests)
+    return "passes" if code == 0 else "fails"
 
 
-def who_passes(programs, jobs):
-    """For each program its tests: name, seconds it takes, the changes it passes."""
-    asked = []
-    for stage, program in programs.items():
-        listed = subprocess.run([program, "--list", "--format", "terse"], check=True, capture_output=True, text=True).stdout
-        asked += [(stage, line.removesuffix(": test")) for line in listed.splitlines() if line.endswith(": test")]
-    folder = WORK / "passed"
+def who_passes(stage, program, jobs):
+    """The tests of a program: name, seconds it takes, the changes it passes. They are run again where it was compiled again."""
+    file, built = WORK / f"{stage}.json", os.stat(program).st_mtime_ns
+    if file.exists():
+        kept = json.loads(file.read_text())
+        if kept["built"] == built:
+            return kept["tests"]
+    listed = subprocess.run([program, "--list", "--format", "terse"], check=True, capture_output=True, text=True).stdout
+    names = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
+    folder = WORK / "passed" / stage
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def one(item):
-        number, (stage, test) = item
-        began, file = time.monotonic(), folder / str(number)
-        if not run(programs[stage], [test], 3600, DECANT_MUTANTS_PASSED=str(file)):
+    def one(test):
+        began, passed = time.monotonic(), folder / test
+        if run(program, test, 3600, DECANT_MUTANTS_PASSED=str(passed)) != "passes":
             sys.exit(f"{test} fails without any change")
-        numbers = {int(line) for line in file.read_text().split()} if file.exists() else set()
-        return stage, test, time.monotonic() - began, numbers
+        return test, time.monotonic() - began, [int(line) for line in passed.read_text().split()] if passed.exists() else []
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, enumerate(asked)))
+        tests = list(pool.map(one, names))
+    file.write_text(json.dumps({"built": built, "tests": tests}))
+    return tests
 
 
-def outcome_of(mutant, programs, tests):
-    """What the tests say of one mutant."""
-    asked = 0
-    for stage in STAGES:
-        mine = sorted((seconds, test) for of, test, seconds, passes in tests if of == stage and mutant.number in passes)
-        asked += len(mine)
-        seconds_max = SECONDS_BESIDE + TIMES_MAX * sum(seconds for seconds, _ in mine)
-        if mine and not run(programs[stage], [test for _, test in mine], seconds_max, DECANT_MUTANT=str(mutant.number)):
-            return f"noticed by {stage}"
-    return "survives" if asked else "survives, no test comes by"
+def who_notices(mutant, program, tests):
+    """The first of these tests that does not pass with a change, and what becomes of it; none if all pass."""
+    for test, seconds, passes in sorted(tests, key=lambda test: test[1]):
+        if mutant.number not in passes:
+            continue
+        seconds_max = SECONDS_BESIDE + TIMES_MAX * seconds
+        said = run(program, test, seconds_max, DECANT_MUTANT=str(mutant.number))
+        if said == "passes":
+            continue
+        if run(program, test, seconds_max) != "passes":
+            sys.exit(f"{test} {said} without any change too: nothing is concluded from that")
+        return f"{test} {said}"
+    return None
 
 
 def is_explained(mutant, page):
@@ -175,31 +185,40 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are tried at once")
     parser.add_argument("files", nargs="*", default=FILES, help=f"below {CRATE}, as patterns")
     asked = parser.parse_args()
-    copy_tree()
+    before = copy_tree()
     mutants = named(rewrite(asked.files))
+    keep_times(before)
     if asked.list:
         for mutant in mutants.values():
             print(*mutant, sep="\t")
         return 0
     programs = compile_once()
-    tests = who_passes(programs, asked.jobs)
     lines = OUTCOMES.read_text().splitlines() if OUTCOMES.exists() else []
     known = dict(line.rsplit("\t", 1) for line in lines)
     left = [name for name in mutants if known.get(name, "survives").startswith("survives")]
-    left.sort(key=lambda name: name in known)
-    print(f"{len(mutants)} changes, {len(left)} to be asked; {len(tests)} tests", flush=True)
-    with OUTCOMES.open("a") as kept, concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
-        waiting = {pool.submit(outcome_of, mutants[name], programs, tests): name for name in left}
-        for done in concurrent.futures.as_completed(waiting):
-            name = waiting[done]
-            known[name] = done.result()
-            print(f"{name}\t{known[name]}", file=kept, flush=True)
-            if known[name].startswith("survives"):
-                print(*mutants[name], known[name], sep="\t", flush=True)
+    print(f"{len(mutants)} changes, {len(left)} to be asked", flush=True)
+    passed = set()
+    with OUTCOMES.open("a") as kept:
+        for stage, program in programs.items():
+            tests = who_passes(stage, program, asked.jobs)
+            passed.update(number for _, _, passes in tests for number in passes)
+            with concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
+                waiting = {pool.submit(who_notices, mutants[name], program, tests): name for name in left}
+                for done in concurrent.futures.as_completed(waiting):
+                    if notices := done.result():
+                        name = waiting[done]
+                        known[name] = f"noticed by {stage}: {notices}"
+                        print(f"{name}\t{known[name]}", file=kept, flush=True)
+                        left.remove(name)
+            print(f"{stage}: {len(left)} are left", flush=True)
+        for name in left:
+            known[name] = "survives" if mutants[name].number in passed else "survives, no test comes by"
+            print(f"{name}\t{known[name]}", file=kept)
+            print(*mutants[name], known[name], sep="\t", flush=True)
     page = PAGE.read_text()
     survivors = [mutant for name, mutant in mutants.items() if known[name].startswith("survives")]
     unexplained = [mutant for mutant in survivors if not is_explained(mutant, page)]
-    for outcome, count in sorted(collections.Counter(known[name] for name in mutants).items()):
+    for outcome, count in sorted(collections.Counter(known[name].split(":")[0] for name in mutants).items()):
         print(f"{outcome}: {count}")
     print(f"explained: {len(survivors) - len(unexplained)}")
     for mutant in unexplained:

@@ -1,12 +1,12 @@
-//! Measures how long a guest stands still in a suspended move, by the size of its base: real QEMU, rsync and disks on this
-//! machine. The guest writes all the time; it stands still from its last acknowledgement at the source to its first at the
+//! Measures how long a guest stands still in a suspended move, by the size of its base and by what is written to its disk
+//! while that is copied: real QEMU, rsync and disks on this machine. The guest writes all the time; it stands still from its last acknowledgement at the source to its first at the
 //! target.
 //!
 //! ```text
-//! cargo run --release -p decant-executor --example downtime -- FOLDER [MIB]...
+//! cargo run --release -p decant-executor --example downtime -- FOLDER [MIB[+WRITTEN]]...
 //! ```
-//! The folder needs room for three times all the bases. Sizes are of the base's content, in MiB; 50 and 4096 if none are
-//! given. The sizes take turns, so that whatever else the machine does falls on all of them alike.
+//! The folder needs room for three times all the bases. Sizes are of the base's content and of what is written, in MiB; 50,
+//! 4096 and 4096+1024 if none are given. The sizes take turns, so that whatever else the machine does falls on all of them alike.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ const MOVES: u64 = 9;
 /// How often the target's console is looked at: well below what is measured.
 const EVERY: Duration = Duration::from_millis(1);
 
+/// What is not frozen once more (bytes), as in the program.
+const LEFT_TO_THE_END: u64 = 16 << 20;
+
 /// The longest a guest may take to write again.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -37,11 +40,12 @@ const STEPS: [&str; 4] = ["suspend", "send", "verify", "start"];
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("name a folder to work in")?;
-    let given = arguments.map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
-    let sizes = if given.is_empty() { vec![50, 4096] } else { given };
+    let given: Vec<String> = arguments.collect();
+    let sizes = if given.is_empty() { ["50", "4096", "4096+1024"].map(str::to_owned).to_vec() } else { given };
     let mut guests = Vec::new();
     for size in sizes {
-        guests.push(Moving::begin(Path::new(&folder), size).await?);
+        let (base, written) = size.split_once('+').unwrap_or((&size, "0"));
+        guests.push(Moving::begin(Path::new(&folder), base.parse()?, written.parse()?).await?);
     }
     for generation in 1..=MOVES {
         for guest in &mut guests {
@@ -54,9 +58,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 fn print(guests: &mut [Moving]) {
     println!(
-        "| base MiB | standstill s, median of {MOVES} | least | most | vs the first | {} |\n|---{}|",
+        "| base MiB | written MiB | standstill s, median of {MOVES} | least | most | vs the first | {} |\n|---{}|",
         STEPS.join(" | "),
-        "|---".repeat(4 + STEPS.len())
+        "|---".repeat(5 + STEPS.len())
     );
     let mut first = None;
     for guest in guests {
@@ -68,7 +72,8 @@ fn print(guests: &mut [Moving]) {
             .map(|times| format!("{:.3}", times[times.len() / 2]))
             .collect();
         let (least, most) = (times[0], times[times.len() - 1]);
-        println!("| {} | {median:.3} | {least:.3} | {most:.3} | {ratio:.2}× | {} |", guest.mib, steps.join(" | "));
+        let (base, written, steps) = (guest.mib, guest.written, steps.join(" | "));
+        println!("| {base} | {written} | {median:.3} | {least:.3} | {most:.3} | {ratio:.2}× | {steps} |");
     }
 }
 
@@ -87,6 +92,7 @@ struct Moved {
 /// A guest that moves back and forth; all its processes end with it.
 struct Moving {
     mib: usize,
+    written: u64,
     lab: Lab,
     instance: InstanceId,
     source: HostName,
@@ -102,13 +108,13 @@ impl Drop for Moving {
 }
 
 impl Moving {
-    async fn begin(folder: &Path, base_mib: usize) -> Result<Self, Box<dyn Error>> {
+    async fn begin(folder: &Path, base_mib: usize, written: u64) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir_in(folder)?;
         let lab = Lab::open(folder.path(), &["a", "b"])?;
         let (source, target, instance) = (HostName::new("a"), HostName::new("b"), InstanceId::new("vm-1"));
         lab.install(&source, &instance, GUEST, base_mib << 20).await?;
         lab.driver(&source).start(&instance).await?;
-        let moving = Self { mib: base_mib, lab, instance, source, target, moved: Vec::new(), _folder: folder };
+        let moving = Self { mib: base_mib, written, lab, instance, source, target, moved: Vec::new(), _folder: folder };
         said_more(moving.console(&moving.source)?, 0).await?;
         Ok(moving)
     }
@@ -119,7 +125,7 @@ impl Moving {
 
     async fn go_on(&mut self, generation: Generation) -> Result<(), Box<dyn Error>> {
         let moved = self.move_once(generation).await?;
-        println!("{} MiB: {:.3} {:.3?}", self.mib, moved.standstill, moved.steps);
+        println!("{}+{} MiB: {:.3} {:.3?}", self.mib, self.written, moved.standstill, moved.steps);
         self.moved.push(moved);
         std::mem::swap(&mut self.source, &mut self.target);
         Ok(())
@@ -134,7 +140,12 @@ impl Moving {
             |file| CopyOrder { instance: instance.clone(), file, peer: target.clone(), generation, limit: None };
         from.snapshot(instance, generation).await?;
         let mut sent = vec![(DiskFile::BASE, sends.copy(&order(DiskFile::BASE), &|_| ()).await?.digest)];
-        sends.send_ahead(&order(DiskFile::OVERLAY), &|_| ()).await?;
+        // Where the noise is that the base begins with: out of the guest's way.
+        from.write(instance, 64 << 20..(64 + self.written) << 20).await?;
+        from.freeze_more(instance, LEFT_TO_THE_END).await?;
+        for layer in from.frozen(instance).await? {
+            sent.push((layer, sends.copy(&order(layer), &|_| ()).await?.digest));
+        }
         sends.probe(&order(DiskFile::BASE)).await?;
         let console = self.console(target)?;
         let said = std::fs::metadata(&console).map_or(0, |console| console.len());
@@ -142,7 +153,8 @@ impl Moving {
         let mut clock = Steps::new();
         from.suspend(instance).await?;
         clock.step();
-        for file in [DiskFile::OVERLAY, DiskFile::Memory] {
+        let layers = from.frozen(instance).await?;
+        for file in layers.into_iter().chain([DiskFile::OVERLAY, DiskFile::Memory]) {
             sent.push((file, sends.copy(&order(file), &|_| ()).await?.digest));
         }
         clock.step();

@@ -313,3 +313,6 @@ fn add_figures(before: &Migration, state: &MigrationState, reported: Figures, no
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

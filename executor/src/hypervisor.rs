@@ -75,6 +75,19 @@ pub trait Hypervisor: Send + Sync {
     /// cannot be moved: asleep, crashed; with [`HypervisorError::Uncarried`] where its disk's one file is not all of it.
     async fn snapshot(&self, instance: &InstanceId, generation: Generation) -> Result<(), HypervisorError>;
 
+    /// Freezes what a running guest has written to each disk since [`Hypervisor::snapshot`], or since the last call, where that
+    /// is as much as `at_least` (bytes) and there may be one more layer: then it can be copied while the guest writes on. What is
+    /// frozen is part of the overlay to whoever merges or discards that. Does nothing with a guest that is down.
+    async fn freeze_more(&self, _instance: &InstanceId, _at_least: u64) -> Result<(), HypervisorError> {
+        Ok(())
+    }
+
+    /// The frozen layers between the base and the overlay of each of the instance's disks, be they of a guest or of files that
+    /// only arrive: the lowest first.
+    async fn frozen(&self, _instance: &InstanceId) -> Result<Vec<DiskFile>, HypervisorError> {
+        Ok(Vec::new())
+    }
+
     /// Shuts the guest down: politely, then by force once the usual patience ends. Afterwards no process of the
     /// guest exists and all it saw acknowledged is in the files. Succeeds when it is down already.
     async fn shutdown(&self, instance: &InstanceId) -> Result<(), HypervisorError> {

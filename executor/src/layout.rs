@@ -449,7 +449,7 @@ impl SocketPath {
 /// The name of a copy's file within its folder.
 pub fn file_name(file: DiskFile) -> String {
     match file {
-        DiskFile::Base(_) | DiskFile::Overlay(_) => format!("{file}.qcow2"),
+        DiskFile::Base(_) | DiskFile::Layer(..) | DiskFile::Overlay(_) => format!("{file}.qcow2"),
         DiskFile::Memory => "memory".to_owned(),
         DiskFile::Machine => "machine.json".to_owned(),
     }
@@ -514,6 +514,11 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// Where it is noted what was read of a file of a copy.
+pub(crate) fn verified_note(file: &Path) -> PathBuf {
+    with_ending(file, "verified")
 }
 
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@
 //! folder's files will take in all. What of that is still to come is found by looking at the files, so a promise needs no
 //! upkeep while they arrive. It ends with the migration, or with the folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -133,10 +133,12 @@ fn promised(promise: &Path) -> u64 {
     std::fs::read_to_string(promise).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes that a folder's files take; holes are not counted.
+/// Bytes that a folder's files take, each once whatever names it has; holes are not counted.
 pub(crate) fn taken(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.map(|file| file.metadata().map_or(0, |file| file.blocks().saturating_mul(BLOCK))).sum()
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter_map(|file| file.metadata().ok()).map(|file| (file.ino(), file.blocks()));
+    let files: BTreeMap<u64, u64> = files.collect();
+    files.into_values().sum::<u64>().saturating_mul(BLOCK)
 }
 
 #[cfg(test)]
@@ -170,6 +172,15 @@ mod tests {
         storages.promise(&second, most).unwrap().unwrap();
         end_promise(&second).unwrap();
         assert!(!second.path().exists());
+    }
+
+    #[test]
+    fn a_file_of_two_names_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one"), [1; 1 << 16]).unwrap();
+        let once = taken(folder.path());
+        std::fs::hard_link(folder.path().join("one"), folder.path().join("two")).unwrap();
+        assert_eq!(taken(folder.path()), once);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::tool::MissingTool;
 pub trait Transfer: Send + Sync {
     /// Copies a file of an instance to a peer and returns what was read here.
     ///
-    /// The file must not change meanwhile: a frozen base, or the overlay and memory of a guest that is down. At the
+    /// The file must not change meanwhile: a frozen base or layer, or the overlay and memory of a guest that is down. At the
     /// peer it is written under a temporary name, read back, compared, made durable and only then given its name, in
     /// one rename: a file that has its name is whole. Nothing else at the peer changes.
     ///
@@ -43,16 +43,9 @@ pub trait Transfer: Send + Sync {
     /// [`TransferError::Unreachable`].
     async fn copy(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<Copied, TransferError>;
 
-    /// The digest of a file that arrived on *this* host: the second pair of eyes before a start. A base is not read for
-    /// it again if it was read since it last changed: its guest is down meanwhile.
+    /// The digest of a file that arrived on *this* host: the second pair of eyes before a start. What was frozen while the
+    /// guest ran is not read for it again if it was read since it last changed: the guest is down meanwhile.
     async fn digest(&self, instance: &InstanceId, file: DiskFile) -> Result<Digest, TransferError>;
-
-    /// Sends what a running guest has written so far ahead of [`Transfer::copy`], which then has to send only what has
-    /// changed since. What arrives is no copy of anything and never gets the file's name. Returns the bytes sent; zero
-    /// where there is too little to be worth it, or no way to do so.
-    async fn send_ahead(&self, _order: &CopyOrder, _progress: ProgressSink<'_>) -> Result<u64, TransferError> {
-        Ok(0)
-    }
 
     /// Promises the instance the room it takes until it runs at the peer: there for its disk and what its guest writes
     /// meanwhile, here for the latter, on both for `memory` (bytes) where it is saved. Called before anything is begun; all

@@ -228,6 +228,113 @@ async fn a_killed_guest_starts_on_the_disk_it_knew() {
 }
 
 #[tokio::test]
+async fn what_a_guest_writes_is_frozen_layer_by_layer_and_sent_while_it_runs() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, b, vm) = (world.a.clone(), world.b.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    world.writes(&a, 5).await;
+    twice!(world.on(&a).snapshot(&vm, Generation(1)));
+    assert_eq!(world.on(&a).frozen(&vm).await.unwrap(), []);
+    world.send(DiskFile::BASE).await;
+    for layers in 1..=3 {
+        world.writes(&a, 5).await;
+        world.on(&a).freeze_more(&vm, 1).await.unwrap();
+        let frozen = world.on(&a).frozen(&vm).await.unwrap();
+        assert_eq!(frozen.len(), layers, "{frozen:?}");
+        world.send(frozen[layers - 1]).await;
+    }
+    world.on(&a).freeze_more(&vm, 1 << 40).await.unwrap();
+    let frozen = world.on(&a).frozen(&vm).await.unwrap();
+    assert_eq!(frozen.len(), 3, "so little is left to the end");
+    world.writes(&a, 5).await;
+    twice!(world.on(&a).suspend(&vm));
+    world.send(DiskFile::OVERLAY).await;
+    world.send(DiskFile::Memory).await;
+    assert_eq!(world.on(&b).frozen(&vm).await.unwrap(), frozen);
+    world.arrive(SMALL).await;
+    twice!(world.on(&b).start(&vm));
+    world.writes(&b, 5).await;
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&b), []);
+    world.on(&b).start(&vm).await.unwrap();
+    world.writes(&b, 5).await;
+    twice!(world.on(&b).merge_back(&vm));
+    world.writes(&b, 5).await;
+    assert_eq!(world.on(&b).frozen(&vm).await.unwrap(), []);
+    let there = world.lab.folder(&b).copy(&vm).unwrap();
+    assert!(frozen.iter().chain(&[DiskFile::OVERLAY]).all(|layer| !there.file(*layer).exists()));
+    world.on(&b).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&b), []);
+}
+
+#[tokio::test]
+async fn frozen_layers_are_merged_with_the_overlay_be_the_guest_up_or_down_and_lost_ones_are_missed() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    world.on(&a).start(&vm).await.unwrap();
+    for (generation, down) in [(1, false), (2, true), (3, false)] {
+        world.on(&a).snapshot(&vm, Generation(generation)).await.unwrap();
+        for _ in 0..2 {
+            world.writes(&a, 5).await;
+            world.on(&a).freeze_more(&vm, 1).await.unwrap();
+        }
+        world.writes(&a, 5).await;
+        if down {
+            world.on(&a).shutdown(&vm).await.unwrap();
+            let copy = world.lab.folder(&a).copy(&vm).unwrap();
+            let lost = copy.file(world.on(&a).frozen(&vm).await.unwrap()[1]);
+            std::fs::rename(&lost, copy.join("lost")).unwrap();
+            let missed = world.on(&a).start(&vm).await.unwrap_err().to_string();
+            assert!(missed.contains("its overlay was written over overlay.2.qcow2"), "{missed}");
+            let health = world.on(&a).examine(&vm, None).await.unwrap();
+            assert!(health.disk.is_some_and(|lacks| lacks.contains("overlay.2.qcow2")), "it passes for whole");
+            std::fs::rename(copy.join("lost"), &lost).unwrap();
+        }
+        twice!(world.on(&a).merge_back(&vm));
+        assert_eq!(world.on(&a).frozen(&vm).await.unwrap(), []);
+        world.on(&a).start(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+    }
+    world.on(&a).shutdown(&vm).await.unwrap();
+    assert_eq!(world.judge(&a), []);
+}
+
+#[tokio::test]
+async fn a_layer_whose_freezing_was_cut_loses_no_write_whoever_is_killed_then() {
+    let Some(mut world) = World::make().await else { return };
+    let (a, vm) = (world.a.clone(), world.vm.clone());
+    for (generation, guest_is_killed) in [(1, true), (2, false)] {
+        world.on(&a).start(&vm).await.unwrap();
+        world.on(&a).snapshot(&vm, Generation(generation)).await.unwrap();
+        world.writes(&a, 5).await;
+        // All that is done before QEMU is told.
+        let copy = world.lab.folder(&a).copy(&vm).unwrap();
+        let mut create = std::process::Command::new("qemu-img");
+        create.args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "overlay.1.qcow2", "overlay.2.qcow2"]);
+        assert!(create.current_dir(copy.path()).status().unwrap().success());
+        assert_eq!(world.on(&a).frozen(&vm).await.unwrap(), []);
+        std::fs::hard_link(copy.join("overlay.2.qcow2"), copy.join("second")).unwrap();
+        std::fs::rename(copy.join("second"), copy.file(DiskFile::OVERLAY)).unwrap();
+        world.writes(&a, 5).await;
+        if guest_is_killed {
+            world.lab.kill_all();
+            world.on(&a).start(&vm).await.unwrap();
+        } else {
+            world.on(&a).freeze_more(&vm, 1 << 40).await.unwrap();
+        }
+        assert_eq!(world.on(&a).frozen(&vm).await.unwrap().len(), 1);
+        world.writes(&a, 5).await;
+        world.lab.kill_all();
+        world.on(&a).start(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+        world.on(&a).merge_back(&vm).await.unwrap();
+        world.writes(&a, 5).await;
+        world.on(&a).shutdown(&vm).await.unwrap();
+        assert_eq!(world.judge(&a), []);
+    }
+}
+
+#[tokio::test]
 async fn an_older_order_is_refused_and_the_fence_outlives_the_copy() {
     let Some(world) = World::make().await else { return };
     let (driver, vm) = (world.on(&world.a), world.vm.clone());

@@ -54,9 +54,10 @@ pub(crate) fn search(problem: &Problem, limits: &Limits<'_>) -> Answer {
     let window::Fitted { ordered, late, needed_s } = fitted;
     let Ordered { mut schedule, refused, stopped_by } = ordered;
     let count = refused.len() as u64;
+    // Those who are late are given up beyond that, and nothing says that no fewer could be.
+    let best = best.filter(|_| late.is_empty());
     let fewest = best.is_some() && (problem.request.options.count_first || problem.priorities().len() < 2);
     schedule.placement.refused = refused;
-    let best = best.filter(|_| late.is_empty());
     let mut refusals = refusal::explain_all(problem, &schedule.placement);
     window::explain(problem, &late, needed_s.as_ref(), &mut refusals);
     Answer {

@@ -341,6 +341,33 @@ mod tests {
         }
     }
 
+    /// That others are late is a matter of time, and what is said of time is what the checker finds too.
+    #[test]
+    fn of_those_who_are_late_no_more_is_said_than_is_counted() {
+        let mut open = 0;
+        for seed in 0..40_u64 {
+            let mut document = crate::small_fleet::random(seed);
+            document.defaults.network_mbps = decant_schema::units::mbps(1);
+            document.instances.iter_mut().for_each(|instance| instance.priority = 0);
+            let host = document.hosts[0].name.clone();
+            let fleet = Arc::new(Fleet::from_document(document).expect("a fleet"));
+            let (without_window, last_s) = refused(&fleet, host.as_str(), None, &[]);
+            if !without_window.is_empty() {
+                continue;
+            }
+            let options = Options { window_s: Some(last_s * 0.6), ..Options::default() };
+            let request = Request { kind: RequestKind::Evacuate { hosts: [host].into() }, options };
+            let stamp = Stamp { id: uuid::Uuid::nil(), created_at: jiff::Timestamp::UNIX_EPOCH };
+            let plan = plan(Arc::clone(&fleet), request, stamp, &Limits::UNTIMED).expect("a plan");
+            let counted = check::check(&fleet, &plan).refused_min;
+            let tier = &plan.proof.tiers[0];
+            let said = tier.planner_bound.or(tier.bound).unwrap_or_default();
+            assert!(said <= f64::from(u32::try_from(counted).expect("few")), "seed {seed}: {said}, {counted} counted");
+            open += u32::from(plan.refusals.len() as u64 > counted);
+        }
+        assert!(open > 0, "in no window by chance is the least open");
+    }
+
     #[test]
     fn no_set_that_is_left_out_by_hand_leaves_more_in_the_window() {
         let mut short = 0;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use death::{Death, DeathProof};
 pub use event::{MigrationEvent, Report, Wish};
-pub use file::{Digest, DiskFile, DiskNumber, Manifest, NoDiskFile};
+pub use file::{Digest, DiskFile, DiskNumber, LayerNumber, Manifest, NoDiskFile};
 pub use state::{Assurance, Awaits, Confirm, MigrationOutcome, MigrationState, Overtaken, Party, Work};
 
 use crate::fleet::{Heartbeat, Resources};

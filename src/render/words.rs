@@ -13,7 +13,7 @@ mod refusal;
 mod report;
 
 pub(crate) use migration::{state, turn, way_on};
-pub(crate) use refusal::{advice, conflict_rules, fix, reason, rule, rules};
+pub(crate) use refusal::{Alike, advice, conflict_rules, fix, reason, rule, rules};
 pub(crate) use report::{change, effect, emptying, failures, verdict};
 
 /// An amount of a class in its usual unit: memory in GiB where that is exact enough to read.

@@ -160,7 +160,7 @@ impl Evening {
 
     /// Something happens, if what was drawn can happen at this moment.
     fn happens(&mut self, apply: &mut Child) -> bool {
-        if !self.has_backup && self.random.random_bool(0.3) {
+        if !self.has_backup && self.fleet.is_taken_over() && self.random.random_bool(0.3) {
             let stopped = Stopped::new(Pid::from_child(apply));
             self.fleet.copy_store();
             self.has_backup = true;
@@ -247,7 +247,7 @@ impl Evening {
     /// Takes away one copy of an instance that has two, as the store and both disks say while nobody acts.
     fn lose_a_copy(&mut self, apply: &Child) -> Option<String> {
         let _stopped = Stopped::new(Pid::from_child(apply));
-        let under_way = self.fleet.unfinished();
+        let under_way = self.fleet.unfinished_now().ok()?;
         let migration = under_way.choose(&mut self.random)?;
         let subject = &migration.subject;
         let undecided = matches!(

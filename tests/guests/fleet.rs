@@ -174,12 +174,17 @@ impl RealFleet {
 
     /// The migrations that have not ended.
     pub(crate) fn unfinished(&self) -> Vec<Migration> {
+        self.unfinished_now().unwrap()
+    }
+
+    /// The same, where the store may be held by a process that is stopped.
+    pub(crate) fn unfinished_now(&self) -> Result<Vec<Migration>, ApplyError> {
         if !self.path("store.db").exists() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut known = self.runtime.block_on(decant_executor::list(&self.path("store.db"))).unwrap();
+        let mut known = self.runtime.block_on(decant_executor::list(&self.path("store.db")))?;
         known.retain(|migration| migration.state.outcome().is_none());
-        known
+        Ok(known)
     }
 
     /// What keeps a guest from executing that has a process; none: nothing.
@@ -437,6 +442,25 @@ impl RealFleet {
         }
     }
 
+    /// Tells what became of an instance: what it said, and all its migrations.
+    fn tell(&self, instance: &InstanceId) {
+        for entry in self.watch.ledger().entries().iter().filter(|entry| entry.instance == *instance) {
+            println!("{} {} {}", entry.seen_ms, entry.host, entry.line);
+        }
+        let store = self.path("store.db");
+        for migration in self.runtime.block_on(decant_executor::list(&store)).unwrap() {
+            if migration.subject.instance == *instance {
+                println!("{:#?}", self.runtime.block_on(decant_executor::show(&store, migration.id)));
+            }
+        }
+    }
+
+    /// Whether the store has the fleet in it; a backup of one that has not is one of nothing.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        let store = self.path("store.db");
+        store.exists() && self.runtime.block_on(decant_executor::fleet(&store)).is_ok()
+    }
+
     fn stored_fleet(&self) -> Fleet {
         if !self.path("store.db").exists() {
             return self.fleet.clone();
@@ -470,6 +494,9 @@ impl RealFleet {
             let its = taken.iter().filter(|(whose, _)| *whose == instance.id);
             let aside: Vec<&Path> = its.map(|(_, folder)| folder.as_path()).collect();
             let verdict = self.lab.judge_with(&self.watch.ledger(), &instance.host, &instance.id, &aside).unwrap();
+            if !verdict.findings.is_empty() {
+                self.tell(&instance.id);
+            }
             assert_eq!(verdict.findings, [], "{}", instance.id);
             println!(
                 "{}: {} kept, {} set aside, silent for {} ms",

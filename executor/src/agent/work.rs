@@ -22,11 +22,9 @@ const COPY_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause: a link that is back is used soon.
 const COPY_PAUSE_MAX: Duration = Duration::from_secs(8);
 
-/// How often what a guest has written is sent ahead at most: one that writes as fast as the link carries never ends.
-const AHEAD_ROUNDS: u32 = 8;
-
-/// So little (bytes) is not sent ahead once more: over a link of 1 Gbit/s it takes an eighth of a second.
-const AHEAD_SMALL: u64 = 16 << 20;
+/// So little of what a guest has written (bytes) is left for when it stands still: over a link of 1 Gbit/s it takes an eighth
+/// of a second.
+const LEFT_TO_THE_END: u64 = 16 << 20;
 
 /// How long a guest is waited for that is to show that it lives: as long as a system commonly takes to boot.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(60);
@@ -155,12 +153,8 @@ impl Agent {
                 figures.started_at = Some(self.clock.now());
             }
         }
-        // What its guest wrote meanwhile, once all of its bases are there.
-        for file in copied.keys() {
-            if let DiskFile::Base(disk) = file {
-                let sent = self.send_ahead(cast, DiskFile::Overlay(*disk)).await?;
-                figures.bytes = figures.bytes.saturating_add(sent);
-            }
+        if cast.work == Work::CopyBase && cast.subject.copies_disk() {
+            self.pass_on_writes(cast, &mut copied, figures).await?;
         }
         Ok(with_copied(report, copied))
     }
@@ -249,7 +243,7 @@ impl Agent {
         figures: &mut Figures,
     ) -> Result<(), WorkError> {
         if let Effect::Copy(file) = effect {
-            return self.copy(cast, file, copied, figures).await;
+            return self.copy_with_layers(cast, file, copied, figures).await;
         }
         let _alone = self.hypervisor().fence(&cast.subject.instance, cast.generation).await?;
         if effect.needs_lease() {
@@ -307,7 +301,27 @@ impl Agent {
                 return failed(format!("the {file} is not what was sent: {arrived} instead of {sent}"));
             }
         }
-        Ok(())
+        let frozen = self.hypervisor().frozen(&cast.subject.instance).await?;
+        let stray = frozen.into_iter().find(|layer| !manifest.contains_key(layer));
+        stray.map_or(Ok(()), |layer| failed(format!("the {layer} lies here and was not sent")))
+    }
+
+    /// Copies a file to the target; an overlay after all that is frozen beneath it.
+    async fn copy_with_layers(
+        &self,
+        cast: &WorkCast,
+        file: DiskFile,
+        manifest: &mut Manifest,
+        figures: &mut Figures,
+    ) -> Result<(), WorkError> {
+        if let DiskFile::Overlay(overlaid) = file {
+            for layer in self.hypervisor().frozen(&cast.subject.instance).await? {
+                if matches!(layer, DiskFile::Layer(disk, _) if disk == overlaid) {
+                    self.copy(cast, layer, manifest, figures).await?;
+                }
+            }
+        }
+        self.copy(cast, file, manifest, figures).await
     }
 
     /// Copies a file to the target and tells how far it is.
@@ -324,19 +338,31 @@ impl Agent {
         Ok(())
     }
 
-    /// Sends ahead what the guest writes to a disk while it runs, until little is left or it gets no less. The bytes sent.
-    async fn send_ahead(&self, cast: &WorkCast, overlay: DiskFile) -> Result<u64, WorkError> {
-        let order = self.order(cast, overlay);
-        let (mut total, mut last) = (0_u64, u64::MAX);
-        for _ in 0..AHEAD_ROUNDS {
-            let sent = self.patiently(cast, || self.send_ahead_once(cast, &order)).await?;
-            total = total.saturating_add(sent);
-            if sent < AHEAD_SMALL || sent >= last {
-                break;
+    /// Passes on what the guest has written since its bases were frozen, and what it writes meanwhile, until little is left or it
+    /// gets no less: then it stands still for no more than that.
+    async fn pass_on_writes(
+        &self,
+        cast: &WorkCast,
+        copied: &mut Manifest,
+        figures: &mut Figures,
+    ) -> Result<(), WorkError> {
+        let (instance, mut last) = (&cast.subject.instance, u64::MAX);
+        loop {
+            let alone = self.hypervisor().fence(instance, cast.generation).await?;
+            self.hypervisor().freeze_more(instance, LEFT_TO_THE_END).await?;
+            drop(alone);
+            let (known, before) = (copied.len(), figures.bytes);
+            for layer in self.hypervisor().frozen(instance).await? {
+                if !copied.contains_key(&layer) {
+                    self.copy(cast, layer, copied, figures).await?;
+                }
+            }
+            let sent = figures.bytes.saturating_sub(before);
+            if copied.len() == known || sent >= last {
+                return Ok(());
             }
             last = sent;
         }
-        Ok(total)
     }
 
     /// Waits until the target can be reached, while the guest still runs.
@@ -372,12 +398,6 @@ impl Agent {
         let (tell, telling) = self.teller(cast, file);
         let copying = async move { self.transfer().copy(&order, &tell).await };
         tokio::join!(copying, telling).0
-    }
-
-    async fn send_ahead_once(&self, cast: &WorkCast, order: &CopyOrder) -> Result<u64, TransferError> {
-        let (tell, telling) = self.teller(cast, order.file);
-        let sending = async move { self.transfer().send_ahead(order, &tell).await };
-        tokio::join!(sending, telling).0
     }
 
     /// What a transfer tells its progress to, and what passes it on until the former is dropped.

@@ -26,9 +26,12 @@ mod qmp;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripted;
 mod size;
+mod stack;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +64,7 @@ use super::{
 use crate::discarded::{Why, put_aside};
 use crate::layout::{CopyFolder, HostFolder, remove_durably, remove_folder_durably, write_durably};
 use crate::mark::Claimant;
-use crate::room::end_promise;
+use crate::room::{BLOCK, end_promise};
 use crate::tool::MissingTool;
 
 const DRIVER: &str = "qemu";
@@ -73,6 +76,9 @@ const ORDER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a guest may take to say whether it is halted, when the host has room again. One that hangs is not waited for: others
 /// are next.
 const WAKE_MAX: Duration = Duration::from_secs(1);
+
+/// How much QEMU is asked to write in one go (bytes): it answers nobody meanwhile.
+const WRITTEN_AT_ONCE: u64 = 16 << 20;
 
 /// The programs of a host and how its guests are run.
 #[derive(Clone, Debug)]
@@ -125,7 +131,8 @@ impl Qemu {
         match look(&copy).await? {
             Presence::Down(lock) => {
                 for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
-                    image::create_overlay(&self.tools, lock.share()?, &copy, disk).await?;
+                    stack::forget_frozen(&copy, disk)?;
+                    self.add_overlay(&copy, disk, lock.share()?).await?;
                 }
                 Ok(())
             }
@@ -134,7 +141,9 @@ impl Qemu {
                     guest::go_on(&mut qmp, &copy).await?;
                 }
                 for disk in housed.disks().filter(|disk| !copy.file(DiskFile::Overlay(*disk)).exists()) {
-                    self.make_overlay_beside(&copy, disk).await?;
+                    stack::forget_frozen(&copy, disk)?;
+                    // The running guest holds the copy's lock; making a new file beside its disk needs none.
+                    self.add_overlay(&copy, disk, Stdio::null()).await?;
                 }
                 guest::switch_to_overlays(&mut qmp, &copy).await
             }
@@ -149,11 +158,41 @@ impl Qemu {
         Ok(())
     }
 
-    /// The running guest holds the copy's lock; making a new file beside its disk needs none.
-    async fn make_overlay_beside(&self, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
-        image::create_overlay(&self.tools, std::process::Stdio::null(), copy, disk).await?;
+    /// Puts an empty overlay on top of a disk, if there may be one more.
+    async fn add_overlay(&self, copy: &CopyFolder, disk: DiskNumber, lock: Stdio) -> Result<(), Fault> {
+        let Some((layer, below)) = stack::next(copy, disk)? else { return Ok(()) };
+        image::create_layer(&self.tools, lock, copy, layer, below).await?;
         // The QEMU that is to write to it is not ours where it runs as its own user.
-        User::of(copy)?.map_or(Ok(()), |user| Ok(user.own(&copy.file(DiskFile::Overlay(disk)))?))
+        if let Some(user) = User::of(copy)? {
+            user.own(&copy.file(layer))?;
+        }
+        stack::put_on_top(copy, disk, layer)?;
+        Ok(())
+    }
+
+    /// Freezes what a running guest has written to each disk on which that is as much as this (bytes).
+    async fn push_layers(&self, instance: &InstanceId, at_least: u64) -> Result<(), Fault> {
+        let copy = self.copy(instance)?;
+        let Presence::Up(mut qmp) = look(&copy).await? else { return Ok(()) };
+        if !matches!(qmp.activity().await?, Activity::Running | Activity::Halted) {
+            return Ok(());
+        }
+        // Where an earlier try was cut, it still writes to what was to be frozen.
+        guest::switch_to_overlays(&mut qmp, &copy).await?;
+        for disk in Definition::disks_of(&copy)? {
+            if allocated(&copy.file(DiskFile::Overlay(disk)))? >= at_least {
+                self.add_overlay(&copy, disk, Stdio::null()).await?;
+            }
+        }
+        guest::switch_to_overlays(&mut qmp, &copy).await
+    }
+
+    fn frozen_layers(&self, instance: &InstanceId) -> Result<Vec<DiskFile>, Fault> {
+        let (copy, mut layers) = (self.copy(instance)?, Vec::new());
+        for disk in DiskNumber::all(DiskNumber::MAX.into()) {
+            layers.extend(stack::frozen(&copy, disk)?);
+        }
+        Ok(layers)
     }
 
     async fn merge(&self, copy: &CopyFolder, disks: impl Iterator<Item = DiskNumber>) -> Result<(), Fault> {
@@ -181,7 +220,7 @@ impl Qemu {
         has_its_disks(&copy, housed.disks())?;
         self.are_whole(&copy, housed.disks()).await?;
         for disk in housed.disks().filter(|disk| copy.file(DiskFile::Overlay(*disk)).exists()) {
-            image::point_at_base(&self.tools, &lock, &copy, disk).await?;
+            image::point_down(&self.tools, &lock, &copy, disk).await?;
         }
         let snapshot = wanted.built_by.or(defined.and_then(|old| old.snapshot));
         machine::write_unless_there(&copy, &housed.machine)?;
@@ -205,6 +244,9 @@ impl Qemu {
                 }
             },
         };
+        for disk in definition.disks() {
+            stack::is_whole(&self.tools, &copy, disk).await?;
+        }
         let machine = machine::read(&copy, Some(&definition))?;
         remember_boot(&copy)?;
         let mut qmp = process::spawn(&self.tools, lock, &copy, definition, &machine).await?;
@@ -271,6 +313,30 @@ impl Qemu {
             Ok(())
         };
         pressed.await.map_err(|fault| fault.while_doing("press a key of", instance))
+    }
+
+    /// Has a running guest's first disk written to (bytes from its beginning), beside what the guest itself writes.
+    ///
+    /// # Errors
+    /// When the guest does not run, or its disk ends before.
+    pub async fn write(&self, instance: &InstanceId, at: std::ops::Range<u64>) -> Result<(), HypervisorError> {
+        let written = async {
+            let Presence::Up(mut qmp) = look(&self.copy(instance)?).await? else { return Err(Fault::Absent) };
+            let disks = qmp.execute("query-block", json!({})).await?;
+            let disk = disks[0]["qdev"].as_str().unwrap_or_default().to_owned();
+            let mut from = at.start;
+            while from < at.end {
+                let length = WRITTEN_AT_ONCE.min(at.end - from);
+                let line = format!("qemu-io -d {disk} \"write -P 165 {from} {length}\"");
+                let said = qmp.execute("human-monitor-command", json!({ "command-line": line })).await?;
+                if let Some(words) = said.as_str().filter(|words| !words.trim().is_empty()) {
+                    return Err(Fault::Guest(words.trim().to_owned()));
+                }
+                from += length;
+            }
+            Ok(())
+        };
+        written.await.map_err(|fault| fault.while_doing("write to the disk of", instance))
     }
 
     async fn find(&self, instance: &InstanceId) -> Result<Held, Fault> {
@@ -350,6 +416,16 @@ impl Hypervisor for Qemu {
         self.take_snapshot(instance, generation)
             .await
             .map_err(|fault| fault.while_doing("freeze the disk of", instance))
+    }
+
+    async fn freeze_more(&self, instance: &InstanceId, at_least: u64) -> Result<(), HypervisorError> {
+        self.push_layers(instance, at_least)
+            .await
+            .map_err(|fault| fault.while_doing("freeze what was written by", instance))
+    }
+
+    async fn frozen(&self, instance: &InstanceId) -> Result<Vec<DiskFile>, HypervisorError> {
+        self.frozen_layers(instance).map_err(|fault| fault.while_doing("look at", instance))
     }
 
     async fn shutdown_within(&self, instance: &InstanceId, patience: Patience) -> Result<Ending, HypervisorError> {
@@ -448,6 +524,11 @@ impl Hypervisor for Qemu {
         self.wake_halted().await;
         Ok(())
     }
+}
+
+/// What a file takes of its storage (bytes).
+fn allocated(file: &std::path::Path) -> io::Result<u64> {
+    Ok(file.metadata()?.blocks() * BLOCK)
 }
 
 /// Remembers in which life of its machine a guest was last started, where that is another than before.

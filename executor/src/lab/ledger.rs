@@ -48,10 +48,14 @@ impl Entry {
         self.line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// The acknowledgement this line is, if it is one.
+    /// The acknowledgement this line is, if it is one, and whole: a console that lies on a full disk loses what is said
+    /// meanwhile, and the beginning of one line may go on as the end of another.
     pub fn acknowledgement(&self) -> Option<Acknowledgement> {
         self.line.strip_prefix("ack ")?;
         let number = |name| self.field(name)?.parse().ok();
+        if self.field("seq")? != self.field("end")? {
+            return None;
+        }
         Some(Acknowledgement {
             seen_ms: self.seen_ms,
             host: self.host.clone(),
@@ -178,16 +182,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn two_acknowledgements_that_a_full_disk_made_one_count_for_none() {
+        let (host, instance) = (HostName::new("a"), "vm-1".into());
+        let line = "ack seq=7 epoch=1 crc=ff0 memory=1 uptime_ms=400 end=9".to_owned();
+        let spliced = Entry { seen_ms: 0, host, instance, line };
+        assert_eq!(spliced.acknowledgement(), None);
+        let whole = Entry { line: spliced.line.replace("end=9", "end=7"), ..spliced };
+        assert_eq!(whole.acknowledgement().unwrap().sequence, 7);
+    }
+
+    #[test]
     fn a_ledger_opened_again_misses_nothing_and_doubles_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let console = folder.path().join("vm-1.log");
         let path = folder.path().join("ledger");
         let consoles = || BTreeMap::from([(HostName::new("a"), folder.path().to_owned())]);
-        std::fs::write(&console, "boot epoch=1\nack seq=1 epoch=1 crc=ff memory=0 uptime_ms=4\nack se").unwrap();
+        std::fs::write(&console, "boot epoch=1\nack seq=1 epoch=1 crc=ff memory=0 uptime_ms=4 end=1\nack se").unwrap();
         assert_eq!(Ledger::open(&path, consoles()).unwrap().poll().unwrap(), 2);
         // The writer was cut in the middle of a line, ours and the guest's.
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"17 a vm-1 ack se").unwrap();
-        let rest = b"q=2 epoch=1 crc=fe memory=0 uptime_ms=9\n";
+        let rest = b"q=2 epoch=1 crc=fe memory=0 uptime_ms=9 end=2\n";
         OpenOptions::new().append(true).open(&console).unwrap().write_all(rest).unwrap();
         let mut again = Ledger::open(&path, consoles()).unwrap();
         assert_eq!(again.poll().unwrap(), 1);

@@ -38,12 +38,6 @@ const SILENCE_MAX_S: u64 = 30;
 /// as long as a broken link is.
 const OTHER_MAX: Duration = Duration::from_secs(10);
 
-/// What is not worth passing on ahead (bytes): it crosses a link of 1 Gbit/s in an eighth of a second.
-const AHEAD_MIN: u64 = 16 << 20;
-
-/// rsync's word for "some of it changed while I read it", and for "it vanished".
-const CHANGED_MEANWHILE: [i32; 2] = [23, 24];
-
 /// What a guest is expected to write while its base is copied, one part in so many of the base. Beyond that a copy still
 /// ends before it takes the reserve.
 const GROWTH_SHARE: u64 = 8;
@@ -174,7 +168,7 @@ impl Transfer for Rsync {
         let from = here.file(order.file);
         let peer = self.peer(order)?;
         let lock = self.lock(order).await?;
-        let sent = digest_of(&from).await.map_err(|error| context().io(error))?;
+        let sent = read_here(&from, order.file).await.map_err(|error| context().io(error))?;
         peer.is_free_for(order)?;
         if peer.has(&sent).await.map_err(|error| context().io(error))? {
             return Ok(Copied { digest: sent, bytes: 0 });
@@ -206,22 +200,6 @@ impl Transfer for Rsync {
         match Verified::noted(&path) {
             Some(noted) => Ok(noted.digest),
             None => digest_of(&path).await.map_err(context),
-        }
-    }
-
-    async fn send_ahead(&self, order: &CopyOrder, progress: ProgressSink<'_>) -> Result<u64, TransferError> {
-        let from = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?.file(order.file);
-        let peer = self.peer(order)?;
-        if from.metadata().map_or(0, |file| file.blocks() * BLOCK) < AHEAD_MIN {
-            return Ok(0);
-        }
-        let lock = self.lock(order).await?;
-        peer.is_free_for(order)?;
-        peer.obeys(order)?;
-        let output = self.send(order, &from, &peer, &lock, progress).await?;
-        match output.status.code() {
-            Some(code) if code == 0 || CHANGED_MEANWHILE.contains(&code) => Ok(bytes_sent(&output)),
-            _ => Err(failed(order).rsync(&output)),
         }
     }
 
@@ -348,10 +326,28 @@ impl Peer {
         self.note(read_back)
     }
 
-    /// Only the base is noted: the rest is small, and arrives when the guest is down in any case.
+    /// Only what is frozen is noted: the rest is small, and arrives when the guest is down in any case.
     fn note(&self, read_back: Verified) -> io::Result<()> {
-        if matches!(self.file, DiskFile::Base(_)) { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
+        let is_frozen = matches!(self.file, DiskFile::Base(_) | DiskFile::Layer(..));
+        if is_frozen { read_back.keep_at(&self.copy.file(self.file)) } else { Ok(()) }
     }
+}
+
+/// The digest of a file that is to be sent. A layer was read while its guest ran, and is asked for again when that is down: it
+/// is not read again unless it has changed since.
+async fn read_here(from: &Path, file: DiskFile) -> io::Result<Digest> {
+    if !matches!(file, DiskFile::Layer(..)) {
+        return digest_of(from).await;
+    }
+    if let Some(noted) = Verified::noted(from) {
+        return Ok(noted.digest);
+    }
+    let read = Verified::read(from).await?;
+    let digest = read.digest.clone();
+    if let Err(error) = read.keep_at(from) {
+        tracing::debug!(file = %from.display(), %error, "not noted, so it will be read again");
+    }
+    Ok(digest)
 }
 
 /// `taking_up`: a part is there, so only what it lacks is sent; else the whole file, without looking for likenesses.
@@ -446,6 +442,7 @@ mod tests {
     use decant_schema::migration::Generation;
 
     use super::*;
+    use decant_schema::migration::{DiskNumber, LayerNumber};
     use std::os::unix::fs::PermissionsExt;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -560,28 +557,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_sent_ahead_is_not_sent_again_and_never_gets_the_name() {
+    async fn a_layer_that_was_sent_is_read_again_at_neither_end_unless_it_has_changed() {
         if !rsync_is_here() {
             return;
         }
         let folder = tempfile::tempdir().unwrap();
         let (here, there, order) = two_hosts(folder.path());
-        let order = CopyOrder { file: DiskFile::OVERLAY, ..order };
-        let from = put(folder.path(), b"").with_file_name("overlay.qcow2");
-        let random = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8;
-        let mut content: Vec<u8> = (0..20_000_000).map(random).collect();
-        std::fs::write(&from, &content).unwrap();
-        assert!(here.send_ahead(&order, &|_| ()).await.unwrap() >= 20_000_000);
-        let arrived = folder.path().join("b/instances/vm-1/overlay.qcow2");
-        assert!(!arrived.exists());
-        content[7] ^= 1;
-        std::fs::write(&from, &content).unwrap();
-        let again = here.send_ahead(&order, &|_| ()).await.unwrap();
-        assert!(again > 0 && again < 2_000_000, "sent again what was there: {again} bytes");
-        let copied = here.copy(&order, &|_| ()).await.unwrap();
-        assert!(copied.bytes < 2_000_000, "sent again what was there: {} bytes", copied.bytes);
-        assert_eq!(there.digest(&order.instance, order.file).await.unwrap(), copied.digest);
-        assert_eq!(copied.digest, Digest::of(&blake3::hash(&content)));
+        let order = CopyOrder { file: DiskFile::Layer(DiskNumber::FIRST, LayerNumber::new(1).unwrap()), ..order };
+        let from = put(folder.path(), b"").with_file_name("overlay.1.qcow2");
+        std::fs::write(&from, b"content").unwrap();
+        let sent = here.copy(&order, &|_| ()).await.unwrap();
+        // Notes that say something else show who is asked.
+        let lie = Digest::of(&blake3::hash(b"lie"));
+        for host in ["a", "b"] {
+            let note = folder.path().join(host).join("instances/vm-1/overlay.1.qcow2.verified");
+            let text = std::fs::read_to_string(&note).unwrap();
+            std::fs::write(&note, text.replace(&sent.digest.to_string(), &lie.to_string())).unwrap();
+        }
+        assert_eq!(here.copy(&order, &|_| ()).await.unwrap(), Copied { digest: lie.clone(), bytes: 0 });
+        assert_eq!(there.digest(&order.instance, order.file).await.unwrap(), lie);
+        std::fs::write(&from, b"Content").unwrap();
+        assert_eq!(here.copy(&order, &|_| ()).await.unwrap().digest, Digest::of(&blake3::hash(b"Content")));
     }
 
     #[tokio::test]

@@ -7,14 +7,14 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use decant_schema::migration::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::layout::{with_ending, write_durably};
+use crate::layout::{verified_note, write_durably};
 
 /// The kernel stamps files with the time of its last tick, 10 ms apart at most (`CONFIG_HZ=100`): two writes within one
 /// leave the same time. A file is left alone for twice as long before it is read.
@@ -86,7 +86,7 @@ impl Verified {
 
     /// Takes the note beside the file, if there is one and the file is still as it was.
     pub(super) fn noted(path: &Path) -> Option<Self> {
-        let text = std::fs::read(note(path)).ok()?;
+        let text = std::fs::read(verified_note(path)).ok()?;
         let noted: Self = serde_json::from_slice(&text).ok()?;
         State::of(path).is_ok_and(|now| now == noted.state).then_some(noted)
     }
@@ -100,12 +100,8 @@ impl Verified {
         if !state.is_renamed_from(&self.state) {
             return Ok(());
         }
-        write_durably(&note(path), &serde_json::to_vec(&Self { state, ..self })?)
+        write_durably(&verified_note(path), &serde_json::to_vec(&Self { state, ..self })?)
     }
-}
-
-fn note(path: &Path) -> PathBuf {
-    with_ending(path, "verified")
 }
 
 /// Reads a file to its end, whatever happens to it meanwhile.
@@ -125,6 +121,7 @@ mod tests {
     use super::*;
     use crate::layout::rename_durably;
     use std::os::unix::fs::FileExt;
+    use std::path::PathBuf;
 
     async fn a_noted_file(folder: &Path) -> PathBuf {
         let (part, path) = (folder.join("base.part"), folder.join("base"));
@@ -179,7 +176,7 @@ mod tests {
     async fn a_garbled_note_counts_for_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = a_noted_file(folder.path()).await;
-        std::fs::write(note(&path), b"{").unwrap();
+        std::fs::write(verified_note(&path), b"{").unwrap();
         assert_eq!(Verified::noted(&path), None);
     }
 }

@@ -117,6 +117,8 @@ impl Host {
     pub(crate) fn digest(&self, file: DiskFile) -> Option<Digest> {
         let text = match file {
             DiskFile::Base(_) => format!("base {}", self.base?),
+            // All that is frozen above a base is one with its overlay.
+            DiskFile::Layer(..) => return None,
             DiskFile::Overlay(_) => {
                 self.overlay.map(|overlay| format!("overlay {} {}", overlay.backing, overlay.last))?
             }
@@ -141,7 +143,7 @@ impl Host {
                 }
             }
             DiskFile::Memory => self.memory = if damaged { Some(DAMAGED) } else { from.memory },
-            DiskFile::Machine => {}
+            DiskFile::Layer(..) | DiskFile::Machine => {}
         }
         Ok(())
     }

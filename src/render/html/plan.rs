@@ -1,7 +1,10 @@
 //! A plan as a page.
 
+use std::collections::BTreeSet;
+
 use decant_schema::fleet::Resources;
-use decant_schema::plan::{HostUsage, Move, Outcome, Plan, Refusal};
+use decant_schema::id::InstanceId;
+use decant_schema::plan::{HostUsage, Move, Outcome, Plan};
 use maud::{Markup, html};
 
 use super::list::{Row, list};
@@ -72,39 +75,50 @@ fn goals(plan: &Plan) -> Markup {
     }
 }
 
+/// Those that stay for the same reasons are one row.
 fn refusals(view: PlanView<'_>) -> Markup {
-    let rows: Vec<_> = view.plan.refusals.iter().map(|refusal| refusal_row(view, refusal)).collect();
+    let entries = words::Alike::of(&view.plan.refusals);
+    let rows: Vec<_> = entries.iter().map(|entry| refusal_row(view, entry)).collect();
     let headings = html! { tr { th { "Instance" } th { "On" } th { "Because" } th { "What would help" } } };
-    list("instance", &headings, &rows)
+    list("reason", &headings, &rows)
 }
 
-fn refusal_row(view: PlanView<'_>, refusal: &Refusal) -> Row {
-    let name = view.instance(&refusal.instance);
-    let host = view.host_of(&refusal.instance).map(ToString::to_string).unwrap_or_default();
+fn refusal_row(view: PlanView<'_>, entry: &words::Alike<'_>) -> Row {
+    let refusal = entry.said();
+    let names: Vec<_> = entry.all.iter().map(|one| (view.instance(&one.instance), &one.instance)).collect();
+    let hosts: BTreeSet<_> = entry.all.iter().filter_map(|one| view.host_of(&one.instance)).collect();
+    let hosts: Vec<_> = hosts.into_iter().map(ToString::to_string).collect();
     let rules: Vec<_> = words::rules(refusal).into_iter().map(words::rule).collect();
+    let one = |name: &str, id: &InstanceId| html! { (name) @if name != id.as_str() { br; small.muted { (id) } } };
     let markup = html! {
         tr {
-            th scope="row" { (name) @if name != refusal.instance.as_str() { br; small.muted { (refusal.instance) } } }
-            td.name { (host) }
+            th scope="row" {
+                @if let [(name, id)] = &names[..] { (one(name, id)) } @else {
+                    details { summary { (words::count(names.len(), "instance")) } ul { @for (name, id) in &names { li { (one(name, id)) } } } }
+                }
+            }
+            td.name { (hosts.join(", ")) }
             td { ul { @for reason in &refusal.reasons { li { (words::reason(reason)) " " code { (words::rule(reason.rule)) } } }
                 @if let Some(conflict) = refusal.conflict.as_ref().filter(|conflict| conflict.instances.len() > 1) {
                     li { "together with " (words::some_of(conflict.instances.iter().map(|id| view.instance(id)), conflict.instances.len()))
                         (words::conflict_rules(&conflict.rules))
                         @if conflict.irreducible && view.plan.proof.certified { "; without any one of them it would fit" } }
                 } } }
-            td { (help(refusal)) }
+            td { (help(entry)) }
         }
     };
-    Row { words: format!("{name} {} {host} {}", refusal.instance, rules.join(" ")), markup }
+    let found: Vec<_> = names.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    Row { words: format!("{} {} {}", found.join(" "), hosts.join(" "), rules.join(" ")), markup }
 }
 
 /// Changes that were tried where there are any, else what usually helps.
-fn help(refusal: &Refusal) -> Markup {
+fn help(entry: &words::Alike<'_>) -> Markup {
+    let (refusal, fixes) = (entry.said(), entry.fixes());
     html! {
         ul {
             @if let Some(would_fit) = &refusal.would_fit { li { "may fit: " (would_fit) } }
-            @for fix in &refusal.fixes { li { (words::fix(fix)) " " small { "(planned again: by the planner's word it fits)" } } }
-            @if refusal.fixes.is_empty() && refusal.would_fit.is_none() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
+            @for (fix, times) in &fixes { li { (words::fix(fix)) " " small { "(" (entry.outcome(*times)) ")" } } }
+            @if fixes.is_empty() && refusal.would_fit.is_none() { @for rule in words::rules(refusal) { li { (words::advice(rule)) } } }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A plan as text for the terminal: how it ends, what is proven, moves in order, refusals, hosts, timeline.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use comfy_table::{Cell, Color};
@@ -57,21 +58,22 @@ fn outcome(plan: &Plan) -> String {
     if coloured() { format!("\u{1b}[1;{code}m{said}\u{1b}[0m") } else { said }
 }
 
-/// Who stays and why, each rule with its numbers and what to do about it.
+/// Who stays and why, each rule with its numbers and what to do about it; those that are alike in one entry.
 fn refusals(view: PlanView<'_>, extent: Extent) -> String {
-    let all = &view.plan.refusals;
-    let mut text = format!("\nStaying: {}\n", words::count(all.len(), "instance"));
-    let shown = extent.of(all.len());
-    for refusal in &all[..shown] {
-        text.push_str(&one_refusal(view, refusal));
+    let mut text = format!("\nStaying: {}\n", words::count(view.plan.refusals.len(), "instance"));
+    let entries = words::Alike::of(&view.plan.refusals);
+    let shown = extent.of(entries.len());
+    for entry in &entries[..shown] {
+        text.push_str(&one_refusal(view, entry, extent));
     }
-    more(&mut text, all.len() - shown, "instance");
+    let rest: usize = entries[shown..].iter().map(|entry| entry.all.len()).sum();
+    more(&mut text, rest, "instance");
     text
 }
 
-fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
-    let host = view.host_of(&refusal.instance).map_or_else(String::new, |host| format!(" on {host}"));
-    let mut text = format!("  {}{host}\n", view.instance(&refusal.instance));
+fn one_refusal(view: PlanView<'_>, entry: &words::Alike<'_>, extent: Extent) -> String {
+    let (refusal, all) = (entry.said(), &entry.all);
+    let mut text = format!("  {}{}\n", instances(view, all, extent), on_hosts(view, all));
     for reason in &refusal.reasons {
         let rule = words::rule(reason.rule);
         let _ = writeln!(text, "    because {} [{rule}]", words::reason(reason));
@@ -89,15 +91,32 @@ fn one_refusal(view: PlanView<'_>, refusal: &Refusal) -> String {
     if let Some(would_fit) = &refusal.would_fit {
         let _ = writeln!(text, "    may fit   {would_fit}");
     }
-    for fix in &refusal.fixes {
-        let _ = writeln!(text, "    tried     {} (planned again: by the planner's word it fits)", words::fix(fix));
+    let fixes = entry.fixes();
+    for (fix, times) in &fixes {
+        let _ = writeln!(text, "    tried     {} ({})", words::fix(fix), entry.outcome(*times));
     }
-    if refusal.fixes.is_empty() && refusal.would_fit.is_none() {
+    if fixes.is_empty() && refusal.would_fit.is_none() {
         for rule in words::rules(refusal) {
             let _ = writeln!(text, "    to do     {}", words::advice(rule));
         }
     }
     text
+}
+
+fn instances(view: PlanView<'_>, all: &[&Refusal], extent: Extent) -> String {
+    let mut names = all.iter().map(|refusal| view.instance(&refusal.instance));
+    match (all.len(), extent) {
+        (1, _) => names.next().unwrap_or_default().to_owned(),
+        (many, Extent::Brief) => format!("{}: {}", words::count(many, "instance"), words::some_of(names, many)),
+        (many, Extent::Full) => {
+            format!("{}: {}", words::count(many, "instance"), names.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn on_hosts(view: PlanView<'_>, all: &[&Refusal]) -> String {
+    let hosts: BTreeSet<_> = all.iter().filter_map(|refusal| view.host_of(&refusal.instance)).collect();
+    if hosts.is_empty() { String::new() } else { format!(" on {}", words::some_of(hosts.iter(), hosts.len())) }
 }
 
 /// The moves in the order of the plan.

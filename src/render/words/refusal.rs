@@ -1,9 +1,63 @@
 //! Why an instance stays, and what can be done about it, in words. The operator's guide to refusals says more of each.
 
+use std::collections::HashMap;
+
 use decant_schema::id::ResourceClass;
 use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
 
 use super::{amount, amounts, class, count, mebibytes, seconds};
+
+/// Instances that stay for the same reasons, in the same conflict, and would go by the same means, in the order of the plan.
+pub(crate) struct Alike<'a> {
+    /// The refusals; never none.
+    pub(crate) all: Vec<&'a Refusal>,
+}
+
+impl<'a> Alike<'a> {
+    /// Refusals as few entries as say all of them.
+    pub(crate) fn of(refusals: &'a [Refusal]) -> Vec<Self> {
+        let mut entries: Vec<Self> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for refusal in refusals {
+            let said = (&refusal.reasons, &refusal.conflict, &refusal.would_fit);
+            let said = serde_json::to_string(&said).expect("what a plan says of a refusal is text and numbers");
+            let at = *known.entry(said).or_insert(entries.len());
+            match entries.get_mut(at) {
+                Some(entry) => entry.all.push(refusal),
+                None => entries.push(Self { all: vec![refusal] }),
+            }
+        }
+        entries
+    }
+
+    /// What is said of each of them.
+    pub(crate) fn said(&self) -> &'a Refusal {
+        self.all[0]
+    }
+
+    /// The changes that were tried for some of them, and for how many each, the first tried first.
+    pub(crate) fn fixes(&self) -> Vec<(&'a Fix, usize)> {
+        let mut tried: Vec<(&Fix, usize)> = Vec::new();
+        for fix in self.all.iter().flat_map(|refusal| &refusal.fixes) {
+            match tried.iter_mut().find(|(known, _)| *known == fix) {
+                Some((_, times)) => *times += 1,
+                None => tried.push((fix, 1)),
+            }
+        }
+        tried
+    }
+
+    /// How a change that was tried came out: for one of them alone, each time.
+    pub(crate) fn outcome(&self, tried: usize) -> String {
+        match (tried, self.all.len()) {
+            (_, 1) => "planned again: by the planner's word it fits".to_owned(),
+            (tried, all) if tried == all => {
+                "planned again for each of them: by the planner's word that one fits".to_owned()
+            }
+            (tried, _) => format!("planned again for {tried} of them: by the planner's word that one fits"),
+        }
+    }
+}
 
 /// A reason as a sentence with its numbers.
 pub(crate) fn reason(of: &Reason) -> String {
@@ -163,5 +217,36 @@ pub(crate) fn fix(of: &Fix) -> String {
         Fix::AdmitHost { host } => format!("let {host} receive again"),
         Fix::LongerWindow { window_s } => format!("make the window {} long", seconds(*window_s)),
         Fix::FewerSpareHosts { spare_hosts } => format!("keep {spare_hosts} spare hosts"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(instance: &str, hosts: u64, fixes: Vec<Fix>) -> Refusal {
+        let reason = serde_json::from_value(serde_json::json!({ "rule": "zone", "hosts": hosts, "subject": "az1" }));
+        let reasons = vec![reason.expect("it is a reason")];
+        Refusal { instance: instance.into(), reasons, would_fit: None, conflict: None, fixes }
+    }
+
+    #[test]
+    fn what_is_said_of_many_is_said_once_with_the_changes_tried_for_any_of_them() {
+        let add = || Fix::AddHost { like: "h1".into() };
+        let refusals = [
+            refusal("a", 3, vec![add()]),
+            refusal("b", 2, vec![]),
+            refusal("c", 3, vec![add()]),
+            refusal("d", 3, vec![Fix::AdmitHost { host: "h2".into() }]),
+        ];
+        let entries = Alike::of(&refusals);
+        let names: Vec<Vec<&str>> =
+            entries.iter().map(|entry| entry.all.iter().map(|one| one.instance.as_str()).collect()).collect();
+        assert_eq!(names, [vec!["a", "c", "d"], vec!["b"]]);
+        let tried: Vec<usize> = entries[0].fixes().into_iter().map(|(_, times)| times).collect();
+        assert_eq!(tried, [2, 1]);
+        assert!(entries[0].outcome(2).contains("for 2 of them"));
+        assert!(entries[0].outcome(3).contains("for each of them"));
+        assert_eq!(entries[1].outcome(1), "planned again: by the planner's word it fits");
     }
 }

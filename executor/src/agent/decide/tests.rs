@@ -199,6 +199,15 @@ fn in_place(work: Work) -> WorkCast {
 }
 
 #[test]
+fn the_machine_goes_ahead_of_a_disk_and_nothing_of_one_that_is_shared() {
+    let running = found(Copy::Running(facts()), 0);
+    let mut copies = order(Work::CopyBase);
+    assert_eq!(effects(decide(&copies, &running)), [DiskFile::Machine, DiskFile::BASE].map(Effect::Copy));
+    copies.subject.storage = Some("pool".into());
+    assert_eq!(effects(decide(&copies, &running)), []);
+}
+
+#[test]
 fn the_rest_is_copied_once_the_guest_is_stopped() {
     let overlay = Effect::Copy(DiskFile::OVERLAY);
     let cold = order(Work::StopAndCopy);

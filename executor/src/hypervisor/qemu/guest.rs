@@ -17,6 +17,7 @@ use super::Fault;
 use super::lock::{CopyLock, RETRY};
 use super::process::{self, await_end, node};
 use super::qmp::Qmp;
+use super::stack;
 use crate::layout::{CopyFolder, remove_durably, rename_durably, with_ending};
 
 /// A halted guest has no rate to keep up with: its memory is written as fast as the disk takes it (bytes per second).
@@ -105,14 +106,24 @@ impl Qmp {
         if tops.is_empty() { Err(Fault::Guest("the guest has no disk".to_owned())) } else { Ok(tops) }
     }
 
-    /// Whether the guest writes to the overlay of a disk.
+    /// Whether the guest writes to a layer above the base of a disk.
     async fn stands_on_overlay(&mut self, disk: DiskNumber) -> Result<bool, Fault> {
-        Ok(self.top_layers().await?.contains(&DiskFile::Overlay(disk)))
+        Ok(self.top_layers().await?.into_iter().any(|top| disk_of(top) == Some(disk) && stack::place_of(top) > 0))
     }
 
     async fn has_layer(&mut self, layer: DiskFile) -> Result<bool, Fault> {
-        let layers = self.execute("query-named-block-nodes", json!({ "flat": true })).await?;
-        Ok(layers.as_array().into_iter().flatten().any(|known| known["node-name"] == json!(layer)))
+        Ok(self.layers_above_base(disk_of(layer)).await?.contains(&layer))
+    }
+
+    /// The layers above the base of a disk that it knows, in use or not, the highest first.
+    async fn layers_above_base(&mut self, disk: Option<DiskNumber>) -> Result<Vec<DiskFile>, Fault> {
+        let known = self.execute("query-named-block-nodes", json!({ "flat": true })).await?;
+        let name = |node: &Value| DiskFile::try_from(node["node-name"].as_str()?.to_owned()).ok();
+        let layers = known.as_array().into_iter().flatten().filter_map(name);
+        let mut layers: Vec<DiskFile> =
+            layers.filter(|layer| disk_of(*layer) == disk && stack::place_of(*layer) > 0).collect();
+        layers.sort_by_key(|layer| std::cmp::Reverse(stack::place_of(*layer)));
+        Ok(layers)
     }
 
     async fn merge_job(&mut self, disk: DiskNumber) -> Result<Option<Value>, Fault> {
@@ -129,7 +140,7 @@ fn merge_job(disk: DiskNumber) -> String {
 /// The disk that a layer is of.
 fn disk_of(layer: DiskFile) -> Option<DiskNumber> {
     match layer {
-        DiskFile::Base(disk) | DiskFile::Overlay(disk) => Some(disk),
+        DiskFile::Base(disk) | DiskFile::Layer(disk, _) | DiskFile::Overlay(disk) => Some(disk),
         DiskFile::Memory | DiskFile::Machine => None,
     }
 }
@@ -179,32 +190,35 @@ fn forget_merged(copy: &CopyFolder) -> Result<(), Fault> {
 /// we were killed, does so now; one that its owner paused stays so.
 pub(super) async fn switch_to_overlays(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     for top in qmp.top_layers().await? {
-        if let DiskFile::Base(disk) = top {
-            stack_overlay(qmp, disk).await?;
-        }
+        stack_overlay(qmp, copy, top).await?;
     }
     if all_merged(copy).next().is_some() { go_on(qmp, copy).await } else { Ok(()) }
 }
 
-async fn stack_overlay(qmp: &mut Qmp, disk: DiskNumber) -> Result<(), Fault> {
-    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
-    if !qmp.has_layer(overlay).await? {
-        let layer: Value = serde_json::from_str(&node(overlay, None)).unwrap_or_default();
+/// Has the guest write to the overlay of a disk, if it still writes to what lies below: `top` is what QEMU calls that.
+async fn stack_overlay(qmp: &mut Qmp, copy: &CopyFolder, top: DiskFile) -> Result<(), Fault> {
+    let Some(disk) = disk_of(top) else { return Ok(()) };
+    let place = stack::place_of(top) + 1;
+    let (layers, Some(next)) = (stack::of(copy, disk)?, stack::node_at(disk, place)) else { return Ok(()) };
+    let Some(layer) = layers.get(place) else { return Ok(()) };
+    if !qmp.has_layer(next).await? {
+        let layer = node(Some(next), stack::opened_as(copy, *layer)?, None);
+        let layer = serde_json::from_str(&layer).unwrap_or_default();
         qmp.execute("blockdev-add", layer).await?;
     }
-    qmp.execute("blockdev-snapshot", json!({ "node": base, "overlay": overlay })).await?;
+    qmp.execute("blockdev-snapshot", json!({ "node": top, "overlay": next })).await?;
     Ok(())
 }
 
-/// Merges each overlay into its base under the running guest, and lets the guest go on if it was halted: after each, so that
+/// Merges the layers of each disk into its base under the running guest, and lets the guest go on if it was halted: after each, so that
 /// it stands still for one at a time.
 pub(super) async fn merge(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     if qmp.activity().await? == Activity::DiskError {
         return Err(disk_full());
     }
     for top in qmp.top_layers().await? {
-        if let DiskFile::Overlay(disk) = top {
-            commit(qmp, disk).await?;
+        if let Some(disk) = disk_of(top).filter(|_| stack::place_of(top) > 0) {
+            commit(qmp, disk, top).await?;
             finish_merge(qmp, copy, disk).await?;
             go_on(qmp, copy).await?;
         }
@@ -220,29 +234,33 @@ async fn finish_merges(qmp: &mut Qmp, copy: &CopyFolder) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Brings a merge that was begun to its end, and removes an overlay the halted guest does not stand on: it holds
+/// Brings a merge that was begun to its end, and removes the layers of a disk whose base the halted guest stands on: they hold
 /// nothing (not yet switched to) or only what the base holds too, and must not be taken for the disk after a crash.
 async fn finish_merge(qmp: &mut Qmp, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
     if qmp.merge_job(disk).await?.is_some() {
-        commit(qmp, disk).await?;
+        commit(qmp, disk, DiskFile::Overlay(disk)).await?;
         qmp.execute("job-dismiss", json!({ "id": merge_job(disk) })).await?;
     }
     if qmp.stands_on_overlay(disk).await? {
         return Ok(());
     }
-    if qmp.has_layer(DiskFile::Overlay(disk)).await? {
-        qmp.execute("blockdev-del", json!({ "node-name": DiskFile::Overlay(disk) })).await?;
+    for layer in qmp.layers_above_base(Some(disk)).await? {
+        qmp.execute("blockdev-del", json!({ "node-name": layer })).await?;
     }
     File::open(copy.file(DiskFile::Base(disk)))?.sync_all()?;
     let overlay = copy.file(DiskFile::Overlay(disk));
-    if overlay.exists() { Ok(rename_durably(&overlay, &merged(copy, disk))?) } else { Ok(()) }
+    if overlay.exists() {
+        // First: without it the base is the disk.
+        rename_durably(&overlay, &merged(copy, disk))?;
+    }
+    Ok(stack::forget_frozen(copy, disk)?)
 }
 
-/// Runs the merge to the point where the guest, halted, stands on the base of this disk.
-async fn commit(qmp: &mut Qmp, disk: DiskNumber) -> Result<(), Fault> {
-    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+/// Runs the merge, of `top` and what is below it unless it was begun, to the point where the guest, halted, stands on the base
+/// of this disk.
+async fn commit(qmp: &mut Qmp, disk: DiskNumber, top: DiskFile) -> Result<(), Fault> {
     if qmp.merge_job(disk).await?.is_none() {
-        let order = json!({ "job-id": merge_job(disk), "device": overlay, "top-node": overlay, "base-node": base,
+        let order = json!({ "job-id": merge_job(disk), "device": top, "top-node": top, "base-node": DiskFile::Base(disk),
                             "auto-dismiss": false });
         qmp.execute("block-commit", order).await?;
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::definition::Definition;
 use super::guest::Activity;
 use super::process::{Presence, look};
-use super::{Fault, Tools, agent, executed, image};
+use super::{Fault, Tools, agent, executed, image, stack};
 use crate::hypervisor::Health;
 use crate::layout::CopyFolder;
 
@@ -55,12 +55,11 @@ pub(super) async fn examine(tools: &Tools, copy: &CopyFolder, heartbeat: Option<
 
 /// What a disk lacks.
 async fn disk_lacks(tools: &Tools, copy: &CopyFolder, disk: DiskNumber) -> Result<Option<String>, Fault> {
-    let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
+    let base = DiskFile::Base(disk);
     if !copy.file(base).exists() {
         return Ok(Some(format!("its {base} is not there")));
     }
-    let top = if copy.file(overlay).exists() { overlay } else { base };
-    match image::opens(tools, copy, top).await {
+    match image::opens(tools, copy, stack::top(copy, disk)).await {
         Ok(()) => Ok(None),
         Err(Fault::Guest(words)) => Ok(Some(words)),
         Err(fault) => Err(fault),

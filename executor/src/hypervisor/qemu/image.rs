@@ -9,38 +9,42 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::lock::CopyLock;
-use super::{Fault, Tools};
+use super::{Fault, Tools, stack};
 use crate::layout::{CopyFolder, file_name, remove_durably, rename_durably, with_ending};
 use crate::tool::MissingTool;
 
-/// Makes an empty overlay over the base of a disk. The base is named relative to the overlay, so the pair can be moved.
+/// Makes an empty layer over the one `below`, which is named relative to it, so that the pair can be moved.
 ///
-/// Until something writes to it the overlay shows the base as it is, so it may be made before a running guest is told
+/// Until something writes to it the layer shows what is below as it is, so it may be made before a running guest is told
 /// of it: whatever happens in between, the pair reads as the guest left it.
-pub(super) async fn create_overlay(
+pub(super) async fn create_layer(
     tools: &Tools,
     lock: Stdio,
     copy: &CopyFolder,
-    disk: DiskNumber,
+    layer: DiskFile,
+    below: DiskFile,
 ) -> Result<(), Fault> {
-    let (overlay, base) = (copy.file(DiskFile::Overlay(disk)), file_name(DiskFile::Base(disk)));
-    let fresh = with_ending(&overlay, "new");
-    let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &base];
+    let (layer, below) = (copy.file(layer), file_name(below));
+    let fresh = with_ending(&layer, "new");
+    let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &below];
     tools.image(lock, copy, &arguments, &[&fresh]).await?;
     File::open(&fresh)?.sync_all()?;
-    Ok(rename_durably(&fresh, &overlay)?)
+    Ok(rename_durably(&fresh, &layer)?)
 }
 
-/// Points an overlay that arrived at the base that lies beside it, whatever it was called where they came from.
-pub(super) async fn point_at_base(
+/// Points the layers of a disk that arrived each at the one that lies below it, whatever that was called where they came from.
+pub(super) async fn point_down(
     tools: &Tools,
     lock: &CopyLock,
     copy: &CopyFolder,
     disk: DiskNumber,
 ) -> Result<(), Fault> {
-    let base = file_name(DiskFile::Base(disk));
-    let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &base];
-    tools.image(lock.share()?, copy, &arguments, &[&copy.file(DiskFile::Overlay(disk))]).await
+    for pair in stack::of(copy, disk)?.windows(2) {
+        let [below, above] = pair else { continue };
+        let arguments = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &file_name(*below)];
+        tools.image(lock.share()?, copy, &arguments, &[&copy.file(*above)]).await?;
+    }
+    Ok(())
 }
 
 /// Fails with the tool's words where a layer, or one below it, cannot be opened. Changes nothing, and needs no lock: a
@@ -49,14 +53,17 @@ pub(super) async fn opens(tools: &Tools, copy: &CopyFolder, top: DiskFile) -> Re
     tools.image(Stdio::null(), copy, &["info", "-U", "--backing-chain", "-f", "qcow2"], &[&copy.file(top)]).await
 }
 
-/// Writes the content of a disk's overlay into its base and removes the overlay. A commit cut short is simply done again: the
-/// overlay covers whatever of the base is half written.
+/// Writes the content of a disk's layers into its base and removes them. A commit cut short is simply done again: they
+/// cover whatever of the base is half written.
 pub(super) async fn commit(tools: &Tools, lock: &CopyLock, copy: &CopyFolder, disk: DiskNumber) -> Result<(), Fault> {
-    let overlay = copy.file(DiskFile::Overlay(disk));
+    let (overlay, base) = (copy.file(DiskFile::Overlay(disk)), DiskFile::Base(disk));
     // -d: the overlay is not emptied first, so that it stays whole until the base is durable.
-    tools.image(lock.share()?, copy, &["commit", "-q", "-d", "-f", "qcow2"], &[&overlay]).await?;
-    File::open(copy.file(DiskFile::Base(disk)))?.sync_all()?;
-    Ok(remove_durably(&overlay)?)
+    let arguments = ["commit", "-q", "-d", "-f", "qcow2", "-b", &file_name(base)];
+    tools.image(lock.share()?, copy, &arguments, &[&overlay]).await?;
+    File::open(copy.file(base))?.sync_all()?;
+    // First: without it the base is the disk.
+    remove_durably(&overlay)?;
+    Ok(stack::forget_frozen(copy, disk)?)
 }
 
 /// What `qemu-img info` says of an image, as far as it matters here. No file that the image names is opened for it: where it

@@ -4,6 +4,7 @@
 //! and a later agent finds it by them. Where the copy is locked but no socket answers, something is on its way up or
 //! down, or an image tool is at work; then we wait.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::io::ErrorKind::{NotFound, WouldBlock};
@@ -28,7 +29,7 @@ use super::machine::Housed;
 use super::mute::Mute;
 use super::occupant::{self, Occupied};
 use super::qmp::{ANSWER_MAX, Qmp, QmpError};
-use super::{Fault, Tools};
+use super::{Fault, Tools, stack};
 use crate::layout::{CONSOLE_SOCKET, CopyFolder, file_name, make_parent};
 use crate::processes;
 use crate::tool::MissingTool;
@@ -103,9 +104,11 @@ pub(super) async fn glance(copy: &CopyFolder) -> Result<Presence, Fault> {
 
 /// Fails where somebody else uses the disk of a copy that nobody here works on.
 async fn are_ours(copy: &CopyFolder) -> Result<(), Fault> {
-    let layers =
-        DiskNumber::all(DiskNumber::MAX.into()).flat_map(|disk| [DiskFile::Base(disk), DiskFile::Overlay(disk)]);
-    let images: Vec<PathBuf> = layers.map(|layer| copy.file(layer)).filter(|image| image.exists()).collect();
+    let mut images: Vec<PathBuf> = Vec::new();
+    for disk in DiskNumber::all(DiskNumber::MAX.into()) {
+        let layers = stack::of(copy, disk)?.into_iter().map(|layer| copy.file(layer));
+        images.extend(layers.filter(|image| image.exists()));
+    }
     let end = Instant::now() + PARTING_MAX;
     loop {
         let found: Result<(), Occupied> = occupant::are_free(images.iter().map(AsRef::as_ref))?;
@@ -135,7 +138,7 @@ pub(super) async fn spawn(
     }
     command
         .current_dir(copy.path())
-        .args(arguments(accelerator, copy, what, machine))
+        .args(arguments(accelerator, copy, what, machine)?)
         .stdin(lock.share()?)
         .stdout(log.try_clone()?)
         .stderr(log);
@@ -164,7 +167,12 @@ pub(super) async fn spawn(
     }
 }
 
-fn arguments(accelerator: Accelerator, copy: &CopyFolder, what: Definition, machine: &Housed) -> Vec<String> {
+fn arguments(
+    accelerator: Accelerator,
+    copy: &CopyFolder,
+    what: Definition,
+    machine: &Housed,
+) -> io::Result<Vec<String>> {
     let mut arguments: Vec<String> =
         ["-nodefaults", "-no-user-config", "-display", "none", "-S"].map(str::to_owned).into();
     let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
@@ -178,22 +186,21 @@ fn arguments(accelerator: Accelerator, copy: &CopyFolder, what: Definition, mach
     }
     option("-chardev", console(copy, machine.machine.serial));
     option("-serial", "chardev:console".to_owned());
-    let top = |disk| {
-        let [base, overlay] = [DiskFile::Base(disk), DiskFile::Overlay(disk)];
-        if copy.file(overlay).exists() { overlay } else { base }
-    };
+    let mut tops = BTreeMap::new();
     for disk in machine.disks() {
-        let base = DiskFile::Base(disk);
-        option("-blockdev", node(base, None));
-        if top(disk) != base {
-            option("-blockdev", node(top(disk), Some(base)));
+        let mut below = None;
+        for (place, layer) in stack::of(copy, disk)?.into_iter().enumerate() {
+            let name = stack::node_at(disk, place);
+            option("-blockdev", node(name, stack::opened_as(copy, layer)?, below));
+            below = name;
         }
+        tops.insert(disk, below.unwrap_or(DiskFile::Base(disk)).to_string());
     }
     if copy.file(DiskFile::Memory).exists() {
         option("-incoming", "defer".to_owned());
     }
-    arguments.extend(machine.arguments(accelerator.name(), |disk| top(disk).to_string()));
-    arguments
+    arguments.extend(machine.arguments(accelerator.name(), |disk| tops.get(&disk).cloned().unwrap_or_default()));
+    Ok(arguments)
 }
 
 /// What the serial line leads to: the log, which is only ever appended to, and whoever attaches.
@@ -212,13 +219,13 @@ fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-/// The description of a disk layer over another. The name of a layer says which file it is: `base`, `overlay-2`.
-pub(super) fn node(layer: DiskFile, backing: Option<DiskFile>) -> String {
+/// The description of a disk layer, called `name`, over another that is called `backing`.
+pub(super) fn node(name: Option<DiskFile>, layer: DiskFile, backing: Option<DiskFile>) -> String {
     // Else QEMU, once it has loaded a memory, throws all of the file out of the page cache, in case another host has
     // written to it: that takes longer the larger the base is, the guest stands still meanwhile, and nobody else writes to
     // a copy's files.
     let file = json!({ "driver": "file", "filename": file_name(layer), "drop-cache": false });
-    json!({ "driver": "qcow2", "node-name": layer, "file": file, "backing": backing }).to_string()
+    json!({ "driver": "qcow2", "node-name": name, "file": file, "backing": backing }).to_string()
 }
 
 /// Waits for the process to be gone by itself.
@@ -317,7 +324,7 @@ mod tests {
     #[test]
     fn no_layer_is_thrown_out_of_the_page_cache_while_the_guest_stands_still() {
         for layer in [DiskFile::BASE, DiskFile::OVERLAY] {
-            let node: serde_json::Value = serde_json::from_str(&node(layer, None)).unwrap();
+            let node: serde_json::Value = serde_json::from_str(&node(Some(layer), layer, None)).unwrap();
             assert_eq!(node["file"]["drop-cache"], false, "{node}");
         }
     }

@@ -6,11 +6,11 @@
 
 use std::io;
 
-use decant_schema::migration::{DiskFile, Generation};
+use decant_schema::migration::{DiskNumber, Generation};
 use serde::{Deserialize, Serialize};
 
 use super::lock::CopyLock;
-use super::{Fault, Tools};
+use super::{Fault, Tools, stack};
 use crate::layout::{CopyFolder, remove_durably, write_durably};
 
 const NOTE: &str = "size-before.json";
@@ -46,7 +46,7 @@ pub(super) async fn enlarge(
     }
     // First: an undo that finds no note leaves the size alone.
     write_durably(&copy.join(NOTE), &serde_json::to_vec(&Before { owner, bytes: now }).map_err(io::Error::from)?)?;
-    tools.image_resize(lock.share()?, copy, top(copy), bytes).await
+    tools.image_resize(lock.share()?, copy, stack::top(copy, DiskNumber::FIRST), bytes).await
 }
 
 /// Gives the disk the size back that it had before this migration enlarged it, where nothing was written beyond that.
@@ -56,7 +56,7 @@ pub(super) async fn restore(tools: &Tools, lock: &CopyLock, copy: &CopyFolder, o
         if is_written_beyond(tools, copy, before.bytes).await? {
             return Ok(());
         }
-        tools.image_resize(lock.share()?, copy, top(copy), before.bytes).await?;
+        tools.image_resize(lock.share()?, copy, stack::top(copy, DiskNumber::FIRST), before.bytes).await?;
     }
     Ok(remove_durably(&copy.join(NOTE))?)
 }
@@ -69,17 +69,12 @@ fn before(copy: &CopyFolder) -> io::Result<Option<Before>> {
     }
 }
 
-/// The layer the guest writes to.
-fn top(copy: &CopyFolder) -> DiskFile {
-    if copy.file(DiskFile::OVERLAY).exists() { DiskFile::OVERLAY } else { DiskFile::BASE }
-}
-
 async fn virtual_size(tools: &Tools, copy: &CopyFolder) -> Result<u64, Fault> {
-    Ok(tools.describe_layer(copy, top(copy)).await?.virtual_size)
+    Ok(tools.describe_layer(copy, stack::top(copy, DiskNumber::FIRST)).await?.virtual_size)
 }
 
 async fn is_written_beyond(tools: &Tools, copy: &CopyFolder, bytes: u64) -> Result<bool, Fault> {
-    let said = tools.image_map(copy, top(copy)).await?;
+    let said = tools.image_map(copy, stack::top(copy, DiskNumber::FIRST)).await?;
     let stretches: Vec<Stretch> = serde_json::from_slice(&said).map_err(io::Error::from)?;
     let ends_beyond = |stretch: &Stretch| stretch.start.saturating_add(stretch.length) > bytes;
     Ok(stretches.iter().any(|stretch| stretch.data && !stretch.zero && ends_beyond(stretch)))

@@ -63,6 +63,8 @@ impl Files {
     pub(super) fn digest(&self, file: DiskFile) -> Option<Digest> {
         let text = match file {
             DiskFile::Base(_) => format!("base {}", self.base?),
+            // Its overlay is one file.
+            DiskFile::Layer(..) => return None,
             DiskFile::Overlay(_) => format!("overlay {:?}", self.overlay?),
             DiskFile::Memory => format!("memory {}", self.memory?),
             // Every simulated guest is the same machine.
@@ -77,7 +79,7 @@ impl Files {
             DiskFile::Base(_) => self.base = from.base,
             DiskFile::Overlay(_) => self.overlay = from.overlay,
             DiskFile::Memory => self.memory = from.memory,
-            DiskFile::Machine => {}
+            DiskFile::Layer(..) | DiskFile::Machine => {}
         }
     }
 }

@@ -257,7 +257,7 @@ fn effect_name(effect: Effect) -> &'static str {
     match effect {
         Effect::Freeze(_) => "freeze",
         Effect::Copy(DiskFile::Base(_)) => "copy the base",
-        Effect::Copy(DiskFile::Overlay(_)) => "copy the overlay",
+        Effect::Copy(DiskFile::Layer(..) | DiskFile::Overlay(_)) => "copy the overlay",
         Effect::Copy(DiskFile::Memory) => "copy the memory",
         Effect::Copy(DiskFile::Machine) => "copy the machine",
         Effect::Shutdown => "shut down",

@@ -79,6 +79,6 @@ async fn a_merge_is_told_once_to_complete() {
         }
     };
     let (mut qmp, heard) = qemu(&copy, answer).await;
-    commit(&mut qmp, DiskNumber::FIRST).await.unwrap();
+    commit(&mut qmp, DiskNumber::FIRST, DiskFile::OVERLAY).await.unwrap();
     assert_eq!(heard.lock().unwrap().iter().filter(|command| *command == "job-complete").count(), 1);
 }
