@@ -5,6 +5,7 @@
 
 mod bars;
 pub(crate) mod html;
+mod notes;
 pub(crate) mod text;
 pub(crate) mod view;
 pub(crate) mod words;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use decant_schema::fleet::Resources;
+use decant_schema::fleet::{InstanceState, Resources};
 use decant_schema::id::MoveId;
 use decant_schema::plan::{
-    self, HostUsage, Move, MoveReason, Outcome, Plan, PriorityTier, Proof, ProofStatus, Tier, TierName,
+    self, HostUsage, Move, MoveMode, MoveReason, Outcome, Plan, PriorityTier, Proof, ProofStatus, Standstill,
+    StandstillReason, Tier, TierName,
 };
 use decant_schema::request::{RequestKind, Resize};
 
@@ -44,6 +45,7 @@ pub(crate) fn assemble(problem: &Problem, answer: Answer, stamp: Stamp, seconds:
         moves: answer.schedule.moves.iter().enumerate().map(|(at, m)| named(problem, at, m)).collect(),
         refusals: answer.refusals,
         hosts: usage(problem, &answer.schedule),
+        groups: Vec::new(),
         rounds: Vec::new(),
         left: Vec::new(),
         away: Vec::new(),
@@ -119,7 +121,22 @@ fn named(problem: &Problem, at: usize, line: &ScheduledMove) -> Move {
         transfer_mb: line.transfer,
         start_s: line.start_s,
         end_s: line.end_s,
+        standstill: standstill(problem, line),
     }
+}
+
+/// Why an instance stands still, where it could move while it runs or has lost its host.
+fn standstill(problem: &Problem, line: &ScheduledMove) -> Option<Standstill> {
+    let instance = &problem.fleet.instances()[line.instance.at()];
+    let runs = matches!(instance.state, InstanceState::Active | InstanceState::Paused);
+    let because = match line.mode {
+        MoveMode::Suspend if line.not_converging => {
+            StandstillReason::DirtyRate { dirty_mbps: instance.dirty_mbps, link_mbps: line.full_rate }
+        }
+        MoveMode::Rebuild if runs => StandstillReason::HostDown,
+        _ => return None,
+    };
+    Some(Standstill { because, seconds: line.end_s - line.start_s })
 }
 
 fn move_id(at: usize) -> MoveId {

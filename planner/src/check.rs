@@ -18,6 +18,7 @@ mod conflict;
 mod counting;
 mod earning;
 mod fitting;
+mod gathering;
 mod itinerary;
 mod knapsack;
 mod least;
@@ -90,6 +91,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
     violations.extend(timing::broken(&scene, &itinerary));
     violations.extend(rule::broken(&scene, plan, &itinerary));
     violations.extend(answer::broken(&scene, plan, &itinerary));
+    violations.extend(gathering::false_notes(&scene, plan, &itinerary));
     let remedies = left::judge(&scene, plan, &itinerary);
     violations.extend(remedies.violations);
     let moments = room::worst_moments(&scene, &itinerary);

@@ -16,6 +16,7 @@ mod balance;
 pub mod capacity;
 pub mod check;
 mod fit;
+mod groups;
 pub mod limits;
 mod mip;
 pub mod ordering;
@@ -101,12 +102,14 @@ pub fn find(fleet: Arc<Fleet>, request: Request, stamp: Stamp, limits: &Limits<'
             plan.outcome = Outcome::Partial;
         }
         plan.proof.rounds = Some(rolled.least);
+        plan.groups = groups::notes(&fleet, &plan);
         let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING).less(look));
         return Ok(Found { plan: check::with_certified_conflicts(&fleet, plan, limits), open: None, look });
     }
     let answer = search::search(&problem, limits);
     let (schedule, lacking_time) = (answer.schedule.clone(), answer.lacking_time.clone());
-    let plan = assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64());
+    let mut plan = assemble::assemble(&problem, answer, stamp, (limits.elapsed)().as_secs_f64());
+    plan.groups = groups::notes(&fleet, &plan);
     let plan = check::certified(&fleet, plan, &limits.late_by(CERTIFYING).less(look));
     let open = (!plan.refusals.is_empty()).then_some((problem, schedule, lacking_time));
     Ok(Found { plan, open, look })

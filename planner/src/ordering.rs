@@ -43,7 +43,7 @@ mod untie;
 use std::collections::{BTreeSet, HashSet};
 
 use decant_schema::plan::{MoveMode, MoveReason, StoppedBy};
-use decant_schema::units::Mib;
+use decant_schema::units::{Mbps, Mib};
 
 use crate::Limits;
 use crate::problem::{HostIdx, InstanceIdx, Placement, Problem, Task};
@@ -97,6 +97,8 @@ pub struct ScheduledMove {
     pub end_s: f64,
     /// It could move live, but rewrites its memory as fast as the network carries it away: it is suspended instead.
     pub not_converging: bool,
+    /// The least of the rates on its way.
+    pub full_rate: Mbps,
 }
 
 impl Schedule {
@@ -241,6 +243,7 @@ fn schedule(start: &Room<'_>, placement: &Placement, wanted: &[Step], sequence: 
             end_s: seconds(timeline.ends[at]),
             not_converging: haul.mode == MoveMode::Suspend
                 && problem.instances[haul.instance.at()].mode == MoveMode::Live,
+            full_rate: haul.full_rate,
         }
     };
     let moved: BTreeSet<InstanceIdx> = steps.iter().map(|step| step.instance).collect();

@@ -222,7 +222,7 @@ impl<'a> Explainer<'a> {
         let end = self.end.obstacles(refused, host);
         match (standing.first(), end.first()) {
             (_, None) => vec![Obstacle::of(self.alone)],
-            (None, Some(_)) => end.into_iter().map(|taken| Obstacle { rule: RuleName::Together, ..taken }).collect(),
+            (None, Some(_)) => end.into_iter().map(Obstacle::taken_by_others).collect(),
             (Some(now), Some(then)) if then.kinder_than(now) => end,
             (Some(_), Some(_)) => standing,
         }

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::document::{Document, List, ReadError};
 use crate::fleet::Resources;
-use crate::id::{FlavorName, HostName, InstanceId, MoveId, PoolName, ResourceClass};
+use crate::id::{FlavorName, GroupName, HostName, InstanceId, MoveId, PoolName, ResourceClass};
 use crate::request::Request;
-use crate::units::Mib;
+use crate::units::{Mbps, Mib};
 
 /// The format this version reads and writes.
 pub const FORMAT: &str = "decant.plan/1";
@@ -46,6 +46,9 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// Every host the plan touches, before, at its fullest, and after.
     pub hosts: Vec<HostUsage>,
+    /// What the plan does to server groups that no rule forbids and people should know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupNote>,
     /// The rounds of a rolling plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Round>,
@@ -77,6 +80,7 @@ impl Document for Plan {
         List::of::<Move>("moves"),
         List::of::<Refusal>("refusals"),
         List::of::<HostUsage>("hosts"),
+        List::of::<GroupNote>("groups"),
         List::of::<Round>("rounds"),
         List::of::<Away>("away"),
     ];
@@ -347,6 +351,65 @@ pub struct Move {
     pub start_s: f64,
     /// Estimated end, seconds from the beginning.
     pub end_s: f64,
+    /// Why it stands still, and for how long, where it could move while it runs, or has lost its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<Standstill>,
+}
+
+/// That an instance is moved more harshly than its mobility allows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Standstill {
+    /// Why.
+    pub because: StandstillReason,
+    /// How long it stands still during the move at most, seconds: an estimate like all times.
+    pub seconds: f64,
+}
+
+/// Why an instance is moved more harshly than its mobility allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StandstillReason {
+    /// It rewrites its memory as fast as the network carries it away, so that a live move would never end.
+    DirtyRate {
+        /// How fast it rewrites its memory.
+        dirty_mbps: Mbps,
+        /// The least of the rates on its way.
+        link_mbps: Mbps,
+    },
+    /// Its host is down: it is started again elsewhere, and what was in its memory is lost.
+    HostDown,
+}
+
+/// What a plan does to a server group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum GroupNote {
+    /// A soft anti-affinity group has more members on a host after the plan than it may have there, and than it had.
+    Crowded {
+        /// Which group.
+        group: GroupName,
+        /// Where.
+        host: HostName,
+        /// Its members there after the plan.
+        instances: Vec<InstanceId>,
+    },
+    /// A soft affinity group is on more hosts after the plan than before it.
+    Spread {
+        /// Which group.
+        group: GroupName,
+        /// Its hosts after the plan.
+        hosts: Vec<HostName>,
+    },
+    /// A hard affinity group moves one by one, and is on more hosts meanwhile than before the plan and after it.
+    Split {
+        /// Which group.
+        group: GroupName,
+        /// From when, estimated, seconds from the beginning.
+        from_s: f64,
+        /// Until when.
+        until_s: f64,
+    },
 }
 
 /// How an instance moves.
@@ -387,7 +450,7 @@ pub struct Refusal {
     pub instance: InstanceId,
     /// Which rule rules out how many hosts, every host counted once by the first rule that rules it out.
     pub reasons: Vec<Reason>,
-    /// What would let it move, in words; checked by planning again where it says so.
+    /// What might let it move, in words, where that was not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_fit: Option<String>,
     /// A smallest set of instances and rules that cannot be satisfied together, where it is not refused on its own.
@@ -412,10 +475,12 @@ pub struct Reason {
     /// Hosts it rules out, those that rules before it rule out too among them.
     #[serde(default)]
     pub hosts_in_all: u64,
-    /// What the instance needs of it on `best_host`: all of it, or the growth of one resized on its own host.
+    /// What the instance needs of it on `best_host`: all of it, or the growth of one resized on its own host. Of
+    /// `affinity`: what its group needs there, which can only go as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub need: Option<u64>,
-    /// What the host that is nearest of all `hosts` has of it.
+    /// What the host that is nearest of all `hosts` has of it. Of `unit`: the most it takes in one instance that is not
+    /// more than the need; where it takes no so little, the least it takes; 0 where it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<u64>,
     /// The host that is nearest.
@@ -464,7 +529,7 @@ pub enum RuleName {
     Capacity,
     /// It has, but not beyond the headroom the request keeps.
     Headroom,
-    /// Its affinity group is elsewhere.
+    /// Its affinity group is elsewhere; or has as a whole not the room there, where a class is named.
     Affinity,
     /// Its anti-affinity group is there already.
     AntiAffinity,
@@ -497,8 +562,8 @@ pub struct Conflict {
 }
 
 /// A change that would let a refused instance move, found by planning again. The cheapest come first: what takes a word (let
-/// others move, unpin, keep less headroom, open a host, relax a group), then what moves a pinned third party, then room to be
-/// freed, then another host.
+/// others move, unpin, keep less headroom, open a host, relax a group, lift what binds it, empty a host later), then what moves a
+/// pinned third party, then room to be freed, then another host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fix {
@@ -517,7 +582,7 @@ pub enum Fix {
         /// The host it is like.
         like: HostName,
     },
-    /// Free this much on this host: an eighth less of what is missing there would not do, if there was time to try.
+    /// Free this much on this host: less of any class would not do, if there was time to try.
     FreeRoom {
         /// Which host.
         host: HostName,
@@ -529,9 +594,23 @@ pub enum Fix {
         /// Which.
         group: String,
     },
+    /// Lift what binds these instances, which are alike: all of them go then.
+    LiftBinding {
+        /// What binds them: `zone`, `aggregate`, `required-trait` or `forbidden-trait`.
+        rule: RuleName,
+        /// What the rule names.
+        subject: String,
+        /// Which; the one that is refused among them.
+        instances: Vec<InstanceId>,
+    },
+    /// Empty these hosts another time.
+    EmptyLater {
+        /// Which.
+        hosts: Vec<HostName>,
+    },
     /// Keep less headroom.
     LowerHeadroom {
-        /// The headroom at which it fits, percent.
+        /// The headroom at which it fits, percent: one more would be too many, if there was time to try.
         percent: f64,
     },
     /// Let this host receive again.

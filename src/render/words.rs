@@ -146,7 +146,8 @@ pub(crate) fn conditions(options: &Options) -> Vec<String> {
         said.push(format!("nothing goes to {names}"));
     }
     if !options.pins.is_empty() {
-        said.push(format!("{} stays", some_of(options.pins.iter(), options.pins.len())));
+        let stay = if options.pins.len() == 1 { "stays" } else { "stay" };
+        said.push(format!("{} {stay}", some_of(options.pins.iter(), options.pins.len())));
     }
     if options.headroom_percent > 0.0 {
         said.push(format!("receiving hosts keep {} % unused", options.headroom_percent));

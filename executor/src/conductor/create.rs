@@ -99,6 +99,7 @@ impl<'a> Wanted<'a> {
             transfer_mb: mib(0),
             start_s: 0.0,
             end_s: 0.0,
+            standstill: None,
         }
     }
 }

@@ -110,6 +110,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
             transfer_mb: mib(0),
             start_s: 0.0,
             end_s: 0.0,
+            standstill: None,
         }
     });
     Plan {
@@ -132,6 +133,7 @@ fn plan_of(fleet: &Fleet, hosts: &BTreeSet<HostName>, answer: &BTreeMap<Instance
         moves: moves.collect(),
         refusals: Vec::new(),
         hosts: Vec::new(),
+        groups: Vec::new(),
         rounds: Vec::new(),
         left: Vec::new(),
         away: Vec::new(),

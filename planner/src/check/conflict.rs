@@ -8,7 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use decant_schema::fleet::{Fleet, GroupPolicy};
+use decant_schema::fleet::{Fleet, FleetDocument, GroupPolicy};
+use decant_schema::id::{FlavorName, HostName, InstanceId};
 use decant_schema::plan::{Conflict, Fix, Reason, Refusal, RuleName};
 use decant_schema::request::{Request, RequestKind};
 
@@ -71,7 +72,8 @@ pub(super) fn judge(scene: &Scene<'_>, refusals: &[&Refusal], itinerary: &Itiner
             }
         }
         for (number, fix) in (1..).zip(&refusal.fixes) {
-            let useless = useless(scene, fix).map(|detail| Violation::FalseFix { instance: instance.clone(), detail });
+            let useless =
+                useless(scene, refusal, fix).map(|detail| Violation::FalseFix { instance: instance.clone(), detail });
             let found = useless.map_or_else(|| Ok(end.suffices(scene, refusal, fix)), Err);
             let word = || Unproven::Fix { instance: instance.clone(), number };
             judgement.note(format!("fix {number} for {instance} suffices"), found, word);
@@ -121,6 +123,25 @@ impl End {
                 subtract(&mut usage[host], &scene.dense(amounts));
                 self.takes(scene, &usage, at)
             }
+            Fix::LiftBinding { rule, instances, .. } => {
+                let mut document = scene.fleet.document().clone();
+                let unbound: BTreeSet<usize> =
+                    instances.iter().filter_map(|id| scene.fleet.instance_index(id.as_str())).collect();
+                unbound.iter().for_each(|at| unbind(&mut document, *rule, *at));
+                Fleet::from_document(document).is_ok_and(|fleet| {
+                    let scene = Scene::new(&fleet, scene.request);
+                    let free = unbound.iter().all(|at| immobile(&scene, *at).is_none() && !is_bound(&scene, *at));
+                    free && self.take(&scene, &self.usage, &unbound)
+                })
+            }
+            Fix::EmptyLater { hosts: later } => {
+                let mut request = scene.request.clone();
+                if let RequestKind::Evacuate { hosts } = &mut request.kind {
+                    hosts.retain(|host| !later.contains(host));
+                }
+                // Whoever left those hosts was not asked to, then.
+                !scene.displaces_nobody() && self.takes(&Scene::new(scene.fleet, &request), &self.usage, at)
+            }
             Fix::AdmitHost { host } => {
                 let (mut document, mut request) = (scene.fleet.document().clone(), scene.request.clone());
                 request.options.exclude_hosts.remove(host.as_str());
@@ -133,9 +154,31 @@ impl End {
     }
 
     fn takes(&self, scene: &Scene<'_>, usage: &[Amounts], at: usize) -> bool {
-        let seeker = Seeker::new(scene, at, Wish::of(scene, at));
-        Fitting::new(scene, usage, &self.place, vec![false; usage.len()]).fits(&[seeker]) == Some(true)
+        self.take(scene, usage, &BTreeSet::from([at]))
     }
+
+    /// Whether all of these find a place.
+    fn take(&self, scene: &Scene<'_>, usage: &[Amounts], these: &BTreeSet<usize>) -> bool {
+        let seekers: Vec<Seeker<'_>> = these.iter().map(|at| Seeker::new(scene, *at, Wish::of(scene, *at))).collect();
+        Fitting::new(scene, usage, &self.place, vec![false; usage.len()]).fits(&seekers) == Some(true)
+    }
+}
+
+/// Lifts what binds an instance to hosts: its zone, or what its flavor wants and another of the same size does not.
+fn unbind(document: &mut FleetDocument, rule: RuleName, at: usize) {
+    let instance = &mut document.instances[at];
+    let mut flavors = document.flavors.iter();
+    let Some(mut flavor) = flavors.find(|known| known.name == instance.flavor).cloned() else { return };
+    match rule {
+        RuleName::Zone => instance.zone = None,
+        RuleName::Aggregate => flavor.required_aggregates.clear(),
+        RuleName::RequiredTrait => flavor.required_traits.clear(),
+        RuleName::ForbiddenTrait => flavor.forbidden_traits.clear(),
+        _ => {}
+    }
+    flavor.name = FlavorName::new(format!("{} without what binds instance {at}", flavor.name));
+    instance.flavor = flavor.name.clone();
+    document.flavors.push(flavor);
 }
 
 /// Whether affinity binds an instance.
@@ -234,8 +277,24 @@ fn fit_at_once(scene: &Scene<'_>, members: &BTreeSet<usize>) -> bool {
     Fitting::new(scene, &usage, &scene.home, closed).fits(&seekers) == Some(true)
 }
 
+/// What of an instance, by a rule, binds it to some hosts.
+fn binding(scene: &Scene<'_>, rule: RuleName, at: usize) -> Option<String> {
+    let (instance, wish) = (scene.instance(at), Wish::of(scene, at));
+    fn all<T: ToString>(names: &BTreeSet<T>) -> Option<String> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+    match rule {
+        RuleName::Zone => instance.zone.as_ref().map(ToString::to_string),
+        RuleName::Aggregate => all(&wish.flavor.required_aggregates),
+        RuleName::RequiredTrait => all(&wish.flavor.required_traits),
+        RuleName::ForbiddenTrait => all(&wish.flavor.forbidden_traits),
+        _ => None,
+    }
+}
+
 /// Why a fix changes nothing, if it does not.
-fn useless(scene: &Scene<'_>, fix: &Fix) -> Option<String> {
+fn useless(scene: &Scene<'_>, refusal: &Refusal, fix: &Fix) -> Option<String> {
     let options = scene.options();
     let (helps, otherwise) = match fix {
         Fix::AllowDisplacement { .. } => (scene.displaces_nobody(), "others may make room already"),
@@ -246,6 +305,24 @@ fn useless(scene: &Scene<'_>, fix: &Fix) -> Option<String> {
             let hard = [GroupPolicy::Affinity, GroupPolicy::AntiAffinity];
             let mut groups = scene.fleet.server_groups().iter();
             (groups.any(|known| known.name.as_str() == group && hard.contains(&known.policy)), "there is no such group")
+        }
+        Fix::LiftBinding { rule, subject, instances } => {
+            let binds = |id: &InstanceId| {
+                let at = scene.fleet.instance_index(id.as_str());
+                at.and_then(|at| binding(scene, *rule, at)).is_some_and(|named| named == *subject)
+            };
+            let all = instances.contains(&refusal.instance) && instances.iter().all(binds);
+            (all, "not all of these are bound by that, or it is none of them")
+        }
+        Fix::EmptyLater { hosts } => {
+            let emptied = |host: &HostName| match &scene.request.kind {
+                RequestKind::Evacuate { hosts } => hosts.contains(host),
+                _ => false,
+            };
+            let at = scene.fleet.instance_index(refusal.instance.as_str());
+            let own = at.map(|at| &scene.host(scene.home[at]).name);
+            let others = !hosts.is_empty() && hosts.iter().all(|host| emptied(host) && Some(host) != own);
+            (others, "not all of these are other hosts to be emptied")
         }
         Fix::LowerHeadroom { percent } => (*percent < options.headroom_percent, "as much is kept already"),
         Fix::AdmitHost { host } => {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use decant_schema::fleet::{Flavor, Fleet};
 use decant_schema::id::{HostName, InstanceId, MoveId};
-use decant_schema::plan::{Certificate, Fix, Move, Plan, Refusal};
+use decant_schema::plan::{Certificate, Fix, GroupNote, Move, Plan, Refusal};
 use decant_schema::request::RequestKind;
 
+use super::gathering::name;
 use super::scene::{Amounts, Scene};
 use super::violation::{Place, Violation};
 
@@ -130,6 +131,7 @@ pub(super) fn unknown_names(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
         line.flavor.iter().for_each(|flavor| names.flavor(place, flavor.as_str()));
     }
     plan.refusals.iter().for_each(|refusal| names.of_refusal(refusal));
+    plan.groups.iter().for_each(|note| names.of_note(note));
     names.hosts(Place::Hosts, plan.hosts.iter().map(|usage| &usage.name));
     for (at, round) in plan.rounds.iter().enumerate() {
         names.hosts(Place::Round(at + 1), &round.hosts);
@@ -162,12 +164,30 @@ impl Names<'_> {
                 Fix::AddHost { like: host } | Fix::FreeRoom { host, .. } | Fix::AdmitHost { host } => {
                     self.hosts(Place::Refusals, [host]);
                 }
+                Fix::EmptyLater { hosts } => self.hosts(Place::Refusals, hosts),
+                Fix::LiftBinding { instances, .. } => {
+                    instances.iter().for_each(|instance| self.instance(Place::Refusals, instance));
+                }
                 Fix::AllowDisplacement { .. }
                 | Fix::RelaxGroup { .. }
                 | Fix::LowerHeadroom { .. }
                 | Fix::LongerWindow { .. }
                 | Fix::FewerSpareHosts { .. } => {}
             }
+        }
+    }
+
+    fn of_note(&mut self, note: &GroupNote) {
+        let group = name(note).as_str();
+        let known = self.fleet.server_groups().iter().any(|known| known.name.as_str() == group);
+        self.note(known, Place::Groups, "server group", group);
+        match note {
+            GroupNote::Crowded { host, instances, .. } => {
+                self.hosts(Place::Groups, [host]);
+                instances.iter().for_each(|instance| self.instance(Place::Groups, instance));
+            }
+            GroupNote::Spread { hosts, .. } => self.hosts(Place::Groups, hosts),
+            GroupNote::Split { .. } => {}
         }
     }
 

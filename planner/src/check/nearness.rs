@@ -10,7 +10,7 @@ use decant_schema::plan::RuleName;
 use super::itinerary::Itinerary;
 use super::room::{kept, usage_at_end};
 use super::rule::Wish;
-use super::scene::{Amounts, Asked, Scene};
+use super::scene::{Amounts, Asked, Scene, add};
 
 /// A rule that keeps an instance from a host, with its class and its numbers where it has any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ impl Obstacle {
     /// A rule without class and numbers.
     pub(super) fn of(rule: RuleName) -> Self {
         Self { rule, class: None, need: None, has: None }
+    }
+
+    /// What was there at the start; what a group lacks as a whole is said of the group.
+    fn taken(self) -> Self {
+        match (self.rule, self.class) {
+            (RuleName::Affinity, Some(_)) => self,
+            _ => Self { rule: RuleName::Together, ..self },
+        }
     }
 
     fn kindness(&self) -> (RuleName, Option<usize>, Option<i128>) {
@@ -74,7 +82,7 @@ impl<'a> Views<'a> {
         let [before, after] = [&self.before, &self.after].map(|view| self.of(view, wish, at, host));
         match (before.first(), after.first()) {
             (_, None) => vec![Obstacle::of(self.alone)],
-            (None, _) => after.into_iter().map(|it| Obstacle { rule: RuleName::Together, ..it }).collect(),
+            (None, _) => after.into_iter().map(Obstacle::taken).collect(),
             (Some(now), Some(then)) if then.kindness() > now.kindness() => after,
             _ => before,
         }
@@ -127,6 +135,25 @@ impl<'a> Views<'a> {
             .or_else(|| short(RuleName::Headroom, more, beyond))
     }
 
+    /// What all members need that can only go as one, for each is to leave the same host, where there is less of it.
+    fn in_one_piece(&self, view: &View, members: &[usize], at: usize, host: usize) -> Vec<Obstacle> {
+        let scene = self.scene;
+        let goes = |member: &usize| scene.home[*member] == scene.home[at] && scene.asked(*member) == Some(Asked::Leave);
+        if members.len() < 2 || !members.iter().all(goes) {
+            return Vec::new();
+        }
+        let mut whole = vec![0; scene.classes.len()];
+        members.iter().for_each(|member| add(&mut whole, &scene.claim(*member)));
+        let short = |(class, need): (usize, i128)| {
+            let capacity = scene.capacity[host][class];
+            let has = capacity - view.usage[host][class] - kept(capacity, scene.options().headroom_percent);
+            let short =
+                Obstacle { class: Some(class), need: Some(need), has: Some(has), ..Obstacle::of(RuleName::Affinity) };
+            (need > 0 && has < need).then_some(short)
+        };
+        whole.into_iter().enumerate().filter_map(short).collect()
+    }
+
     fn groups(&self, view: &View, at: usize, host: usize) -> Vec<Obstacle> {
         let scene = self.scene;
         let mut obstacles = Vec::new();
@@ -135,6 +162,9 @@ impl<'a> Views<'a> {
             let others = || members.iter().filter(|member| **member != at).filter_map(|member| view.place[*member]);
             let there = others().filter(|place| *place == host).count();
             let at_start = members.iter().filter(|member| scene.home[**member] == host).count();
+            if group.policy == GroupPolicy::Affinity {
+                obstacles.extend(self.in_one_piece(view, members, at, host));
+            }
             match group.policy {
                 GroupPolicy::AntiAffinity if there >= at_start.max(group.max_per_host as usize) => {
                     obstacles.push(Obstacle::of(RuleName::AntiAffinity));

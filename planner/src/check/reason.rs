@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use decant_schema::fleet::GroupPolicy;
+use decant_schema::id::ResourceClass;
 use decant_schema::plan::{Plan, Reason, Refusal, RuleName, StoppedBy};
 use decant_schema::request::RequestKind;
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use rayon::prelude::*;
 use super::itinerary::Itinerary;
 use super::left::is_about_turn;
 use super::nearness::{Obstacle, Views};
-use super::rule::{Wish, immobile, objections, objections_at_end, staying};
+use super::rule::{Wish, immobile, objections, objections_at_end, odd, staying};
 use super::scene::{Asked, Scene};
 use super::violation::Violation;
 
@@ -54,9 +55,8 @@ impl Count {
         self.hosts += 1;
         let (Some(need), Some(has)) = (obstacle.need, obstacle.has) else { return };
         let (need, has) = (need.max(0), has.max(0));
-        let missing = |need: i128, has: i128| (need - has).max(0);
-        let so_far = self.need.zip(self.best).map(|(need, best)| missing(need, best));
-        if so_far.is_none_or(|so_far| missing(need, has) < so_far) {
+        let so_far = self.need.zip(self.best).map(|(need, best)| (need - best).abs());
+        if so_far.is_none_or(|so_far| (need - has).abs() < so_far) {
             (self.need, self.best, self.best_host) = (Some(need), Some(has), Some(host));
         }
     }
@@ -149,22 +149,35 @@ impl<'a> Judge<'a> {
                 has: host.hypervisor_version.map(i128::from),
                 ..Obstacle::of(rule)
             },
-            RuleName::Unit => Obstacle { class: self.odd_class(at), ..Obstacle::of(rule) },
+            RuleName::Unit => self.odd_amount(at),
             _ => Obstacle::of(rule),
         };
         rules.into_iter().map(with_numbers).chain(self.views.standing(&self.wish, self.at, at)).collect()
     }
 
-    /// The first class of which the host does not take such an amount.
-    fn odd_class(&self, host: usize) -> Option<usize> {
-        let takes = |class: &decant_schema::id::ResourceClass, amount: &u64| {
-            let alone = [(class.clone(), *amount)].into();
-            !super::rule::odd(self.scene.host(host), &alone)
-        };
-        self.scene.classes.iter().position(|class| {
-            let amount = self.wish.resources.get(*class);
-            amount.is_some_and(|amount| !takes(class, amount))
-        })
+    /// The first class of which the host does not take such an amount, and what it takes instead: the most that is not
+    /// more, else the least there is.
+    fn odd_amount(&self, host: usize) -> Obstacle {
+        let host = self.scene.host(host);
+        let takes = |class: &ResourceClass, amount: u64| !odd(host, &[(class.clone(), amount)].into());
+        let odd_one =
+            |class: &&ResourceClass| self.wish.resources.get(*class).is_some_and(|amount| !takes(class, *amount));
+        let Some(class) = self.scene.classes.iter().position(odd_one) else { return Obstacle::of(RuleName::Unit) };
+        let named = self.scene.classes[class];
+        let need = self.wish.resources[named];
+        let instead = host.inventory.get(named).and_then(|inventory| {
+            let step = inventory.step_size.filter(|step| *step > 0).unwrap_or(1);
+            let most = need.min(inventory.max_unit.unwrap_or(u64::MAX));
+            let least = need.max(inventory.min_unit.unwrap_or(0));
+            let amounts = [most - most % step, least + (step - least % step) % step];
+            amounts.into_iter().find(|amount| *amount > 0 && takes(named, *amount))
+        });
+        Obstacle {
+            class: Some(class),
+            need: Some(need.into()),
+            has: Some(instead.unwrap_or(0).into()),
+            ..Obstacle::of(RuleName::Unit)
+        }
     }
 
     fn holds(&self, reason: &Reason, counts: &BTreeMap<(RuleName, Option<usize>), Count>) -> Result<(), String> {
@@ -244,8 +257,13 @@ impl<'a> Judge<'a> {
         let subject = reason.subject.as_deref();
         let id = &self.wish.instance.id;
         let mut groups = self.scene.fleet.server_groups().iter().filter(|group| group.policy == policy);
-        let known = groups.any(|group| Some(group.name.as_str()) == subject && group.members.contains(id));
-        truth(known, || "it is in no such group".into())
+        let known = groups.find(|group| Some(group.name.as_str()) == subject && group.members.contains(id));
+        let known = known.ok_or("it is in no such group")?;
+        let Some(class) = &reason.class else { return Ok(()) };
+        let members = known.members.iter().filter_map(|id| self.scene.fleet.instance_index(id.as_str()));
+        let claimed = |at| self.scene.fleet.claim(self.scene.instance(at)).get(class).copied().unwrap_or(0);
+        let whole = members.map(|at| i128::from(claimed(at))).sum::<i128>();
+        truth(reason.need.map(i128::from) == Some(whole), || format!("its group needs {whole}"))
     }
 }
 

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use decant_schema::fleet::{InstanceState, Mobility};
-use decant_schema::plan::MoveMode;
+use decant_schema::plan::{MoveMode, StandstillReason};
+use decant_schema::request::RequestKind;
 use decant_schema::units::Mbps;
 
 use super::itinerary::{Itinerary, Step};
@@ -34,6 +35,7 @@ pub(super) fn broken(scene: &Scene<'_>, itinerary: &Itinerary<'_>) -> Vec<Violat
         violations.extend(mode(scene, step));
         violations.extend(transfer(scene, step, load));
         violations.extend(too_quick(scene, step, load));
+        violations.extend(standstill(scene, step, load));
     }
     violations.extend(rates(scene, itinerary, &loads));
     violations.extend(slots(scene, itinerary));
@@ -154,6 +156,34 @@ fn too_quick(scene: &Scene<'_>, step: &Step<'_>, load: &Load) -> Option<Violatio
     let instance = scene.instance(step.instance).id.clone();
     let quick = found_s + ROUNDING_S < least_s * (1.0 - ROUNDING);
     quick.then_some(Violation::TooQuick { id: step.line.id, instance, found_s, least_s })
+}
+
+/// What is said of why an instance stands still, and for how long, where that is not so. To say nothing is no mistake.
+fn standstill(scene: &Scene<'_>, step: &Step<'_>, load: &Load) -> Option<Violation> {
+    let said = step.line.standstill.as_ref()?;
+    let instance = scene.instance(step.instance);
+    let detail = match said.because {
+        StandstillReason::DirtyRate { .. }
+            if step.line.mode != MoveMode::Suspend || instance.mobility != Mobility::Live =>
+        {
+            "it does not stand still for its memory"
+        }
+        StandstillReason::DirtyRate { dirty_mbps, .. } if dirty_mbps != instance.dirty_mbps => {
+            "it rewrites its memory at another rate"
+        }
+        #[expect(clippy::cast_precision_loss, reason = "rates are within 2^53")]
+        StandstillReason::DirtyRate { link_mbps, .. } if (link_mbps.count() as f64 - load.rate).abs() >= 1.0 => {
+            "its way has another rate"
+        }
+        StandstillReason::HostDown if step.line.mode != MoveMode::Rebuild || !runs(scene, step) => {
+            "it does not run on a host that is down"
+        }
+        _ if (said.seconds - (step.line.end_s - step.line.start_s)).abs() > ROUNDING_S => {
+            "it stands still for as long as the move takes"
+        }
+        _ => return None,
+    };
+    Some(Violation::FalseStandstill { id: step.line.id, instance: instance.id.clone(), detail })
 }
 
 /// Something that is shared, the change at a moment, the change.

@@ -45,6 +45,10 @@ pub enum Violation {
     FlavorUnasked { id: MoveId, instance: InstanceId, found: FlavorName },
     #[error("move {id} of {instance} carries {found} MiB, but what crosses the network is {actual} MiB")]
     Transfer { id: MoveId, instance: InstanceId, found: u64, actual: u64 },
+    #[error("what move {id} says of why and how long {instance} stands still is not so: {detail}")]
+    FalseStandstill { id: MoveId, instance: InstanceId, detail: &'static str },
+    #[error("what the plan says it does to {group} is not so")]
+    FalseGroupNote { group: GroupName },
     #[error("move {id} ends at {end_s} s, before it starts at {start_s} s")]
     EndsBeforeStart { id: MoveId, start_s: f64, end_s: f64 },
     #[error("move {id} of {instance} takes {found_s} s; on an idle network it takes at least {least_s} s")]
@@ -219,6 +223,8 @@ pub enum Place {
     Move(MoveId),
     /// Among the refusals.
     Refusals,
+    /// Among what is said of groups.
+    Groups,
     /// Among the hosts.
     Hosts,
     /// In the certificate.
@@ -237,6 +243,7 @@ impl fmt::Display for Place {
             Self::Request => write!(f, "request"),
             Self::Move(id) => write!(f, "move {id}"),
             Self::Refusals => write!(f, "refusals"),
+            Self::Groups => write!(f, "groups"),
             Self::Hosts => write!(f, "hosts"),
             Self::Certificate => write!(f, "certificate"),
             Self::Round(round) => write!(f, "round {round}"),

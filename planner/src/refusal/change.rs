@@ -4,14 +4,17 @@
 
 use std::sync::Arc;
 
-use decant_schema::fleet::{Fleet, FleetDocument, GroupPolicy, Host, Mobility, Resources};
-use decant_schema::id::HostName;
+use decant_schema::fleet::{Flavor, Fleet, FleetDocument, GroupPolicy, Host, Mobility, Resources};
+use decant_schema::id::{FlavorName, HostName};
 use decant_schema::plan::{Fix, Reason, RuleName};
-use decant_schema::request::Request;
+use decant_schema::request::{Request, RequestKind};
 use decant_schema::units::mib;
 
 use crate::problem::{GroupIdx, HostIdx, InstanceIdx, Problem};
 use crate::refusal;
+use crate::rules::HOST_RULES;
+
+use super::view::want;
 
 /// A change of the fleet or of the request.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +24,8 @@ pub(super) enum Change {
     KeepHeadroom(f64),
     Admit(HostIdx),
     RelaxGroup(GroupIdx),
+    LiftBinding(RuleName, Vec<InstanceIdx>),
+    EmptyLater(Vec<HostIdx>),
     FreeRoom(HostIdx, Resources),
     AddHost(HostIdx),
 }
@@ -66,6 +71,12 @@ impl Change {
                     GroupPolicy::AntiAffinity | GroupPolicy::SoftAntiAffinity => GroupPolicy::SoftAntiAffinity,
                 };
             }
+            Self::LiftBinding(rule, instances) => instances.iter().for_each(|at| unbind(document, *rule, *at)),
+            Self::EmptyLater(later) => {
+                if let RequestKind::Evacuate { hosts } = &mut request.kind {
+                    later.iter().for_each(|host| _ = hosts.remove(document.hosts[host.at()].name.as_str()));
+                }
+            }
             // Nothing of the document says that something else leaves.
             Self::FreeRoom(..) => {}
             Self::AddHost(like) => {
@@ -80,9 +91,16 @@ impl Change {
     /// As a fix, with what it costs where that is known only now.
     pub(super) fn fix(&self, problem: &Problem, displaced_mb: u64) -> Fix {
         let host = |at: &HostIdx| problem.fleet.hosts()[at.at()].name.clone();
+        let instance = |at: &InstanceIdx| problem.fleet.instances()[at.at()].id.clone();
         match self {
             Self::AllowDisplacement => Fix::AllowDisplacement { displaced_mb: mib(displaced_mb) },
-            Self::Unpin(at) => Fix::Unpin { instance: problem.fleet.instances()[at.at()].id.clone() },
+            Self::Unpin(at) => Fix::Unpin { instance: instance(at) },
+            Self::LiftBinding(rule, instances) => Fix::LiftBinding {
+                rule: *rule,
+                subject: instances.first().and_then(|at| binding(problem, *rule, *at)).unwrap_or_default(),
+                instances: instances.iter().map(instance).collect(),
+            },
+            Self::EmptyLater(hosts) => Fix::EmptyLater { hosts: hosts.iter().map(host).collect() },
             Self::KeepHeadroom(percent) => Fix::LowerHeadroom { percent: *percent },
             Self::Admit(at) => Fix::AdmitHost { host: host(at) },
             Self::RelaxGroup(at) => Fix::RelaxGroup { group: problem.fleet.server_groups()[at.at()].name.to_string() },
@@ -109,9 +127,37 @@ impl Change {
                 let affinity = group.policy == GroupPolicy::Affinity;
                 (if affinity { RuleName::Affinity } else { RuleName::AntiAffinity }, group.name.to_string())
             }
-            Self::FreeRoom(..) | Self::AddHost(_) => return None,
+            Self::LiftBinding(..) | Self::EmptyLater(_) | Self::FreeRoom(..) | Self::AddHost(_) => return None,
         };
         Some(Reason { rule, subject: Some(subject), ..refusal::without_order() })
+    }
+}
+
+/// What a rule names that binds an instance to some hosts; `None` where it binds it to none.
+pub(super) fn binding(problem: &Problem, rule: RuleName, instance: InstanceIdx) -> Option<String> {
+    let binds =
+        matches!(rule, RuleName::Zone | RuleName::Aggregate | RuleName::RequiredTrait | RuleName::ForbiddenTrait);
+    let rule = HOST_RULES.iter().find(|known| binds && known.name() == rule)?;
+    rule.subject(&want(problem, instance))
+}
+
+/// Lifts what binds an instance: its zone, or what its flavor requires or forbids.
+fn unbind(document: &mut FleetDocument, rule: RuleName, instance: InstanceIdx) {
+    let instance = &mut document.instances[instance.at()];
+    if rule == RuleName::Zone {
+        instance.zone = None;
+        return;
+    }
+    let Some(flavor) = document.flavors.iter().find(|flavor| flavor.name == instance.flavor) else { return };
+    let mut flavor = Flavor { name: FlavorName::new(format!("{}~{rule:?}", flavor.name)), ..flavor.clone() };
+    match rule {
+        RuleName::Aggregate => flavor.required_aggregates.clear(),
+        RuleName::RequiredTrait => flavor.required_traits.clear(),
+        _ => flavor.forbidden_traits.clear(),
+    }
+    instance.flavor = flavor.name.clone();
+    if document.flavors.iter().all(|known| known.name != flavor.name) {
+        document.flavors.push(flavor);
     }
 }
 

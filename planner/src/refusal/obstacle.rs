@@ -1,6 +1,9 @@
 //! What stands between one instance and one host.
 
-use decant_schema::id::HostName;
+use std::collections::BTreeMap;
+
+use decant_schema::fleet::Inventory;
+use decant_schema::id::{HostName, ResourceClass};
 use decant_schema::plan::{Reason, RuleName};
 
 use crate::problem::{HostIdx, InstanceIdx, Problem, Task};
@@ -31,6 +34,12 @@ impl Obstacle {
         Self { rule, class: Some(class), need: Some(need), has: Some(has), subject: None }
     }
 
+    /// What was there before others took it. What a group lacks as a whole stays its own matter.
+    pub(super) fn taken_by_others(self) -> Self {
+        let of_group = self.rule == RuleName::Affinity && self.class.is_some();
+        if of_group { self } else { Self { rule: RuleName::Together, ..self } }
+    }
+
     /// Whether a host stopped by this is nearer than one stopped by the other: a later rule, or less missing.
     pub(super) fn kinder_than(&self, other: &Self) -> bool {
         (self.rule, self.class, self.has) > (other.rule, other.class, other.has)
@@ -54,12 +63,12 @@ impl Obstacle {
     /// Keeps the host in a reason if less is missing there than on any host before.
     pub(super) fn note_near_miss(&self, reason: &mut Reason, host: &HostName) {
         let (Some(need), Some(has)) = (self.need.map(unsigned), self.has.map(unsigned)) else { return };
-        let missing = need.saturating_sub(has);
-        let missing_so_far = reason.need.zip(reason.best).map(|(need, best)| need.saturating_sub(best));
-        if missing_so_far.is_none_or(|so_far| missing < so_far) {
+        let apart_so_far = reason.need.zip(reason.best).map(|(need, best)| need.abs_diff(best));
+        if apart_so_far.is_none_or(|so_far| need.abs_diff(has) < so_far) {
             reason.need = Some(need);
             reason.best = Some(has);
             reason.best_host = Some(host.clone());
+            reason.subject = self.subject.clone().or(reason.subject.take());
         }
     }
 }
@@ -76,11 +85,18 @@ pub(super) fn nearest_by_room(ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<
 /// How much of each class is missing on a host; `None` where something else is.
 pub(super) fn room_missing(obstacles: &[Obstacle]) -> Option<Vec<(usize, i64)>> {
     let missing = |obstacle: &Obstacle| Some((obstacle.class?, obstacle.need? - obstacle.has?));
-    obstacles.iter().all(lacks_room).then(|| obstacles.iter().filter_map(missing).collect())
+    let mut most: BTreeMap<usize, i64> = BTreeMap::new();
+    for (class, missing) in obstacles.iter().filter_map(missing) {
+        let known = most.entry(class).or_insert(missing);
+        *known = missing.max(*known);
+    }
+    obstacles.iter().all(lacks_room).then(|| most.into_iter().collect())
 }
 
 fn lacks_room(obstacle: &Obstacle) -> bool {
-    matches!(obstacle.rule, RuleName::Capacity | RuleName::Headroom | RuleName::Together) && obstacle.class.is_some()
+    let about_room =
+        matches!(obstacle.rule, RuleName::Capacity | RuleName::Headroom | RuleName::Affinity | RuleName::Together);
+    about_room && obstacle.class.is_some()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a measure of nearness; amounts are within 2^53")]
@@ -113,7 +129,7 @@ pub(super) fn host_rule_obstacles(
         .iter()
         .filter(|rule| !(stays && about_arrivals(rule.name()) || rule.admits(&problem.request, host, want)))
         .map(|rule| match rule.name() {
-            RuleName::Unit => Obstacle { class: refused_unit(problem, want, at), ..Obstacle::of(RuleName::Unit) },
+            RuleName::Unit => refused_unit(problem, want, at),
             RuleName::HypervisorVersion => Obstacle {
                 need: want.version_min.and_then(|version| i64::try_from(version).ok()),
                 has: host.hypervisor_version.and_then(|version| i64::try_from(version).ok()),
@@ -124,11 +140,24 @@ pub(super) fn host_rule_obstacles(
         .collect()
 }
 
-/// The first class whose amount the host's inventory does not take.
-fn refused_unit(problem: &Problem, want: &Want<'_>, at: HostIdx) -> Option<usize> {
-    let host = &problem.fleet.hosts()[at.at()];
-    problem.classes.iter().position(|class| {
-        let amount = want.resources.get(class).copied().unwrap_or(0);
-        amount > 0 && !host.inventory.get(class).is_some_and(|inventory| inventory.takes(amount))
-    })
+/// The first class whose amount the host's inventory does not take, and the amount it takes that comes nearest.
+fn refused_unit(problem: &Problem, want: &Want<'_>, at: HostIdx) -> Obstacle {
+    let inventory = |class| problem.fleet.hosts()[at.at()].inventory.get(class);
+    let amount = |class| want.resources.get(class).copied().unwrap_or(0);
+    let refused = |class: &ResourceClass| {
+        amount(class) > 0 && !inventory(class).is_some_and(|inventory| inventory.takes(amount(class)))
+    };
+    let Some(class) = problem.classes.iter().position(refused) else { return Obstacle::of(RuleName::Unit) };
+    let need = amount(&problem.classes[class]);
+    let taken = inventory(&problem.classes[class]).map_or(0, |inventory| nearest_taken(inventory, need));
+    let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    Obstacle::of_amount(RuleName::Unit, class, signed(need), signed(taken))
+}
+
+/// The greatest amount an inventory takes that is not more than a need, else the least it takes, else 0.
+fn nearest_taken(inventory: &Inventory, need: u64) -> u64 {
+    let step = inventory.step_size.unwrap_or(1).max(1);
+    let below = inventory.max_unit.unwrap_or(need).min(need) / step * step;
+    let above = inventory.min_unit.unwrap_or(0).max(need).div_ceil(step).saturating_mul(step);
+    [below, above].into_iter().find(|amount| *amount > 0 && inventory.takes(*amount)).unwrap_or(0)
 }

@@ -1,5 +1,7 @@
 //! The fleet as a refused instance finds it: the room and the groups of every host, before or after the plan.
 
+use std::collections::BTreeSet;
+
 use decant_schema::fleet::GroupPolicy;
 use decant_schema::plan::RuleName;
 use decant_schema::request::RequestKind;
@@ -45,9 +47,10 @@ impl<'a> View<'a> {
     /// What rules the host out by its room and its groups, in the order of the rules.
     pub(super) fn obstacles(&self, instance: InstanceIdx, host: HostIdx) -> Vec<Obstacle> {
         let mut obstacles = self.room_obstacles(instance, host);
-        obstacles.extend(
-            self.problem.instances[instance.at()].groups.iter().filter_map(|group| self.group(*group, instance, host)),
-        );
+        for group in &self.problem.instances[instance.at()].groups {
+            obstacles.extend(self.whole_group(*group, instance, host));
+            obstacles.extend(self.group(*group, instance, host));
+        }
         obstacles.sort_by_key(|obstacle| obstacle.rule);
         obstacles
     }
@@ -83,6 +86,26 @@ impl<'a> View<'a> {
         other.get(&self.problem.classes[class]).map_or(0, |amount| i64::try_from(*amount).unwrap_or(i64::MAX))
     }
 
+    /// Where its affinity group, which can only go as a whole, has not the room.
+    fn whole_group(&self, at: GroupIdx, instance: InstanceIdx, host: HostIdx) -> Vec<Obstacle> {
+        if !goes_as_a_whole(self.problem, at, instance) {
+            return Vec::new();
+        }
+        let group = &self.problem.groups[at.at()];
+        let need =
+            |class: usize| group.members.iter().map(|member| self.problem.kind(*member).need[class]).sum::<i64>();
+        let left = |class: usize| self.free[host.at()][class] - self.problem.hosts[host.at()].keep[class];
+        let name = self.problem.fleet.server_groups()[at.at()].name.to_string();
+        (0..self.problem.classes.len())
+            .map(|class| (class, need(class), left(class)))
+            .filter(|(_, need, left)| *need > 0 && left < need)
+            .map(|(class, need, left)| Obstacle {
+                subject: Some(name.clone()),
+                ..Obstacle::of_amount(RuleName::Affinity, class, need, left)
+            })
+            .collect()
+    }
+
     fn group(&self, at: GroupIdx, instance: InstanceIdx, host: HostIdx) -> Option<Obstacle> {
         let group = &self.problem.groups[at.at()];
         let others = || group.members.iter().filter(|member| **member != instance);
@@ -101,6 +124,37 @@ impl<'a> View<'a> {
         let name = self.problem.fleet.server_groups()[at.at()].name.to_string();
         Some(Obstacle { subject: Some(name), ..Obstacle::of(rule) })
     }
+}
+
+/// Whether a group is one of hard affinity whose members are all to leave the host of this one: either all of them end on
+/// one host, or nobody leaves.
+fn goes_as_a_whole(problem: &Problem, at: GroupIdx, instance: InstanceIdx) -> bool {
+    let group = &problem.groups[at.at()];
+    let host = problem.instances[instance.at()].host;
+    let leaves = |member: &InstanceIdx| {
+        let facts = &problem.instances[member.at()];
+        facts.host == host && facts.task == Task::Leave
+    };
+    group.policy == GroupPolicy::Affinity && group.members.len() > 1 && group.members.iter().all(leaves)
+}
+
+/// Everybody who can only go together with an instance: its affinity groups, theirs, and so on; itself among them.
+pub(super) fn company(problem: &Problem, instance: InstanceIdx) -> BTreeSet<InstanceIdx> {
+    let mut company = BTreeSet::from([instance]);
+    let mut open = vec![instance];
+    while let Some(at) = open.pop() {
+        let groups = problem.instances[at.at()].groups.iter().filter(|group| goes_as_a_whole(problem, **group, at));
+        let others = groups.flat_map(|group| &problem.groups[group.at()].members).copied();
+        open.extend(others.filter(|other| company.insert(*other)));
+    }
+    company
+}
+
+/// What an instance needs together with all those without whom it cannot go.
+pub(super) fn need_of_company(problem: &Problem, instance: InstanceIdx) -> Amounts {
+    let mut need: Amounts = vec![0; problem.classes.len()].into();
+    company(problem, instance).into_iter().for_each(|member| add(&mut need, &problem.kind(member).need));
+    need
 }
 
 fn add(to: &mut [i64], amounts: &[i64]) {

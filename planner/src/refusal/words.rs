@@ -9,7 +9,7 @@ use crate::problem::{self, HostIdx, InstanceIdx, Problem, Task};
 use crate::rules::Want;
 
 use super::obstacle::{Obstacle, nearest_by_room};
-use super::view::want;
+use super::view::{need_of_company, want};
 
 /// Describes what would let the instance move.
 pub(super) fn would_fit(problem: &Problem, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> String {
@@ -18,14 +18,8 @@ pub(super) fn would_fit(problem: &Problem, refused: InstanceIdx, ruled_out: &[(H
     {
         return leave_asked_for(rule).to_owned();
     }
-    if ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(|obstacle| obstacle.rule == RuleName::Order)) {
-        return "a passing place: its target has the room in the end but cannot be reached before".to_owned();
-    }
-    let alone = |obstacle: &Obstacle| {
-        obstacle.rule == RuleName::Together && obstacle.class.is_none() && obstacle.subject.is_none()
-    };
-    if ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(alone)) {
-        return "room for everyone on its host: alone it would fit".to_owned();
+    if let Some(want_of_others) = want_of_others(ruled_out) {
+        return want_of_others.to_owned();
     }
     let first = match problem::forbidden(problem, refused) {
         Some(rule) => leave_asked_for(rule.0).to_owned(),
@@ -35,6 +29,23 @@ pub(super) fn would_fit(problem: &Problem, refused: InstanceIdx, ruled_out: &[(H
         Some(room) => format!("{first}; or {room}"),
         None => first,
     }
+}
+
+/// Whether that sentence is about a host or room that would do.
+pub(super) fn asks_for_a_host(problem: &Problem, refused: InstanceIdx, ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> bool {
+    problem::forbidden(problem, refused).is_none() && want_of_others(ruled_out).is_none()
+}
+
+/// What an instance lacks that has a place of its own.
+fn want_of_others(ruled_out: &[(HostIdx, Vec<Obstacle>)]) -> Option<&'static str> {
+    if ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(|obstacle| obstacle.rule == RuleName::Order)) {
+        return Some("a passing place: its target has the room in the end but cannot be reached before");
+    }
+    let alone = |obstacle: &Obstacle| {
+        obstacle.rule == RuleName::Together && obstacle.class.is_none() && obstacle.subject.is_none()
+    };
+    let all_alone = ruled_out.iter().any(|(_, obstacles)| obstacles.iter().all(alone));
+    all_alone.then_some("room for everyone on its host: alone it would fit")
 }
 
 /// What would let an instance leave its host at all.
@@ -48,11 +59,11 @@ fn leave_asked_for(rule: RuleName) -> &'static str {
 
 /// The least host that would do: `with 8192 MEMORY_MB and 4 VCPU headroom in az1`.
 fn host_asked_for(problem: &Problem, refused: InstanceIdx, want: &Want<'_>) -> String {
-    let need = &problem.kind(refused).need;
+    let need = need_of_company(problem, refused);
     let amounts: Vec<String> = problem
         .classes
         .iter()
-        .zip(need)
+        .zip(&need)
         .filter(|(_, amount)| **amount > 0)
         .map(|(class, amount)| format!("{amount} {class}"))
         .collect();

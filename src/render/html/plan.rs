@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use super::list::{Row, list};
 use super::{Section, charts, figures, page};
+use crate::render::notes::{notes, standstill};
 use crate::render::{PlanView, words};
 
 /// A plan as a page.
@@ -41,6 +42,8 @@ fn lead(view: PlanView<'_>) -> Markup {
     html! {
         p class={ "outcome " (class) } { span aria-hidden="true" { (mark) } " " (words::outcome(plan)) }
         p { (words::proof(plan)) "." }
+        @let notes = notes(view);
+        @if !notes.is_empty() { ul { @for note in &notes { li { (note) "." } } } }
         @let conditions = words::conditions(&plan.request.options);
         @if !conditions.is_empty() { p.muted { "On condition that " (conditions.join("; ")) "." } }
         (figures(&[
@@ -151,7 +154,7 @@ fn move_row(view: PlanView<'_>, wave: usize, step: &Move, whole: f64) -> Row {
             td.name { (name) @if let Some(flavor) = &step.flavor { " as " (flavor) } }
             td.name { (step.source) }
             td.name { @if step.source == step.target { "stays" } @else { (step.target) } }
-            td { (mode) }
+            td { (mode) @if let Some(of) = &step.standstill { br; small { (standstill(of)) } } }
             td { (why) }
             td { (words::some_of(step.after.iter(), step.after.len())) }
             td.number { (words::mebibytes(step.transfer_mb.count())) }

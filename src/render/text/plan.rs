@@ -7,6 +7,7 @@ use comfy_table::{Cell, Color};
 use decant_schema::plan::{Move, MoveReason, Outcome, Plan, Refusal};
 
 use super::{Extent, more, right};
+use crate::render::notes::{notes, standstill};
 use crate::render::{PlanView, bars, coloured, drawn, is_narrow, table, width, words};
 
 /// The whole of a plan.
@@ -28,7 +29,10 @@ pub(crate) fn plan(view: PlanView<'_>, extent: Extent) -> String {
     text
 }
 
-/// What was asked, how it ends, what is proven.
+/// Sentences beside the figures that a person reads at once.
+const NOTES_MAX: usize = 8;
+
+/// What was asked, how it ends, what is proven, what people should know beside it.
 fn header(plan: &Plan, view: PlanView<'_>) -> String {
     let mut text = format!("{}\n", words::request(&plan.request.kind));
     for condition in words::conditions(&plan.request.options) {
@@ -40,6 +44,11 @@ fn header(plan: &Plan, view: PlanView<'_>) -> String {
         let (transfer, duration) = (words::mebibytes(view.transfer_mb()), words::seconds(view.duration_s()));
         let _ = writeln!(text, "{transfer} cross the network in about {duration}.");
     }
+    let notes = notes(view);
+    for note in notes.iter().take(NOTES_MAX) {
+        let _ = writeln!(text, "Note: {note}.");
+    }
+    more(&mut text, notes.len().saturating_sub(NOTES_MAX), "note");
     let mut goals = table(["goal", "reached", "proven least", ""]);
     for goal in words::goals(plan) {
         goals.add_row([Cell::new(goal.name), right(goal.reached), right(goal.least), Cell::new(goal.gap)]);
@@ -140,6 +149,21 @@ fn moves(view: PlanView<'_>, extent: Extent) -> String {
         if is_narrow() { "each when those of “after” have ended" } else { "those of a wave may run together" };
     let mut text = format!("\nMoves, in order; {which}\n{rows}\n");
     more(&mut text, all.len() - shown, "move");
+    text.push_str(&standstills(view, extent));
+    text
+}
+
+/// Who stands still, why and for how long, where the header says it of several in sum.
+fn standstills(view: PlanView<'_>, extent: Extent) -> String {
+    let still: Vec<_> = view.plan.moves.iter().filter_map(|step| Some((step, step.standstill.as_ref()?))).collect();
+    let mut text = String::new();
+    if still.len() > 1 {
+        let shown = extent.of(still.len());
+        for (step, of) in &still[..shown] {
+            let _ = writeln!(text, "{:>5} {} {}", step.id, view.instance(&step.instance), standstill(of));
+        }
+        more(&mut text, still.len() - shown, "move");
+    }
     text
 }
 

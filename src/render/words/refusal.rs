@@ -82,14 +82,20 @@ pub(crate) fn reason(of: &Reason) -> String {
         RuleName::Storage => format!("{hosts} {is} without access to {}", named("storage pool")),
         RuleName::HypervisorVersion => format!("{hosts} {has} an older hypervisor{}", in_brackets(subject)),
         RuleName::Unit => {
-            format!("{hosts} {is} not made to take such an amount{}", numbers(of).unwrap_or_default())
+            let does = if of.hosts == 1 { "does" } else { "do" };
+            format!("{hosts} {does} not take such an amount in one instance{}", unit(of).unwrap_or_default())
         }
         RuleName::Size => format!("{hosts} would be too small even when empty{}", numbers(of).unwrap_or_default()),
         RuleName::Capacity => format!("{hosts} {has} too little headroom{}", numbers(of).unwrap_or_default()),
         RuleName::Headroom => {
             format!("{hosts} {has} the room, but not beyond the headroom to keep{}", numbers(of).unwrap_or_default())
         }
-        RuleName::Affinity => format!("{hosts} {is} not where {} is", named("its affinity group")),
+        RuleName::Affinity => match group_numbers(of) {
+            Some(numbers) => {
+                format!("{hosts} {has} too little room for {} as a whole: {numbers}", named("its affinity group"))
+            }
+            None => format!("{hosts} {is} not where {} is", named("its affinity group")),
+        },
         RuleName::AntiAffinity => {
             format!("{hosts} already {has} as many of {} as may be", named("its anti-affinity group"))
         }
@@ -124,6 +130,28 @@ fn numbers(of: &Reason) -> Option<String> {
     let best = of.best.map(|best| format!("the best has {}{holder}", exact(name, best)));
     let said: Vec<_> = need.into_iter().chain(best).collect();
     (!said.is_empty()).then(|| format!(": {}", said.join(", ")))
+}
+
+/// `it needs 32 GiB of memory on one host, the best has 24 GiB (cmp-07)`.
+fn group_numbers(of: &Reason) -> Option<String> {
+    let (name, need, best, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    Some(format!(
+        "it needs {} of {} on one host, the best has {} ({host})",
+        exact(name, need),
+        class(name),
+        exact(name, best)
+    ))
+}
+
+/// `: needs 8 vCPU, cmp-07 takes at most 4 of them`.
+fn unit(of: &Reason) -> Option<String> {
+    let (name, need, best, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    let takes = match best {
+        0 => "takes none".to_owned(),
+        _ if best < need => format!("takes at most {} of that", exact(name, best)),
+        _ => format!("takes at least {}", exact(name, best)),
+    };
+    Some(format!(": needs {} {}, {host} {takes}", exact(name, need), class(name)))
 }
 
 /// `: 240 GiB of memory needed, 200 GiB left if cmp-07 fails as well`.
@@ -203,6 +231,16 @@ pub(crate) fn conflict_rules(rules: &[Reason]) -> String {
     if rules.is_empty() { String::new() } else { format!(", while {}", rules.join(" and ")) }
 }
 
+/// What binds an instance to some hosts, by its name.
+pub(crate) fn binding(rule: RuleName, subject: &str) -> String {
+    match rule {
+        RuleName::Aggregate => format!("aggregate {subject}"),
+        RuleName::RequiredTrait => format!("the required trait {subject}"),
+        RuleName::ForbiddenTrait => format!("the forbidden trait {subject}"),
+        _ => format!("zone {subject}"),
+    }
+}
+
 /// A change that would let it move.
 pub(crate) fn fix(of: &Fix) -> String {
     match of {
@@ -213,6 +251,14 @@ pub(crate) fn fix(of: &Fix) -> String {
         Fix::AddHost { like } => format!("add one more host like {like}"),
         Fix::FreeRoom { host, amounts: room } => format!("free {} on {host}", amounts(room)),
         Fix::RelaxGroup { group } => format!("relax server group {group}"),
+        Fix::LiftBinding { rule, subject, instances } => {
+            let names = super::some_of(instances.iter(), instances.len());
+            let go = if instances.len() == 1 { "it goes then" } else { "all of them go then" };
+            format!("lift {} from {names}: {go}", binding(*rule, subject))
+        }
+        Fix::EmptyLater { hosts } => {
+            format!("empty {} another time", super::some_of(hosts.iter(), hosts.len()))
+        }
         Fix::LowerHeadroom { percent } => format!("keep {percent} % headroom instead"),
         Fix::AdmitHost { host } => format!("let {host} receive again"),
         Fix::LongerWindow { window_s } => format!("make the window {} long", seconds(*window_s)),
