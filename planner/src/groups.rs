@@ -56,7 +56,7 @@ const AFTER: f64 = f64::INFINITY;
 
 fn crowded(group: &ServerGroup, members: &[Member<'_>]) -> Vec<GroupNote> {
     let before = hosts(members, BEFORE);
-    let most = |host| before.get(host).map_or(0, Vec::len).max(group.max_per_host as usize);
+    let most = |host: &HostName| before.get(host).map_or(0, Vec::len).max(group.max_per_host as usize);
     let after = hosts(members, AFTER).into_iter().filter(|(host, there)| there.len() > most(host));
     let note = |(host, instances): (&HostName, _)| GroupNote::Crowded {
         group: group.name.clone(),

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use decant_schema::fleet::{InstanceState, Mobility};
 use decant_schema::plan::{MoveMode, StandstillReason};
-use decant_schema::request::RequestKind;
 use decant_schema::units::Mbps;
 
 use super::itinerary::{Itinerary, Step};

@@ -142,8 +142,8 @@ pub(super) fn host_rule_obstacles(
 
 /// The first class whose amount the host's inventory does not take, and the amount it takes that comes nearest.
 fn refused_unit(problem: &Problem, want: &Want<'_>, at: HostIdx) -> Obstacle {
-    let inventory = |class| problem.fleet.hosts()[at.at()].inventory.get(class);
-    let amount = |class| want.resources.get(class).copied().unwrap_or(0);
+    let inventory = |class: &ResourceClass| problem.fleet.hosts()[at.at()].inventory.get(class);
+    let amount = |class: &ResourceClass| want.resources.get(class).copied().unwrap_or(0);
     let refused = |class: &ResourceClass| {
         amount(class) > 0 && !inventory(class).is_some_and(|inventory| inventory.takes(amount(class)))
     };

@@ -66,7 +66,7 @@ fn pins_closed_hosts_headroom_and_groups_are_tried() {
     let mut request = evacuate(&["a"]);
     request.options.headroom_percent = 48.0;
     let (_, refusals) = refusals_of(document(&[("a", 100), ("b", 100)], &[("i", "a", 60)]), request);
-    assert_eq!(refusals[0].fixes[0], Fix::LowerHeadroom { percent: 36.0 });
+    assert_eq!(refusals[0].fixes[0], Fix::LowerHeadroom { percent: 40.0 });
 }
 
 #[test]

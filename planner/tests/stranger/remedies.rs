@@ -6,7 +6,7 @@ use std::sync::Arc;
 use decant_planner::check::{Unproven, Violation, check};
 use decant_schema::fleet::{Fleet, FleetDocument, GroupPolicy};
 use decant_schema::id::InstanceId;
-use decant_schema::plan::{Conflict, Fix, Plan};
+use decant_schema::plan::{Conflict, Fix, Plan, RuleName};
 use decant_schema::request::{Request, RequestKind};
 
 use crate::fleets::{Shape, case};
@@ -143,6 +143,26 @@ fn made(fix: &Fix, fleet: &Fleet, request: &Request) -> Option<(FleetDocument, R
         Fix::AdmitHost { host } => {
             request.options.exclude_hosts.remove(host.as_str());
             document.hosts.iter_mut().find(|known| known.name == *host)?.enabled = true;
+        }
+        Fix::LiftBinding { rule, instances, .. } => {
+            for id in instances {
+                let instance = document.instances.iter_mut().find(|known| known.id == *id)?;
+                let mut flavor = document.flavors.iter().find(|known| known.name == instance.flavor)?.clone();
+                match rule {
+                    RuleName::Zone => instance.zone = None,
+                    RuleName::Aggregate => flavor.required_aggregates.clear(),
+                    RuleName::RequiredTrait => flavor.required_traits.clear(),
+                    RuleName::ForbiddenTrait => flavor.forbidden_traits.clear(),
+                    _ => return None,
+                }
+                flavor.name = format!("{} of {id}", flavor.name).as_str().into();
+                instance.flavor = flavor.name.clone();
+                document.flavors.push(flavor);
+            }
+        }
+        Fix::EmptyLater { hosts: later } => {
+            let RequestKind::Evacuate { hosts } = &mut request.kind else { return None };
+            hosts.retain(|host| !later.contains(host));
         }
         Fix::LongerWindow { window_s } => request.options.window_s = Some(*window_s),
         Fix::FewerSpareHosts { .. } => return None,
