@@ -147,6 +147,14 @@ pub enum TransferError {
         /// What was read back.
         arrived: Digest,
     },
+    /// What arrived at the peer is not there any more; trying again does not help.
+    #[error("find on {peer} what arrived of {instance}: it is gone")]
+    Gone {
+        /// The instance.
+        instance: InstanceId,
+        /// The peer.
+        peer: HostName,
+    },
     /// There is no such file.
     #[error("find the {file} of {instance}")]
     Absent {

@@ -117,11 +117,21 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Verdict {
 /// Says of a plan's bounds what the checker can show of them, so that nothing is called proven that is the planner's word;
 /// that stays beside it, by its name. What there is no time to show is not proven.
 pub(crate) fn certified(fleet: &Fleet, mut plan: Plan, limits: &Limits<'_>) -> Plan {
-    let certified = match limits.out_of_time() {
-        true => Certified { cut_short: true, ..Certified::default() },
-        false => certificate::evaluate(&Scene::new(fleet, &plan.request), &plan, limits).0,
+    let (certified, weaker) = match limits.out_of_time() {
+        true => (Certified { cut_short: true, ..Certified::default() }, Vec::new()),
+        false => certificate::evaluate(&Scene::new(fleet, &plan.request), &plan, limits),
     };
     account::settle(&mut plan, &certified);
+    let pools = plan.proof.certificate.iter_mut().flat_map(|certificate| &mut certificate.pools);
+    for of_pool in pools {
+        let lowered = weaker.iter().find_map(|violation| match violation {
+            Violation::CertificateWeaker { host, tier, proven, .. } => {
+                (*host == of_pool.host && *tier == of_pool.tier).then_some(*proven)
+            }
+            _ => None,
+        });
+        of_pool.bound = lowered.unwrap_or(of_pool.bound);
+    }
     plan
 }
 

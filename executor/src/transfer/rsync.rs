@@ -237,6 +237,10 @@ impl Transfer for Rsync {
     async fn probe(&self, order: &CopyOrder) -> Result<(), TransferError> {
         let from = self.here.copy(&order.instance).map_err(|error| failed(order).io(error))?.file(order.file);
         let peer = self.peer(order)?;
+        if !peer.copy.path().try_exists().map_err(|error| failed(order).there(error))? {
+            let CopyOrder { instance, peer, .. } = order.clone();
+            return Err(TransferError::Gone { instance, peer });
+        }
         let lock = self.lock(order).await?;
         let arguments = [vec!["--dry-run".to_owned()], arguments(order, true)].concat();
         let output = self.run(order, &arguments, &from, &peer, &lock, &|_| ()).await?;
@@ -586,10 +590,12 @@ mod tests {
         let (here, _, order) = two_hosts(folder.path());
         put(folder.path(), b"content");
         let down = here.clone().with_program(instead_of_rsync(folder.path(), "exit 10"));
+        let lost = down.probe(&order).await.unwrap_err();
+        assert!(matches!(lost, TransferError::Gone { .. }) && !lost.is_transient(), "{lost}");
+        let base = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap().file(order.file);
+        make_parent(&base).unwrap();
         assert!(down.probe(&order).await.unwrap_err().is_transient());
         if rsync_is_here() {
-            let base = HostFolder::new(folder.path().join("b")).copy(&order.instance).unwrap().file(order.file);
-            make_parent(&base).unwrap();
             here.probe(&order).await.unwrap();
             assert_eq!(std::fs::read_dir(base.parent().unwrap()).unwrap().count(), 0);
         }

@@ -2,12 +2,17 @@
 //!
 //! Every test run tries a few; `make fuzz` tries a thousand from a seed of its own, by the wall clock as well.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "which fleets are tried is asked of the environment, and one test is about the clock"
+)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use decant_planner::{Limits, Stamp, capacity, plan};
+use decant_planner::{Limits, Stamp, capacity, find};
 use decant_schema::fleet::Fleet;
 use decant_schema::report::{Emptying, Unknown};
 use decant_schema::request::Request;
@@ -24,9 +29,19 @@ const SEED: u64 = 1;
 /// The wall clock's limit in a long run.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// What a limit allows: a fifth more, and half a second.
+/// What a limit allows until there is a plan: a fifth more, and half a second.
 fn allowed(limit: Duration) -> Duration {
     limit + limit / 5 + Duration::from_millis(500)
+}
+
+/// What is for saying why somebody stays, and what would help, once there is a plan.
+fn share_of_explanations(limit: Duration) -> Duration {
+    limit / 5
+}
+
+/// That an answer came late, if it did.
+fn late(what: &str, took: Duration, allowed: Duration) -> Option<String> {
+    (took > allowed).then(|| format!("{what} after {took:?} where {allowed:?} is allowed"))
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -36,18 +51,25 @@ fn number(variable: &str) -> Option<u64> {
 /// All that is wrong with what is planned and reported of a fleet within limits.
 fn faults(fleet: &Arc<Fleet>, request: &Request, limits: &Limits<'_>) -> Vec<String> {
     let stamp = Stamp { id: Uuid::nil(), created_at: Timestamp::UNIX_EPOCH };
-    let Ok(plan) = plan(Arc::clone(fleet), request.clone(), stamp, limits) else { return Vec::new() };
-    wrong(fleet, &plan)
+    let Ok(found) = find(Arc::clone(fleet), request.clone(), stamp, limits) else { return Vec::new() };
+    let limit = limits.time.unwrap_or(Duration::MAX / 2);
+    let mut faults = Vec::from_iter(late("a plan is found", (limits.elapsed)(), allowed(limit)));
+    let plan = found.explained(limits);
+    let explained = allowed(limit) + share_of_explanations(limit);
+    faults.extend(late("a plan is explained", (limits.elapsed)(), explained));
+    faults.extend(wrong(fleet, &plan));
+    faults
 }
 
 /// The same of a report: it says something of every host, and of none that the planner failed on it.
 fn faults_of_report(fleet: &Arc<Fleet>, request: &Request, limits: &Limits<'_>) -> Vec<String> {
     let report = capacity::report(Arc::clone(fleet), request.options.clone(), limits);
+    let late = late("a report is made", (limits.elapsed)(), allowed(limits.time.unwrap_or(Duration::MAX / 2)));
     let failed = |emptying: &Emptying| matches!(emptying, Emptying::Unknown { why: Unknown::Failed });
     let hosts = report.hosts.iter().filter(|host| failed(&host.emptying)).map(|host| host.name.to_string());
     let changes = report.what_if.iter().filter(|case| case.unknown == Some(Unknown::Failed));
     let missing = (report.hosts.len() != fleet.hosts().len()).then(|| "hosts are missing".to_owned());
-    hosts.chain(changes.map(|case| format!("{:?}", case.change))).chain(missing).collect()
+    hosts.chain(changes.map(|case| format!("{:?}", case.change))).chain(missing).chain(late).collect()
 }
 
 /// What is asked of a fleet within limits, with what is wrong with the answer.
@@ -55,7 +77,7 @@ type Ask = fn(&Arc<Fleet>, &Request, &Limits<'_>) -> Vec<String>;
 
 const ASKS: [(&str, Ask); 2] = [("plan", faults), ("report", faults_of_report)];
 
-/// Runs every ask on every fleet under limits made anew each time; `late` says whether one was missed.
+/// Runs every ask on every fleet under limits made anew each time.
 fn try_all(within: impl Fn(u64, &(dyn Fn(&Limits<'_>) -> Vec<String> + Sync)) -> Vec<String>) {
     let (first, fleets) = (number("DECANT_FUZZ_SEED").unwrap_or(SEED), number("DECANT_FUZZ").unwrap_or(FLEETS));
     println!("{fleets} fleets from seed {first} on");
@@ -81,13 +103,7 @@ fn no_fleet_makes_the_planner_fail_or_miss_a_limit_that_is_counted_in_looks_at_t
         let looks = AtomicU64::new(0);
         let elapsed = || Duration::from_millis(looks.fetch_add(1, Ordering::Relaxed));
         let limit = Duration::from_millis(1 << (seed % 12));
-        let limits = Limits::new(&elapsed, Some(limit));
-        let mut faults = on_one_thread.install(|| ask(&limits));
-        let took = Duration::from_millis(looks.load(Ordering::Relaxed));
-        if took > allowed(limit) {
-            faults.push(format!("{took:?} where the limit is {limit:?}"));
-        }
-        faults
+        on_one_thread.install(|| ask(&Limits::new(&elapsed, Some(limit))))
     });
 }
 
@@ -96,13 +112,6 @@ fn no_fleet_makes_the_planner_fail_or_miss_a_limit_that_is_counted_in_looks_at_t
 fn no_fleet_makes_the_planner_miss_a_limit_by_the_wall_clock() {
     try_all(|_, ask| {
         let began = Instant::now();
-        let elapsed = || began.elapsed();
-        let limits = Limits::new(&elapsed, Some(LIMIT));
-        let mut faults = ask(&limits);
-        let took = began.elapsed();
-        if took > allowed(LIMIT) {
-            faults.push(format!("{took:?} where the limit is {LIMIT:?}"));
-        }
-        faults
+        ask(&Limits::new(&|| began.elapsed(), Some(LIMIT)))
     });
 }
