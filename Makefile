@@ -48,7 +48,7 @@ mutants: setup ## change the protocol's code in one place at a time and see whet
 
 lint: setup ## format, warnings, the planner on its own
 	$(CARGO) fmt --all --check
-	$(CARGO) build $(PROFILE) -p decant-planner
+	$(CARGO) check $(PROFILE) -p decant-planner
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 
 generated: setup ## write again everything that is generated

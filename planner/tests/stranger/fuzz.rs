@@ -23,7 +23,7 @@ use crate::field::case;
 use crate::planned::wrong;
 
 /// Fleets of every test run, and their first seed.
-const FLEETS: u64 = 60;
+const FLEETS: u64 = 30;
 const SEED: u64 = 1;
 
 /// The wall clock's limit in a long run.
