@@ -15,6 +15,11 @@ pub(crate) fn reads_from(id: i32, file: &Metadata) -> bool {
     is(&descriptors(id).join("0"), file)
 }
 
+/// The folder a process works in, wherever that is by now. One that has ended, or that we may not look at, has none.
+pub(crate) fn works_in(id: i32) -> Option<Metadata> {
+    Path::new("/proc").join(id.to_string()).join("cwd").metadata().ok()
+}
+
 /// Whether a process has this file open. One that has ended, or that we may not look at, has none.
 pub(crate) fn has_open(id: i32, file: &Metadata) -> bool {
     let open = std::fs::read_dir(descriptors(id)).into_iter().flatten().flatten();

@@ -300,7 +300,11 @@ async fn a_guest_whose_folder_is_taken_away_is_named_and_ended_before_it_runs_el
     std::fs::rename(&there, world.folder.path().join("away")).unwrap();
     let [stray] = &world.lab.processes()[..] else { panic!("its QEMU is not there any more") };
     let Err(error) = world.lab.driver(&b()).shutdown(&vm()).await else { panic!("it is said to be down") };
-    assert!(error.to_string().contains(&format!("taken away from under process {}", stray.id)), "{error}");
+    let named = format!("taken away from under process {}", stray.id);
+    assert!(error.to_string().contains(&named), "{error}");
+    std::fs::create_dir(&there).unwrap();
+    let Err(error) = world.lab.driver(&b()).forget_memory(&vm()).await else { panic!("it is said to be down") };
+    assert!(error.to_string().contains(&named), "another copy has come where it was: {error}");
     world.decides(&arrived, Wish::Revert).await;
     world.writes(&a()).await;
     let left: Vec<HostName> = world.lab.processes().into_iter().map(|process| process.host).collect();

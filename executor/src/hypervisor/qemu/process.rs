@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::io::ErrorKind::{NotFound, WouldBlock};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub(super) enum Presence {
 /// Finds out whether the guest's process exists.
 ///
 /// Fails with [`Fault::Mute`] where it exists and does not answer; with [`Fault::Stray`] where a process works on a copy
-/// whose folder was taken away; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk:
+/// whose folder was taken away, whatever lies there now; with [`Fault::Occupied`] where a program that was not started here uses the copy's disk:
 /// neither is the guest down then, nor is it ours.
 pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
     let (begun, end) = (Instant::now(), Instant::now() + BUSY_MAX);
@@ -84,8 +85,14 @@ pub(super) async fn look(copy: &CopyFolder) -> Result<Presence, Fault> {
             Err(refused) => refused,
         };
         // Whoever makes one takes the lock first, and is quick about it.
-        if !copy.path().exists() && begun.elapsed() >= PARTING_MAX {
-            return Err(Fault::Stray(holders(copy).next()));
+        if begun.elapsed() >= PARTING_MAX {
+            if !copy.path().exists() {
+                return Err(Fault::Stray(holders(copy).next()));
+            }
+            // Another copy may have come where the folder was.
+            if let Some(stray) = holders(copy).find(|id| works_elsewhere(*id, copy)) {
+                return Err(Fault::Stray(Some(stray)));
+            }
         }
         if Instant::now() >= end {
             return Err(refused.into());
@@ -269,6 +276,12 @@ pub(super) async fn end_stray(copy: &CopyFolder) -> Result<CopyLock, Fault> {
 fn holders(copy: &CopyFolder) -> impl Iterator<Item = i32> {
     let lock = copy.lock();
     processes::ids().filter(move |id| holds(*id, &lock))
+}
+
+/// Whether a process is in another folder than the copy's, as far as can be told. Whatever works on a copy is begun in its folder.
+fn works_elsewhere(process: i32, copy: &CopyFolder) -> bool {
+    let Some(there) = processes::works_in(process) else { return false };
+    copy.path().metadata().is_ok_and(|here| (here.dev(), here.ino()) != (there.dev(), there.ino()))
 }
 
 /// Ends the copy's QEMU without asking it, if there is one.
