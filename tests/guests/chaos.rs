@@ -27,8 +27,8 @@ const FAULTS_AN_EVACUATION: u32 = 4;
 /// How often a command is given again before it counts as one that leads nowhere.
 const TRIES: u32 = 8;
 
-/// How long a command may take on a busy machine, with patience for a link and a guest in it.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a command may take on a busy machine: it has five minutes of patience for a link, and one for a guest.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
