@@ -143,7 +143,7 @@ fn headroom_is_told_from_capacity() {
 fn an_amount_the_inventory_does_not_take_is_a_unit() {
     let mut document = document(&[("a", 100), ("b", 100)], &[("i", "a", 60)]);
     document.hosts[1].inventory.get_mut("MEMORY_MB").unwrap().max_unit = Some(50);
-    assert_eq!(lines(&refusal_of(document, evacuate(&["a"]), "i")), ["Unit MEMORY_MB 1/1 need - best - on - of -"]);
+    assert_eq!(lines(&refusal_of(document, evacuate(&["a"]), "i")), ["Unit MEMORY_MB 1/1 need 60 best 50 on b of -"]);
 }
 
 #[test]
