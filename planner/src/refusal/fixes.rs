@@ -216,8 +216,7 @@ impl Trials<'_> {
         (!outcome.refused.contains(&instance)).then(|| change.fix(self.problem, outcome.displaced_mb))
     }
 
-    /// Lifting what binds as many of those alike as go then, an instance among them. Which of them it is makes no
-    /// difference where no group and no window tells them apart.
+    /// Lifting what binds as many of those alike as go then, an instance among them.
     fn lifted(&mut self, rule: RuleName, alike: &[InstanceIdx], instance: InstanceIdx) -> Option<Fix> {
         let outcome = self.outcome(&Change::LiftBinding(rule, alike.to_vec()))?;
         let goes: Vec<InstanceIdx> = alike.iter().copied().filter(|at| !outcome.refused.contains(at)).collect();
@@ -233,13 +232,16 @@ impl Trials<'_> {
         if goes.contains(&instance) {
             return Some(lifted.fix(self.problem, outcome.displaced_mb));
         }
-        let any_will_do =
-            self.problem.instances[instance.at()].groups.is_empty() && self.problem.request.options.window_s.is_none();
+        // Another one in its place is another plan.
         let mut others = goes;
         others.pop();
         others.push(instance);
         others.sort_unstable();
-        any_will_do.then(|| Change::LiftBinding(rule, others).fix(self.problem, outcome.displaced_mb))
+        let swapped = Change::LiftBinding(rule, others.clone());
+        self.plans -= usize::from(self.plan(&swapped, self.plans)?);
+        let outcome = self.outcome(&swapped)?;
+        let all_go = others.iter().all(|at| !outcome.refused.contains(at));
+        all_go.then(|| swapped.fix(self.problem, outcome.displaced_mb))
     }
 
     /// Whether a change was tried.
