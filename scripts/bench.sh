@@ -4,11 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The command that is measured is the one that is shipped.
-cargo build --release --workspace
 if [ "${1:-}" = --quick ]; then
+    # With the tests, since what they are built with is built once for both.
+    cargo build --release --workspace --all-targets
     exec cargo bench --profile release --workspace --bench scale -- --quick
 fi
+
+# The command that is measured is the one that is shipped.
+cargo build --release --workspace
 
 # The peers come from package registries, into a folder of their own; one that cannot be had is left out.
 peers=target/peers

@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release --workspace
+# With the tests, since what they are built with is built once for both.
+cargo build --release --workspace --all-targets
 decant=target/release/decant
 mkdir -p docs/schema
 $decant schema fleet > docs/schema/fleet.schema.json
