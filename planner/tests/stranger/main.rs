@@ -11,6 +11,7 @@ mod fleets;
 mod fuzz;
 mod mutants;
 mod mutations;
+mod notes;
 mod planned;
 mod random;
 mod rejects;
