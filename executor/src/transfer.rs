@@ -64,6 +64,8 @@ pub trait Transfer: Send + Sync {
 
     /// Whether the peer can be reached, before a guest is taken down for a copy to it. Changes nothing; the file need
     /// not exist yet, another of the instance does.
+    ///
+    /// Fails with [`TransferError::Gone`] where nothing of the instance is there any more.
     async fn probe(&self, _order: &CopyOrder) -> Result<(), TransferError> {
         Ok(())
     }

@@ -122,16 +122,7 @@ pub(crate) fn certified(fleet: &Fleet, mut plan: Plan, limits: &Limits<'_>) -> P
         false => certificate::evaluate(&Scene::new(fleet, &plan.request), &plan, limits),
     };
     account::settle(&mut plan, &certified);
-    let pools = plan.proof.certificate.iter_mut().flat_map(|certificate| &mut certificate.pools);
-    for of_pool in pools {
-        let lowered = weaker.iter().find_map(|violation| match violation {
-            Violation::CertificateWeaker { host, tier, proven, .. } => {
-                (*host == of_pool.host && *tier == of_pool.tier).then_some(*proven)
-            }
-            _ => None,
-        });
-        of_pool.bound = lowered.unwrap_or(of_pool.bound);
-    }
+    account::lower_claims(&mut plan, &weaker);
     plan
 }
 

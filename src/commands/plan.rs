@@ -176,10 +176,12 @@ fn answer(fleet: Arc<Fleet>, request: Request, args: &PlanningOptions, began: In
     let found = threads.install(|| decant_planner::find(Arc::clone(&fleet), request, stamp, &limits));
     drop(spinner);
     let found = found.map_err(|findings| Failure::findings("the request", &findings))?;
-    if found.is_open() {
+    let spinner = if found.is_open() {
         write_file(found.plan(), args)?;
-    }
-    let spinner = output::Spinner::show(&explaining(found.plan(), args));
+        Some(output::Spinner::show(&explaining(found.plan(), args)))
+    } else {
+        None
+    };
     let plan = threads.install(|| found.explained(&limits));
     drop(spinner);
     deliver(&fleet, &plan, args)?;

@@ -214,6 +214,19 @@ pub(super) fn settle(plan: &mut Plan, certified: &Certified) {
     plan.proof.certified = true;
 }
 
+/// Has each pool of the certificate claim no more than it was found to yield.
+pub(super) fn lower_claims(plan: &mut Plan, weaker: &[Violation]) {
+    for of_pool in plan.proof.certificate.iter_mut().flat_map(|certificate| &mut certificate.pools) {
+        let lowered = weaker.iter().find_map(|violation| match violation {
+            Violation::CertificateWeaker { host, tier, proven, .. } => {
+                (*host == of_pool.host && *tier == of_pool.tier).then_some(*proven)
+            }
+            _ => None,
+        });
+        of_pool.bound = lowered.unwrap_or(of_pool.bound);
+    }
+}
+
 /// The refused by priority, where the plan says of them what is not so or, being certified, what is not proven.
 pub(super) fn by_priority(scene: &Scene<'_>, plan: &Plan, certified: &Certified) -> Vec<Violation> {
     let refused = |priority: i32| {

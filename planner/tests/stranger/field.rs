@@ -14,7 +14,7 @@ use rand::seq::{IndexedRandom, IteratorRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::fleets::{empty, inventory};
+use crate::fleets::{empty, inventory, made};
 
 const CLASSES: [&str; 3] = ["MEMORY_MB", "VCPU", "CUSTOM_LICENCE"];
 
@@ -36,11 +36,7 @@ pub(crate) fn case(seed: u64) -> (Arc<Fleet>, Request) {
     }
     groups(&mut random, &mut document);
     let request = request(&mut random, &document);
-    let fleet = Fleet::from_document(document).unwrap_or_else(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        panic!("seed {seed} makes no fleet: {errors:#?}")
-    });
-    (Arc::new(fleet), request)
+    (made(seed, document), request)
 }
 
 fn host(random: &mut ChaCha8Rng, name: &str) -> Host {

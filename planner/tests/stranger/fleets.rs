@@ -36,11 +36,16 @@ pub(crate) fn case(seed: u64, shape: Shape) -> (Arc<Fleet>, Request) {
     }
     groups(&mut random, &mut document);
     let request = request(&mut random, &document);
+    (made(seed, document), request)
+}
+
+/// The fleet that a seed has made a document of.
+pub(crate) fn made(seed: u64, document: FleetDocument) -> Arc<Fleet> {
     let fleet = Fleet::from_document(document).unwrap_or_else(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         panic!("seed {seed} makes no fleet: {errors:#?}")
     });
-    (Arc::new(fleet), request)
+    Arc::new(fleet)
 }
 
 pub(crate) fn empty() -> FleetDocument {

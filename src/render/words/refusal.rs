@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use decant_schema::id::ResourceClass;
+use decant_schema::id::{HostName, ResourceClass};
 use decant_schema::plan::{Fix, Reason, Refusal, RuleName};
 
 use super::{amount, amounts, class, count, mebibytes, seconds};
@@ -132,9 +132,24 @@ fn numbers(of: &Reason) -> Option<String> {
     (!said.is_empty()).then(|| format!(": {}", said.join(", ")))
 }
 
+/// The figures of a reason that has all of them.
+struct Figures<'a> {
+    class: &'a ResourceClass,
+    need: u64,
+    best: u64,
+    host: &'a HostName,
+}
+
+impl<'a> Figures<'a> {
+    fn of(reason: &'a Reason) -> Option<Self> {
+        let (class, host) = (reason.class.as_ref()?, reason.best_host.as_ref()?);
+        Some(Self { class, need: reason.need?, best: reason.best?, host })
+    }
+}
+
 /// `it needs 32 GiB of memory on one host, the best has 24 GiB (cmp-07)`.
 fn group_numbers(of: &Reason) -> Option<String> {
-    let (name, need, best, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    let Figures { class: name, need, best, host } = Figures::of(of)?;
     Some(format!(
         "it needs {} of {} on one host, the best has {} ({host})",
         exact(name, need),
@@ -145,7 +160,7 @@ fn group_numbers(of: &Reason) -> Option<String> {
 
 /// `: needs 8 vCPU, cmp-07 takes at most 4 of them`.
 fn unit(of: &Reason) -> Option<String> {
-    let (name, need, best, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    let Figures { class: name, need, best, host } = Figures::of(of)?;
     let takes = match best {
         0 => "takes none".to_owned(),
         _ if best < need => format!("takes at most {} of that", exact(name, best)),
@@ -156,7 +171,7 @@ fn unit(of: &Reason) -> Option<String> {
 
 /// `: 240 GiB of memory needed, 200 GiB left if cmp-07 fails as well`.
 fn shortage(of: &Reason) -> Option<String> {
-    let (name, need, left, host) = (of.class.as_ref()?, of.need?, of.best?, of.best_host.as_ref()?);
+    let Figures { class: name, need, best: left, host } = Figures::of(of)?;
     Some(format!(
         ": {} of {} needed, {} left if {host} fails as well",
         exact(name, need),
